@@ -1,0 +1,279 @@
+//! A customer's wallet: money held for an order, then spent or given back, exactly once; never below zero.
+
+use compact_str::CompactString;
+use minicbor::{Decode, Encode};
+use rustc_hash::FxHashMap;
+
+use crate::{Amount, Currency, CustomerId, Money, PaymentId, Refusal, codec};
+
+/// What happened to a wallet.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[allow(missing_docs, reason = "the fields are the values that the variant's sentence names")]
+pub enum AccountEvent {
+    /// Money came in from outside.
+    #[n(0)]
+    Credited {
+        #[n(0)]
+        money: Money,
+        #[cbor(n(1), with = "codec::optional_text")]
+        reference: Option<CompactString>,
+    },
+    /// Money was set aside for a payment.
+    #[n(1)]
+    Held {
+        #[n(0)]
+        payment: PaymentId,
+        #[n(1)]
+        amount: Amount,
+    },
+    /// What was set aside was spent.
+    #[n(2)]
+    Settled {
+        #[n(0)]
+        payment: PaymentId,
+    },
+    /// What was set aside is free again.
+    #[n(3)]
+    Released {
+        #[n(0)]
+        payment: PaymentId,
+    },
+    /// Held and spent in one step.
+    #[n(4)]
+    Spent {
+        #[n(0)]
+        payment: PaymentId,
+        #[n(1)]
+        amount: Amount,
+    },
+    /// A payment gave money back; its number guards against doing it twice.
+    #[n(5)]
+    Refunded {
+        #[n(0)]
+        payment: PaymentId,
+        #[n(1)]
+        refund: u32,
+        #[n(2)]
+        money: Money,
+    },
+}
+
+impl AccountEvent {
+    /// The public name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Credited { .. } => "credited",
+            Self::Held { .. } => "held",
+            Self::Settled { .. } => "settled",
+            Self::Released { .. } => "released",
+            Self::Spent { .. } => "spent",
+            Self::Refunded { .. } => "refunded",
+        }
+    }
+}
+
+/// What a wallet can be asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are those of the events")]
+pub enum AccountCommand {
+    Credit { money: Money, reference: Option<CompactString> },
+    Hold { payment: PaymentId, money: Money, spend: bool },
+    Settle { payment: PaymentId },
+    Release { payment: PaymentId },
+    Refund { payment: PaymentId, refund: u32, money: Money },
+}
+
+/// A wallet; it has the currency of its first credit.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Account {
+    /// Whose.
+    #[n(0)]
+    pub customer: CustomerId,
+    /// In what; none before the first credit.
+    #[n(1)]
+    pub currency: Option<Currency>,
+    /// All that is there, what is held included.
+    #[n(2)]
+    pub balance: Amount,
+    /// Set aside, by payment.
+    #[cbor(n(3), with = "codec::map")]
+    pub holds: FxHashMap<PaymentId, Amount>,
+    /// The highest refund number taken in, by payment; it guards against a repeated message.
+    #[cbor(n(4), with = "codec::map")]
+    pub refunds: FxHashMap<PaymentId, u32>,
+}
+
+impl Account {
+    /// An empty wallet.
+    pub fn new(customer: CustomerId) -> Self {
+        Self {
+            customer,
+            currency: None,
+            balance: Amount::ZERO,
+            holds: FxHashMap::default(),
+            refunds: FxHashMap::default(),
+        }
+    }
+
+    /// Set aside for payments.
+    pub fn held(&self) -> Amount {
+        Amount(self.holds.values().map(|amount| amount.0).sum())
+    }
+
+    /// Free to spend.
+    pub fn available(&self) -> Amount {
+        Amount(self.balance.0 - self.held().0)
+    }
+
+    /// Takes an event into the state.
+    pub fn apply(&mut self, event: &AccountEvent) {
+        match event {
+            AccountEvent::Credited { money, .. } => self.add(*money),
+            AccountEvent::Held { payment, amount } => {
+                let before = self.holds.insert(*payment, *amount);
+                assert!(before.is_none(), "a payment holds money once");
+            }
+            AccountEvent::Settled { payment } => {
+                let amount = self.holds.remove(payment).expect("settled money is held");
+                self.balance.0 -= amount.0;
+            }
+            AccountEvent::Released { payment } => {
+                self.holds.remove(payment).expect("released money is held");
+            }
+            AccountEvent::Spent { amount, .. } => self.balance.0 -= amount.0,
+            AccountEvent::Refunded { payment, refund, money } => {
+                self.refunds.insert(*payment, *refund);
+                self.add(*money);
+            }
+        }
+        self.check();
+    }
+
+    fn add(&mut self, money: Money) {
+        self.currency = Some(money.currency);
+        self.balance.0 += money.amount.0;
+    }
+
+    /// Asserts that nothing is negative: not the balance, not what is free.
+    pub fn check(&self) {
+        assert!(self.balance.0 >= 0 && self.available().0 >= 0, "a wallet is never below zero: {self:?}");
+    }
+}
+
+/// Decides a command; the events go to `out`.
+pub fn decide(account: &Account, command: &AccountCommand, out: &mut Vec<AccountEvent>) -> Result<(), Refusal> {
+    match command {
+        AccountCommand::Credit { money, reference } => {
+            check_amount(account, *money)?;
+            out.push(AccountEvent::Credited { money: *money, reference: reference.clone() });
+        }
+        AccountCommand::Hold { payment, money, spend } => {
+            if account.holds.contains_key(payment) {
+                return Ok(());
+            }
+            if account.currency.is_some() {
+                check_currency(account, money.currency)?;
+            }
+            if money.amount.0 > account.available().0 {
+                return Err(Refusal::InsufficientBalance {
+                    customer: account.customer.clone(),
+                    available: account.available(),
+                    needed: money.amount,
+                });
+            }
+            out.push(match spend {
+                true => AccountEvent::Spent { payment: *payment, amount: money.amount },
+                false => AccountEvent::Held { payment: *payment, amount: money.amount },
+            });
+        }
+        AccountCommand::Settle { payment } if account.holds.contains_key(payment) => {
+            out.push(AccountEvent::Settled { payment: *payment });
+        }
+        AccountCommand::Release { payment } if account.holds.contains_key(payment) => {
+            out.push(AccountEvent::Released { payment: *payment });
+        }
+        AccountCommand::Settle { .. } | AccountCommand::Release { .. } => {}
+        AccountCommand::Refund { payment, refund, money } => {
+            if account.refunds.get(payment).is_none_or(|done| done < refund) {
+                check_currency(account, money.currency)?;
+                out.push(AccountEvent::Refunded { payment: *payment, refund: *refund, money: *money });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn check_amount(account: &Account, money: Money) -> Result<(), Refusal> {
+    if money.amount.0 <= 0 || !money.amount.is_rounded(money.currency) {
+        return Err(Refusal::MoneyInvalid { why: "a credit is a positive amount in whole minor units".into() });
+    }
+    if account.balance.checked_add(money.amount).is_none_or(|sum| sum.0 > i64::MAX / 4) {
+        return Err(Refusal::MoneyInvalid { why: "the wallet would hold more than can be counted".into() });
+    }
+    check_currency(account, money.currency)
+}
+
+fn check_currency(account: &Account, currency: Currency) -> Result<(), Refusal> {
+    match account.currency {
+        Some(wanted) if wanted != currency => {
+            Err(Refusal::CurrencyMismatch { wanted: wanted.to_string(), found: currency.to_string() })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{OrderId, Timestamp};
+
+    fn payment(n: u32) -> PaymentId {
+        PaymentId::of_order(OrderId::new(Timestamp(0), 1), n, Timestamp(0))
+    }
+
+    fn run(account: &mut Account, command: AccountCommand) -> Result<usize, Refusal> {
+        let mut events = Vec::new();
+        decide(account, &command, &mut events)?;
+        events.iter().for_each(|event| account.apply(event));
+        Ok(events.len())
+    }
+
+    fn eur(text: &str) -> Money {
+        Money::parse(&format!("{text} EUR")).unwrap()
+    }
+
+    #[test]
+    fn money_is_held_once_and_ends_once() {
+        let mut account = Account::new(CustomerId::new("ann").unwrap());
+        run(&mut account, AccountCommand::Credit { money: eur("50.00"), reference: None }).unwrap();
+        let hold = AccountCommand::Hold { payment: payment(1), money: eur("30.00"), spend: false };
+        assert_eq!(run(&mut account, hold.clone()), Ok(1));
+        assert_eq!(run(&mut account, hold), Ok(0), "a repeated message changes nothing");
+        assert_eq!((account.available(), account.held()), (Amount(200_000), Amount(300_000)));
+        let too_much = AccountCommand::Hold { payment: payment(2), money: eur("20.01"), spend: true };
+        assert!(matches!(run(&mut account, too_much), Err(Refusal::InsufficientBalance { .. })));
+        assert_eq!(run(&mut account, AccountCommand::Settle { payment: payment(1) }), Ok(1));
+        assert_eq!(run(&mut account, AccountCommand::Release { payment: payment(1) }), Ok(0));
+        assert_eq!((account.balance, account.held()), (Amount(200_000), Amount(0)));
+        let refund = AccountCommand::Refund { payment: payment(1), refund: 1, money: eur("30.00") };
+        assert_eq!(run(&mut account, refund.clone()), Ok(1));
+        assert_eq!(run(&mut account, refund), Ok(0), "a refund is taken in once");
+        assert_eq!(account.balance, Amount(500_000));
+    }
+
+    #[test]
+    fn a_wallet_keeps_its_currency_and_refuses_odd_amounts() {
+        let mut account = Account::new(CustomerId::new("ann").unwrap());
+        run(&mut account, AccountCommand::Credit { money: eur("1.00"), reference: None }).unwrap();
+        for (text, code) in [
+            ("1.00 USD", "currency_mismatch"),
+            ("0.00 EUR", "money_invalid"),
+            ("-1.00 EUR", "money_invalid"),
+            ("0.001 EUR", "money_invalid"),
+        ] {
+            let refused =
+                run(&mut account, AccountCommand::Credit { money: Money::parse(text).unwrap(), reference: None });
+            assert_eq!(refused.unwrap_err().code(), code, "{text}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! `minicbor` field codecs for types it does not know.
+//!
+//! Maps are written in key order, so equal states have equal bytes and a state's hash is the hash of its bytes.
+
+/// `SmallVec` as an array.
+pub mod list {
+    use minicbor::decode::{Decoder, Error as DecodeError};
+    use minicbor::encode::{Encoder, Error as EncodeError, Write};
+    use minicbor::{Decode, Encode};
+    use smallvec::{Array, SmallVec};
+
+    /// Writes the items in order.
+    pub fn encode<Ctx, A: Array, W: Write>(
+        items: &SmallVec<A>,
+        e: &mut Encoder<W>,
+        ctx: &mut Ctx,
+    ) -> Result<(), EncodeError<W::Error>>
+    where
+        A::Item: Encode<Ctx>,
+    {
+        e.array(items.len() as u64)?;
+        items.iter().try_for_each(|item| item.encode(e, ctx))
+    }
+
+    /// Reads the items; never allocates by what the length claims.
+    pub fn decode<'b, Ctx, A: Array>(d: &mut Decoder<'b>, ctx: &mut Ctx) -> Result<SmallVec<A>, DecodeError>
+    where
+        A::Item: Decode<'b, Ctx>,
+    {
+        let length = d.array()?.ok_or_else(|| DecodeError::message("an array of known length"))?;
+        (0..length).map(|_| A::Item::decode(d, ctx)).collect()
+    }
+}
+
+/// `FxHashMap` as an array of pairs, sorted by key.
+pub mod map {
+    use std::hash::Hash;
+
+    use minicbor::decode::{Decoder, Error as DecodeError};
+    use minicbor::encode::{Encoder, Error as EncodeError, Write};
+    use minicbor::{Decode, Encode};
+    use rustc_hash::FxHashMap;
+
+    /// Writes the pairs in key order.
+    pub fn encode<Ctx, K: Encode<Ctx> + Ord, V: Encode<Ctx>, W: Write>(
+        map: &FxHashMap<K, V>,
+        e: &mut Encoder<W>,
+        ctx: &mut Ctx,
+    ) -> Result<(), EncodeError<W::Error>> {
+        let mut pairs: Vec<_> = map.iter().collect();
+        pairs.sort_by(|a, b| a.0.cmp(b.0));
+        e.array(pairs.len() as u64)?;
+        pairs.into_iter().try_for_each(|(key, value)| {
+            key.encode(e, ctx)?;
+            value.encode(e, ctx)
+        })
+    }
+
+    /// Reads the pairs.
+    pub fn decode<'b, Ctx, K: Decode<'b, Ctx> + Eq + Hash, V: Decode<'b, Ctx>>(
+        d: &mut Decoder<'b>,
+        ctx: &mut Ctx,
+    ) -> Result<FxHashMap<K, V>, DecodeError> {
+        let length = d.array()?.ok_or_else(|| DecodeError::message("an array of known length"))?;
+        (0..length).map(|_| Ok((K::decode(d, ctx)?, V::decode(d, ctx)?))).collect()
+    }
+}
+
+/// `CompactString` as text.
+pub mod text {
+    use compact_str::CompactString;
+    use minicbor::decode::{Decoder, Error as DecodeError};
+    use minicbor::encode::{Encoder, Error as EncodeError, Write};
+
+    /// Writes the text.
+    pub fn encode<Ctx, W: Write>(
+        text: &CompactString,
+        e: &mut Encoder<W>,
+        _: &mut Ctx,
+    ) -> Result<(), EncodeError<W::Error>> {
+        e.str(text)?.ok()
+    }
+
+    /// Reads the text.
+    pub fn decode<Ctx>(d: &mut Decoder<'_>, _: &mut Ctx) -> Result<CompactString, DecodeError> {
+        Ok(CompactString::new(d.str()?))
+    }
+}
+
+/// `Option<CompactString>` as text or null.
+pub mod optional_text {
+    use compact_str::CompactString;
+    use minicbor::decode::{Decoder, Error as DecodeError};
+    use minicbor::encode::{Encoder, Error as EncodeError, Write};
+    use minicbor::{Decode, Encode};
+
+    /// Writes the text or null.
+    pub fn encode<Ctx, W: Write>(
+        text: &Option<CompactString>,
+        e: &mut Encoder<W>,
+        ctx: &mut Ctx,
+    ) -> Result<(), EncodeError<W::Error>> {
+        text.as_deref().encode(e, ctx)
+    }
+
+    /// Reads the text or null.
+    pub fn decode<Ctx>(d: &mut Decoder<'_>, ctx: &mut Ctx) -> Result<Option<CompactString>, DecodeError> {
+        Ok(Option::<&str>::decode(d, ctx)?.map(CompactString::new))
+    }
+}

@@ -1,0 +1,291 @@
+//! One name and one event type over all actors, as the journal sees them.
+
+use minicbor::{Decode, Encode};
+
+use crate::account::{AccountCommand, AccountEvent};
+use crate::ledger::LedgerEvent;
+use crate::order::OrderEvent;
+use crate::payment::PaymentEvent;
+use crate::stock::{Disposition, ReleaseReason, StockCommand, StockEvent};
+use crate::{CustomerId, Money, OrderId, PaymentId, Quantity, SkuId};
+
+/// The kinds of actors; the number is the one in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum EntityKind {
+    Sku = 1,
+    Order = 2,
+    Payment = 3,
+    Account = 4,
+    Ledger = 5,
+}
+
+impl EntityKind {
+    /// Every kind with its public name.
+    pub const ALL: [(Self, &'static str); 5] = [
+        (Self::Sku, "sku"),
+        (Self::Order, "order"),
+        (Self::Payment, "payment"),
+        (Self::Account, "account"),
+        (Self::Ledger, "ledger"),
+    ];
+
+    /// The public name.
+    pub fn name(self) -> &'static str {
+        Self::ALL[self as usize - 1].1
+    }
+
+    /// The kind with this number in the journal.
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.iter().map(|(kind, _)| *kind).find(|kind| *kind as u8 == byte)
+    }
+}
+
+/// The name of one actor.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EntityKey {
+    /// A SKU.
+    Sku(SkuId),
+    /// An order.
+    Order(OrderId),
+    /// A payment.
+    Payment(PaymentId),
+    /// A customer's wallet.
+    Account(CustomerId),
+    /// The manual entries of the books.
+    Ledger,
+}
+
+impl EntityKey {
+    /// Its kind.
+    pub const fn kind(&self) -> EntityKind {
+        match self {
+            Self::Sku(_) => EntityKind::Sku,
+            Self::Order(_) => EntityKind::Order,
+            Self::Payment(_) => EntityKind::Payment,
+            Self::Account(_) => EntityKind::Account,
+            Self::Ledger => EntityKind::Ledger,
+        }
+    }
+
+    /// Its key without the kind.
+    pub fn with_bytes<R>(&self, use_them: impl FnOnce(&[u8]) -> R) -> R {
+        match self {
+            Self::Sku(sku) => use_them(sku.as_str().as_bytes()),
+            Self::Order(id) => use_them(&id.to_bytes()),
+            Self::Payment(id) => use_them(&id.to_bytes()),
+            Self::Account(customer) => use_them(customer.as_str().as_bytes()),
+            Self::Ledger => use_them(&[]),
+        }
+    }
+
+    /// The reverse of `kind` and `with_bytes`.
+    pub fn from_parts(kind: EntityKind, bytes: &[u8]) -> Option<Self> {
+        let text = || std::str::from_utf8(bytes).ok();
+        Some(match kind {
+            EntityKind::Sku => Self::Sku(SkuId::new(text()?).ok()?),
+            EntityKind::Order => Self::Order(OrderId::from_bytes(bytes.try_into().ok()?)),
+            EntityKind::Payment => Self::Payment(PaymentId::from_bytes(bytes.try_into().ok()?)),
+            EntityKind::Account => Self::Account(CustomerId::new(text()?).ok()?),
+            EntityKind::Ledger => Self::Ledger,
+        })
+    }
+}
+
+impl std::fmt::Display for EntityKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sku(sku) => write!(f, "sku/{sku}"),
+            Self::Order(id) => write!(f, "order/{id}"),
+            Self::Payment(id) => write!(f, "payment/{id}"),
+            Self::Account(customer) => write!(f, "account/{customer}"),
+            Self::Ledger => f.write_str("ledger"),
+        }
+    }
+}
+
+/// A fact about any actor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum Event {
+    Stock(StockEvent),
+    Order(OrderEvent),
+    Payment(PaymentEvent),
+    Account(AccountEvent),
+    Ledger(LedgerEvent),
+}
+
+impl Event {
+    /// The public name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Stock(event) => event.name(),
+            Self::Order(event) => event.name(),
+            Self::Payment(event) => event.name(),
+            Self::Account(event) => event.name(),
+            Self::Ledger(_) => "entered",
+        }
+    }
+
+    /// Reads the events of one record, in order.
+    pub fn decode_all(kind: EntityKind, bytes: &[u8]) -> Result<Vec<Self>, minicbor::decode::Error> {
+        let mut decoder = minicbor::Decoder::new(bytes);
+        let mut events = Vec::new();
+        while decoder.position() < bytes.len() {
+            events.push(match kind {
+                EntityKind::Sku => Self::Stock(decoder.decode()?),
+                EntityKind::Order => Self::Order(decoder.decode()?),
+                EntityKind::Payment => Self::Payment(decoder.decode()?),
+                EntityKind::Account => Self::Account(decoder.decode()?),
+                EntityKind::Ledger => Self::Ledger(decoder.decode()?),
+            });
+        }
+        Ok(events)
+    }
+}
+
+/// What an order asks of an actor in another partition; it is part of the order's record, so that it survives a
+/// crash and is repeated until it is done.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[allow(missing_docs, reason = "the fields are those of the commands they become")]
+pub enum RemoteStep {
+    #[n(0)]
+    Confirm {
+        #[n(0)]
+        sku: SkuId,
+    },
+    #[n(1)]
+    Settle {
+        #[n(0)]
+        sku: SkuId,
+    },
+    #[n(2)]
+    ReleaseAll {
+        #[n(0)]
+        sku: SkuId,
+        #[n(1)]
+        reason: ReleaseReason,
+    },
+    #[n(3)]
+    Release {
+        #[n(0)]
+        sku: SkuId,
+        #[n(1)]
+        filled: Quantity,
+        #[n(2)]
+        backordered: Quantity,
+        #[n(3)]
+        reason: ReleaseReason,
+    },
+    #[n(4)]
+    Ship {
+        #[n(0)]
+        sku: SkuId,
+        #[n(1)]
+        quantity: Quantity,
+    },
+    #[n(5)]
+    Return {
+        #[n(0)]
+        sku: SkuId,
+        #[n(1)]
+        quantity: Quantity,
+        #[n(2)]
+        disposition: Disposition,
+        #[n(3)]
+        buyer: Option<CustomerId>,
+    },
+    #[n(6)]
+    AccountSettle {
+        #[n(0)]
+        customer: CustomerId,
+        #[n(1)]
+        payment: PaymentId,
+    },
+    #[n(7)]
+    AccountRelease {
+        #[n(0)]
+        customer: CustomerId,
+        #[n(1)]
+        payment: PaymentId,
+    },
+    #[n(8)]
+    AccountRefund {
+        #[n(0)]
+        customer: CustomerId,
+        #[n(1)]
+        payment: PaymentId,
+        #[n(2)]
+        refund: u32,
+        #[n(3)]
+        money: Money,
+    },
+}
+
+/// The command that a step becomes where it is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepCommand {
+    /// For a SKU.
+    Stock(SkuId, StockCommand),
+    /// For a wallet.
+    Account(CustomerId, AccountCommand),
+}
+
+impl RemoteStep {
+    /// The step that carries a SKU's command; only commands that end or confirm commitments can be steps.
+    pub fn of_stock(sku: SkuId, command: &StockCommand) -> Option<Self> {
+        Some(match command {
+            StockCommand::Confirm { .. } => Self::Confirm { sku },
+            StockCommand::Settle { .. } => Self::Settle { sku },
+            StockCommand::ReleaseAll { reason, .. } => Self::ReleaseAll { sku, reason: *reason },
+            StockCommand::Release { filled, backordered, reason, .. } => {
+                Self::Release { sku, filled: *filled, backordered: *backordered, reason: *reason }
+            }
+            StockCommand::Ship { quantity, .. } => Self::Ship { sku, quantity: *quantity },
+            StockCommand::Return { quantity, disposition, buyer, .. } => {
+                Self::Return { sku, quantity: *quantity, disposition: *disposition, buyer: buyer.clone() }
+            }
+            _ => return None,
+        })
+    }
+
+    /// The step that carries a wallet's command.
+    pub fn of_account(customer: CustomerId, command: &AccountCommand) -> Option<Self> {
+        Some(match command {
+            AccountCommand::Settle { payment } => Self::AccountSettle { customer, payment: *payment },
+            AccountCommand::Release { payment } => Self::AccountRelease { customer, payment: *payment },
+            AccountCommand::Refund { payment, refund, money } => {
+                Self::AccountRefund { customer, payment: *payment, refund: *refund, money: *money }
+            }
+            AccountCommand::Credit { .. } | AccountCommand::Hold { .. } => return None,
+        })
+    }
+
+    /// What to do, for this order.
+    pub fn command(&self, order: OrderId) -> StepCommand {
+        use StockCommand as C;
+        let (sku, command) = match self.clone() {
+            Self::Confirm { sku } => (sku, C::Confirm { order }),
+            Self::Settle { sku } => (sku, C::Settle { order }),
+            Self::ReleaseAll { sku, reason } => (sku, C::ReleaseAll { order, reason }),
+            Self::Release { sku, filled, backordered, reason } => {
+                (sku, C::Release { order, filled, backordered, reason })
+            }
+            Self::Ship { sku, quantity } => (sku, C::Ship { order, quantity }),
+            Self::Return { sku, quantity, disposition, buyer } => {
+                (sku, C::Return { order: Some(order), location: None, lot: None, quantity, disposition, buyer })
+            }
+            Self::AccountSettle { customer, payment } => {
+                return StepCommand::Account(customer, AccountCommand::Settle { payment });
+            }
+            Self::AccountRelease { customer, payment } => {
+                return StepCommand::Account(customer, AccountCommand::Release { payment });
+            }
+            Self::AccountRefund { customer, payment, refund, money } => {
+                return StepCommand::Account(customer, AccountCommand::Refund { payment, refund, money });
+            }
+        };
+        StepCommand::Stock(sku, command)
+    }
+}

@@ -1,0 +1,140 @@
+//! Identities: UUIDv7, made by the client or by the engine.
+//!
+//! An id is the idempotency key of the command that makes the thing. Its first 48 bits are a time in
+//! milliseconds (RFC 9562, section 5.7), so an unknown id that claims to be older than the retention window can
+//! be refused without looking anywhere.
+
+use std::fmt;
+
+use minicbor::decode::{Decoder, Error as DecodeError};
+use minicbor::encode::{Encoder, Error as EncodeError, Write};
+use minicbor::{Decode, Encode};
+
+use crate::{Refusal, Timestamp};
+
+/// Bits of an id that decide its partition; a payment shares them with its order.
+const ROUTE_BITS: u32 = 16;
+
+/// Builds a version-7 id from a time and 74 bits of entropy.
+const fn uuid_v7(time: Timestamp, entropy: u128) -> u128 {
+    let millis = (time.0 / 1000) as u128 & 0xFFFF_FFFF_FFFF;
+    let rand_a = (entropy >> 62) & 0xFFF;
+    let rand_b = entropy & 0x3FFF_FFFF_FFFF_FFFF;
+    millis << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(u128);
+
+        impl $name {
+            /// Makes an id for this time from 74 bits of entropy (more are ignored).
+            pub const fn new(time: Timestamp, entropy: u128) -> Self {
+                Self(uuid_v7(time, entropy))
+            }
+
+            /// Reads a hyphenated UUIDv7; anything else is refused with `id_invalid`.
+            pub fn parse(text: &str) -> Result<Self, Refusal> {
+                match uuid::Uuid::try_parse(text) {
+                    Ok(id) if id.get_version_num() == 7 && text.len() == 36 => Ok(Self(id.as_u128())),
+                    _ => Err(Refusal::IdInvalid { id: text.chars().take(80).collect() }),
+                }
+            }
+
+            /// The 16 bytes, big endian: they sort by time.
+            pub const fn to_bytes(self) -> [u8; 16] {
+                self.0.to_be_bytes()
+            }
+
+            /// The reverse of `to_bytes`; the bytes are trusted.
+            pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+                Self(u128::from_be_bytes(bytes))
+            }
+
+            /// The time it claims to be made, to the millisecond.
+            pub const fn time(self) -> Timestamp {
+                Timestamp((self.0 >> 80) as i64 * 1000)
+            }
+
+            /// A number that spreads ids evenly over partitions.
+            pub const fn route(self) -> u64 {
+                (self.0 & ((1 << ROUTE_BITS) - 1)) as u64
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                uuid::Uuid::from_u128(self.0).hyphenated().fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{self}")
+            }
+        }
+
+        impl<C> Encode<C> for $name {
+            fn encode<W: Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
+                e.bytes(&self.to_bytes())?.ok()
+            }
+        }
+
+        impl<'b, C> Decode<'b, C> for $name {
+            fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
+                let bytes = d.bytes()?.try_into().map_err(|_| DecodeError::message("an id has 16 bytes"))?;
+                Ok(Self::from_bytes(bytes))
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// An order.
+    OrderId;
+    /// A payment of an order.
+    PaymentId;
+}
+
+impl PaymentId {
+    /// The id of an order's `n`-th payment: derived, so that a replayed or retried decision names the same
+    /// payment, and so that it lives in its order's partition.
+    pub const fn of_order(order: OrderId, n: u32, attempt_time: Timestamp) -> Self {
+        let route = order.0 & ((1 << ROUTE_BITS) - 1);
+        // Multiplying by an odd constant is a bijection: different n and times give different ids of one order.
+        let mixed = (order.0 >> ROUTE_BITS ^ (n as u128) << 24 ^ attempt_time.0 as u128)
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+        Self(uuid_v7(attempt_time, (mixed >> 40 << ROUTE_BITS) | route))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_prints_reads_and_knows_its_time() {
+        let id = OrderId::new(Timestamp(1_700_000_000_123_456), u128::MAX);
+        assert_eq!(OrderId::parse(&id.to_string()), Ok(id));
+        assert_eq!(id.time(), Timestamp(1_700_000_000_123_000));
+        assert_eq!(OrderId::from_bytes(id.to_bytes()), id);
+    }
+
+    #[test]
+    fn only_a_hyphenated_version_7_is_an_id() {
+        for text in ["", "x", "00000000-0000-4000-8000-000000000000", "018bcfe5687b7fff8fffffffffffffff"] {
+            assert!(matches!(OrderId::parse(text), Err(Refusal::IdInvalid { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn payments_of_an_order_differ_and_share_its_partition() {
+        let order = OrderId::new(Timestamp(1_700_000_000_000_000), 0xABCD_EF01_2345_6789);
+        let ids: std::collections::BTreeSet<_> =
+            (0..100).map(|n| PaymentId::of_order(order, n, Timestamp(1_700_000_000_000_000))).collect();
+        assert_eq!(ids.len(), 100);
+        assert!(ids.iter().all(|id| id.route() == order.route()));
+    }
+}

@@ -1,0 +1,330 @@
+//! Double entry: every event that moves money has postings that sum to zero. They are derived, never decided, so
+//! the books follow from the journal alone.
+//!
+//! `deposits` is what customers have given for orders and goods have not yet been recognised for:
+//!
+//! | event | debit | credit |
+//! |---|---|---|
+//! | wallet credited | cash | wallets |
+//! | payment secured | its tender | deposits |
+//! | order secured | deposits | revenue (exact), charges, rounding |
+//! | units of a secured order cancelled or returned | revenue (exact), charges, rounding | deposits |
+//! | refund without goods | goodwill | deposits |
+//! | refund done | deposits | its tender |
+
+use compact_str::CompactString;
+use minicbor::{Decode, Encode};
+use smallvec::{SmallVec, smallvec};
+
+use crate::account::AccountEvent;
+use crate::order::{Order, OrderEvent, Outcome};
+use crate::payment::{Method, Payment, PaymentEvent};
+use crate::{Amount, Currency, Money, Quantity, Refusal, codec};
+
+/// The accounts of the books.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
+#[cbor(index_only)]
+pub enum LedgerAccount {
+    /// Taken by the caller in whatever way.
+    #[n(0)]
+    Cash,
+    /// With the card gateway.
+    #[n(1)]
+    Card,
+    /// Owed by customers on account.
+    #[n(2)]
+    Receivable,
+    /// Owed to customers' wallets.
+    #[n(3)]
+    Wallets,
+    /// Given for orders, not yet recognised.
+    #[n(4)]
+    Deposits,
+    /// Goods sold, at exact prices.
+    #[n(5)]
+    Revenue,
+    /// Shipping, tax, fees.
+    #[n(6)]
+    Charges,
+    /// What rounding to minor units made of exact prices.
+    #[n(7)]
+    Rounding,
+    /// Given away.
+    #[n(8)]
+    Goodwill,
+    /// Owed and never paid.
+    #[n(9)]
+    BadDebt,
+}
+
+/// How many accounts there are.
+pub const ACCOUNTS: usize = 10;
+
+impl LedgerAccount {
+    /// Every account with its public name.
+    pub const ALL: [(Self, &'static str); ACCOUNTS] = [
+        (Self::Cash, "cash"),
+        (Self::Card, "card"),
+        (Self::Receivable, "receivable"),
+        (Self::Wallets, "wallets"),
+        (Self::Deposits, "deposits"),
+        (Self::Revenue, "revenue"),
+        (Self::Charges, "charges"),
+        (Self::Rounding, "rounding"),
+        (Self::Goodwill, "goodwill"),
+        (Self::BadDebt, "bad_debt"),
+    ];
+
+    /// The public name.
+    pub fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+
+    /// Where a payment method's money is.
+    pub const fn of_tender(method: Method) -> Self {
+        match method {
+            Method::Wallet => Self::Wallets,
+            Method::Card => Self::Card,
+            Method::External => Self::Cash,
+            Method::Account => Self::Receivable,
+        }
+    }
+}
+
+/// An entry that somebody makes by hand.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum LedgerEvent {
+    /// This much from one account to another.
+    #[n(0)]
+    Entered {
+        /// The account that gains.
+        #[n(0)]
+        debit: LedgerAccount,
+        /// The account that gives.
+        #[n(1)]
+        credit: LedgerAccount,
+        /// How much.
+        #[n(2)]
+        money: Money,
+        /// Why.
+        #[cbor(n(3), with = "codec::text")]
+        memo: CompactString,
+    },
+}
+
+/// A debit (positive) or credit (negative).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Posting {
+    /// Where.
+    pub account: LedgerAccount,
+    /// How much.
+    pub amount: i128,
+}
+
+/// The postings of one event; they sum to zero.
+pub type Postings = SmallVec<[Posting; 4]>;
+
+fn debit(account: LedgerAccount, amount: Amount) -> Posting {
+    Posting { account, amount: i128::from(amount.0) }
+}
+
+fn credit(account: LedgerAccount, amount: Amount) -> Posting {
+    Posting { account, amount: -i128::from(amount.0) }
+}
+
+/// Postings of a manual entry.
+pub fn of_entry(event: &LedgerEvent) -> (Currency, Postings) {
+    let LedgerEvent::Entered { debit: to, credit: from, money, .. } = event;
+    (money.currency, smallvec![debit(*to, money.amount), credit(*from, money.amount)])
+}
+
+/// Checks a manual entry.
+pub fn decide(event: &LedgerEvent) -> Result<(), Refusal> {
+    let LedgerEvent::Entered { debit, credit, money, .. } = event;
+    if debit == credit {
+        return Err(Refusal::BodyInvalid { field: "credit", why: "an entry moves money between two accounts".into() });
+    }
+    if money.amount.0 == i64::MIN {
+        return Err(Refusal::MoneyInvalid { why: "larger than can be counted".into() });
+    }
+    Ok(())
+}
+
+/// Postings of a wallet's event.
+pub fn of_account(event: &AccountEvent) -> Option<(Currency, Postings)> {
+    match event {
+        AccountEvent::Credited { money, .. } => Some((
+            money.currency,
+            smallvec![debit(LedgerAccount::Cash, money.amount), credit(LedgerAccount::Wallets, money.amount)],
+        )),
+        // Spending and refunding are posted by the payment that they belong to.
+        _ => None,
+    }
+}
+
+/// Postings of a payment's event, given the payment before it.
+pub fn of_payment(before: &Payment, event: &PaymentEvent) -> Option<(Currency, Postings)> {
+    let tender = LedgerAccount::of_tender(before.method);
+    let postings = match event {
+        PaymentEvent::Paid { .. } => {
+            smallvec![debit(tender, before.money.amount), credit(LedgerAccount::Deposits, before.money.amount)]
+        }
+        PaymentEvent::Refunded { number } => {
+            let amount = before.refunds[*number as usize - 1].amount;
+            smallvec![debit(LedgerAccount::Deposits, amount), credit(tender, amount)]
+        }
+        _ => return None,
+    };
+    Some((before.money.currency, postings))
+}
+
+/// Postings of an order's event, given the order before (none: it is being placed) and after it.
+pub fn of_order(before: Option<&Order>, event: &OrderEvent, after: &Order) -> Postings {
+    let was_secured = before.is_some_and(|order| order.secured);
+    if !was_secured {
+        return if after.secured { recognise(after) } else { Postings::new() };
+    }
+    let before = before.expect("a secured order was there before");
+    match event {
+        OrderEvent::Cancelled { .. } | OrderEvent::Expired | OrderEvent::Refused { .. } => {
+            let mut postings = give_up(before, |index| after.lines[index].cancelled - before.lines[index].cancelled);
+            let charges = Amount(before.charges_total().0 - after.charges_total().0);
+            if charges.0 != 0 {
+                postings.extend([debit(LedgerAccount::Charges, charges), credit(LedgerAccount::Deposits, charges)]);
+            }
+            postings
+        }
+        OrderEvent::Returned { refund, .. } => {
+            let mut postings = give_up(before, |index| after.lines[index].returned - before.lines[index].returned);
+            let worth: i128 = postings.iter().filter(|p| p.account == LedgerAccount::Deposits).map(|p| -p.amount).sum();
+            let kept = worth - i128::from(refund.0);
+            if kept != 0 {
+                postings.push(Posting { account: LedgerAccount::Deposits, amount: kept });
+                postings.push(Posting { account: LedgerAccount::Goodwill, amount: -kept });
+            }
+            postings
+        }
+        OrderEvent::RefundGranted { amount, .. } => {
+            smallvec![debit(LedgerAccount::Goodwill, *amount), credit(LedgerAccount::Deposits, *amount)]
+        }
+        _ => Postings::new(),
+    }
+}
+
+/// Goods and charges of an order that has just been paid.
+fn recognise(order: &Order) -> Postings {
+    let goods: i128 =
+        order.lines.iter().map(|line| i128::from(line.unit_price.0) * i128::from(line.units() - line.given_up())).sum();
+    let due: i128 = order.lines.iter().map(|line| i128::from(line.due(order.currency).0)).sum();
+    let charges = order.charges_total();
+    let mut postings: Postings = smallvec![
+        debit(LedgerAccount::Deposits, order.total()),
+        Posting { account: LedgerAccount::Revenue, amount: -goods },
+    ];
+    if charges.0 != 0 {
+        postings.push(credit(LedgerAccount::Charges, charges));
+    }
+    if due != goods {
+        postings.push(Posting { account: LedgerAccount::Rounding, amount: goods - due });
+    }
+    postings
+}
+
+/// Takes units of a paid order back out of the books.
+fn give_up(order: &Order, units: impl Fn(usize) -> Quantity) -> Postings {
+    assert_eq!(order.outcome, Outcome::Open, "an order that is over gives up nothing more");
+    let (mut exact, mut worth) = (0i128, 0i128);
+    for (index, line) in order.lines.iter().enumerate() {
+        exact += i128::from(line.unit_price.0) * i128::from(units(index));
+        worth += i128::from(line.share(units(index), order.currency).0);
+    }
+    let mut postings: Postings = smallvec![
+        Posting { account: LedgerAccount::Revenue, amount: exact },
+        Posting { account: LedgerAccount::Deposits, amount: -worth },
+    ];
+    if exact != worth {
+        postings.push(Posting { account: LedgerAccount::Rounding, amount: worth - exact });
+    }
+    postings
+}
+
+/// The balances of one partition's share of the books; those of all partitions add up.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ledger {
+    balances: SmallVec<[(Currency, [i128; ACCOUNTS]); 1]>,
+}
+
+impl Ledger {
+    /// Takes postings in; asserts that they sum to zero.
+    pub fn post(&mut self, currency: Currency, postings: &[Posting]) {
+        assert_eq!(postings.iter().map(|posting| posting.amount).sum::<i128>(), 0, "double entry sums to zero");
+        let row = self.row(currency);
+        for posting in postings {
+            row[posting.account as usize] += posting.amount;
+        }
+    }
+
+    fn row(&mut self, currency: Currency) -> &mut [i128; ACCOUNTS] {
+        let index = self.balances.iter().position(|(known, _)| *known == currency).unwrap_or_else(|| {
+            self.balances.push((currency, [0; ACCOUNTS]));
+            self.balances.sort_by_key(|(currency, _)| *currency);
+            self.balances.iter().position(|(known, _)| *known == currency).expect("it was just added")
+        });
+        &mut self.balances[index].1
+    }
+
+    /// Adds another share.
+    pub fn add(&mut self, other: &Self) {
+        for (currency, balances) in &other.balances {
+            self.row(*currency).iter_mut().zip(balances).for_each(|(sum, amount)| *sum += amount);
+        }
+    }
+
+    /// The balance of an account: debits less credits, in ten-thousandths.
+    pub fn balance(&self, currency: Currency, account: LedgerAccount) -> i128 {
+        self.balances.iter().find(|(known, _)| *known == currency).map_or(0, |(_, row)| row[account as usize])
+    }
+
+    /// Every currency with its balances, in the order of `LedgerAccount::ALL`.
+    pub fn rows(&self) -> &[(Currency, [i128; ACCOUNTS])] {
+        &self.balances
+    }
+
+    /// Asserts that the books balance.
+    pub fn check(&self) {
+        for (currency, row) in &self.balances {
+            assert_eq!(row.iter().sum::<i128>(), 0, "the {currency} books balance");
+        }
+    }
+}
+
+impl<C> Encode<C> for Ledger {
+    fn encode<W: minicbor::encode::Write>(
+        &self,
+        e: &mut minicbor::Encoder<W>,
+        ctx: &mut C,
+    ) -> Result<(), minicbor::encode::Error<W::Error>> {
+        e.array(self.balances.len() as u64)?;
+        for (currency, row) in &self.balances {
+            currency.encode(e, ctx)?;
+            for amount in row {
+                e.bytes(&amount.to_be_bytes())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Ledger {
+    fn decode(d: &mut minicbor::Decoder<'b>, ctx: &mut C) -> Result<Self, minicbor::decode::Error> {
+        let wrong = || minicbor::decode::Error::message("a balance has 16 bytes");
+        let mut ledger = Self::default();
+        for _ in 0..d.array()?.ok_or_else(wrong)? {
+            let currency = Currency::decode(d, ctx)?;
+            for amount in ledger.row(currency) {
+                *amount = i128::from_be_bytes(d.bytes()?.try_into().map_err(|_| wrong())?);
+            }
+        }
+        Ok(ledger)
+    }
+}

@@ -1,0 +1,186 @@
+//! How an order's state follows from its events.
+
+use smallvec::SmallVec;
+
+use super::event::{LineUnits, OrderEvent, PlannedPayment, ReturnedLine};
+use super::place::line_net;
+use super::state::{Line, Order, OrderPayment, Outcome, OwedStep};
+use crate::payment::{Method, PaymentState};
+use crate::{Amount, OrderId, PaymentId, Timestamp};
+
+impl Order {
+    /// Starts an order from its first event.
+    pub fn create(id: OrderId, event: &OrderEvent, now: Timestamp) -> Self {
+        let OrderEvent::Placed {
+            customer,
+            purchaser_key,
+            currency,
+            lines,
+            charges,
+            payments,
+            hold_expires_at,
+            body_digest,
+        } = event
+        else {
+            panic!("an order begins with `placed`, not {}", event.name());
+        };
+        let lines = lines
+            .iter()
+            .map(|line| Line {
+                sku: line.sku.clone(),
+                quantity: line.quantity,
+                unit_price: line.unit_price,
+                filled: line.filled,
+                backordered: line.backordered,
+                unfilled: line.quantity - line.filled - line.backordered,
+                cancelled: 0,
+                shipped: 0,
+                returned: 0,
+                net: line_net(line.unit_price, line.filled + line.backordered, *currency)
+                    .expect("a placed line was priced"),
+            })
+            .collect();
+        let mut order = Self {
+            id,
+            customer: customer.clone(),
+            purchaser_key: purchaser_key.clone(),
+            currency: *currency,
+            lines,
+            charges: charges.clone(),
+            payments: SmallVec::new(),
+            hold_expires_at: *hold_expires_at,
+            created_at: now,
+            outcome: Outcome::Open,
+            secured: false,
+            placing: payments.iter().any(|payment| payment.method == Method::Card),
+            cancel_requested: false,
+            delivered: false,
+            tracking: None,
+            body_digest: *body_digest,
+            owed: Vec::new(),
+            next_step: 0,
+        };
+        order.start_payments(payments, now);
+        order.secure_if_covered();
+        order
+    }
+
+    /// Takes an event into the state.
+    pub fn apply(&mut self, event: &OrderEvent, now: Timestamp) {
+        match event {
+            OrderEvent::Placed { .. } => panic!("an order is placed once"),
+            OrderEvent::PaymentsStarted { payments } => self.start_payments(payments, now),
+            OrderEvent::PaymentSecured { number } => {
+                self.payments[*number as usize].state = PaymentState::Paid;
+                self.placing = false;
+                self.secure_if_covered();
+            }
+            OrderEvent::PaymentFailed { number, reason } => {
+                let payment = &mut self.payments[*number as usize];
+                payment.state = PaymentState::Failed;
+                payment.failure = Some(reason.clone());
+            }
+            OrderEvent::Extended { hold_expires_at } => self.hold_expires_at = *hold_expires_at,
+            OrderEvent::CancelRequested => self.cancel_requested = true,
+            OrderEvent::Cancelled { lines, whole } => self.cancel(lines, *whole),
+            OrderEvent::Expired => self.end(Outcome::Expired),
+            OrderEvent::Refused { .. } => self.end(Outcome::Refused),
+            OrderEvent::BackorderFilled { lines } => self.each(lines, |line, units| {
+                line.backordered -= units;
+                line.filled += units;
+            }),
+            OrderEvent::Displaced { lines } => self.each(lines, |line, units| {
+                line.filled -= units;
+                line.backordered += units;
+            }),
+            OrderEvent::Shipped { lines, tracking } => {
+                self.each(lines, |line, units| line.shipped += units);
+                if tracking.is_some() {
+                    self.tracking.clone_from(tracking);
+                }
+            }
+            OrderEvent::Delivered => self.delivered = true,
+            OrderEvent::Returned { lines, .. } => {
+                for ReturnedLine { line, quantity, .. } in lines {
+                    self.lines[*line as usize].returned += quantity;
+                }
+            }
+            OrderEvent::RefundGranted { .. } => {}
+            OrderEvent::RefundStarted { number, amount } => {
+                let payment = &mut self.payments[*number as usize];
+                payment.state = PaymentState::Refunding;
+                payment.refunded.0 += amount.0;
+                payment.refunding.0 += amount.0;
+            }
+            OrderEvent::Refunded { number, amount, done } => {
+                let payment = &mut self.payments[*number as usize];
+                payment.refunding.0 -= amount.0;
+                if !done {
+                    payment.refunded.0 -= amount.0;
+                }
+                let all = payment.refunded == payment.amount;
+                payment.state = if all { PaymentState::Refunded } else { PaymentState::Paid };
+            }
+            OrderEvent::StepOwed { step, to } => {
+                self.next_step = step + 1;
+                self.owed.push(OwedStep { step: *step, to: to.clone() });
+            }
+            OrderEvent::StepDone { step } => self.owed.retain(|owed| owed.step != *step),
+        }
+        self.check();
+    }
+
+    /// The id of the order's payment with this number, started at this time.
+    pub fn payment_id(id: OrderId, number: usize, now: Timestamp) -> PaymentId {
+        PaymentId::of_order(id, number as u32, now)
+    }
+
+    fn start_payments(&mut self, planned: &[PlannedPayment], now: Timestamp) {
+        for payment in planned {
+            self.payments.push(OrderPayment {
+                id: Self::payment_id(self.id, self.payments.len(), now),
+                method: payment.method,
+                amount: payment.amount,
+                state: PaymentState::Pending,
+                refunded: Amount::ZERO,
+                refunding: Amount::ZERO,
+                failure: None,
+            });
+        }
+    }
+
+    fn secure_if_covered(&mut self) {
+        if self.outcome == Outcome::Open && self.paid().0 >= self.total().0 {
+            self.secured = true;
+        }
+    }
+
+    fn cancel(&mut self, lines: &[LineUnits], whole: bool) {
+        if whole {
+            self.end(Outcome::Cancelled);
+        } else {
+            self.each(lines, |line, units| {
+                let waiting = line.backordered.min(units);
+                line.backordered -= waiting;
+                line.filled -= units - waiting;
+                line.cancelled += units;
+            });
+            self.secure_if_covered();
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        for line in &mut self.lines {
+            line.cancelled += line.filled + line.backordered;
+            (line.filled, line.backordered) = (0, 0);
+        }
+        self.outcome = outcome;
+        self.placing = false;
+    }
+
+    fn each(&mut self, units: &[LineUnits], change: impl Fn(&mut Line, crate::Quantity)) {
+        for LineUnits { line, quantity } in units {
+            change(&mut self.lines[*line as usize], *quantity);
+        }
+    }
+}

@@ -1,0 +1,569 @@
+//! What an order does with a command, or with what other actors tell it.
+
+use compact_str::CompactString;
+use smallvec::SmallVec;
+
+use super::event::{LineUnits, OrderEvent, ReturnedLine};
+use super::refund;
+use super::state::{Order, Outcome};
+use crate::payment::{Method, PaymentCommand};
+use crate::stock::{Disposition, ReleaseReason, StockCommand};
+use crate::{Amount, Money, PaymentId, Quantity, Refusal, SkuId, Timestamp, check_quantity};
+
+/// The longest a hold can be extended from now, in seconds: a week.
+const EXTEND_SECONDS_MAX: u32 = 7 * 24 * 3600;
+
+/// What a return gives back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RefundChoice {
+    /// What the units cost.
+    #[default]
+    Auto,
+    /// Nothing.
+    Nothing,
+    /// This much.
+    Exactly(Money),
+}
+
+/// What an order can be asked to do, or learns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the field's standard terms; the module says who sends what")]
+pub enum OrderCommand {
+    Extend {
+        seconds: u32,
+    },
+    /// Some units of some lines, or everything.
+    Cancel {
+        lines: Option<Vec<(u32, Option<Quantity>)>>,
+    },
+    /// Some units, or all that are paid and not shipped.
+    Ship {
+        lines: Option<Vec<(u32, Quantity)>>,
+        tracking: Option<CompactString>,
+    },
+    Deliver,
+    Return {
+        lines: Vec<(u32, Quantity, Disposition)>,
+        refund: RefundChoice,
+    },
+    RefundAmount {
+        amount: Money,
+        reason: CompactString,
+    },
+    RefundLines {
+        lines: Vec<(u32, Quantity)>,
+        reason: CompactString,
+    },
+    // Told by other actors:
+    PaymentPaid {
+        payment: PaymentId,
+    },
+    PaymentFailed {
+        payment: PaymentId,
+        reason: CompactString,
+    },
+    PaymentRefunded {
+        payment: PaymentId,
+        amount: Amount,
+        done: bool,
+    },
+    BackorderFilled {
+        sku: SkuId,
+        quantity: Quantity,
+    },
+    Displaced {
+        sku: SkuId,
+        quantity: Quantity,
+    },
+    DeadlineReached,
+    StepDone {
+        step: u32,
+    },
+}
+
+/// What an order wants of others. None of it can be refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OrderAsk {
+    /// Of a SKU.
+    Stock(SkuId, StockCommand),
+    /// Of one of its payments.
+    Payment(PaymentId, PaymentCommand),
+}
+
+type Decision = Result<(), Refusal>;
+
+/// Decides a command at `now`; events go to `out`, messages to `asks`.
+pub fn decide(
+    order: &Order,
+    command: &OrderCommand,
+    now: Timestamp,
+    out: &mut Vec<OrderEvent>,
+    asks: &mut Vec<OrderAsk>,
+) -> Decision {
+    match command {
+        OrderCommand::Extend { seconds } => extend(order, *seconds, now, out),
+        OrderCommand::Cancel { lines: None } => cancel_whole(order, out, asks),
+        OrderCommand::Cancel { lines: Some(lines) } => cancel_lines(order, lines, out, asks),
+        OrderCommand::Ship { lines, tracking } => ship(order, lines.as_deref(), tracking.clone(), out, asks),
+        OrderCommand::Deliver => deliver(order, out),
+        OrderCommand::Return { lines, refund } => take_back(order, lines, *refund, out, asks),
+        OrderCommand::RefundAmount { amount, reason } => grant_refund(order, *amount, reason, out, asks),
+        OrderCommand::RefundLines { lines, reason } => {
+            let amount = worth_of(order, lines)?;
+            grant_refund(order, amount, reason, out, asks)
+        }
+        OrderCommand::PaymentPaid { payment } => payment_paid(order, *payment, out, asks),
+        OrderCommand::PaymentFailed { payment, reason } => payment_failed(order, *payment, reason, now, out, asks),
+        OrderCommand::PaymentRefunded { payment, amount, done } => {
+            let number = number_of(order, *payment)?;
+            out.push(OrderEvent::Refunded { number, amount: *amount, done: *done });
+            Ok(())
+        }
+        OrderCommand::BackorderFilled { sku, quantity } => {
+            backorder_filled(order, sku, *quantity, out, asks);
+            Ok(())
+        }
+        OrderCommand::Displaced { sku, quantity } => {
+            displaced(order, sku, *quantity, out);
+            Ok(())
+        }
+        OrderCommand::DeadlineReached => {
+            if order.next_due().is_some_and(|due| due <= now) {
+                out.push(OrderEvent::Expired);
+                give_back(order, ReleaseReason::Expired, out, asks);
+            }
+            Ok(())
+        }
+        OrderCommand::StepDone { step } => {
+            if order.owed.iter().any(|owed| owed.step == *step) {
+                out.push(OrderEvent::StepDone { step: *step });
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Refuses a command to an order that is over.
+pub(crate) fn check_open(order: &Order, wanted: &'static str) -> Decision {
+    match order.outcome {
+        Outcome::Open => Ok(()),
+        Outcome::Expired => Err(Refusal::HoldExpired),
+        Outcome::Cancelled | Outcome::Refused => {
+            Err(Refusal::OrderStateInvalid { status: order.status().name(), wanted })
+        }
+    }
+}
+
+impl Order {
+    /// What is still to be paid; refuses what cannot be paid (again).
+    pub fn check_payable(&self, now: Timestamp) -> Result<Money, Refusal> {
+        check_open(self, "only an open order can be paid")?;
+        if self.secured {
+            return Err(Refusal::AlreadyPaid);
+        }
+        if self.is_pinned() {
+            let wanted = "wait for the outcome of the payment that is under way";
+            return Err(Refusal::OrderStateInvalid { status: self.status().name(), wanted });
+        }
+        if self.hold_expires_at <= now {
+            return Err(Refusal::HoldExpired);
+        }
+        Ok(Money::new(Amount(self.total().0 - self.paid().0), self.currency))
+    }
+
+    /// Units of each SKU over all lines, in the order of first mention.
+    fn by_sku(&self, of: impl Fn(usize, &super::Line) -> Quantity) -> SmallVec<[(SkuId, Quantity); 4]> {
+        let mut sums: SmallVec<[(SkuId, Quantity); 4]> = SmallVec::new();
+        for (index, line) in self.lines.iter().enumerate() {
+            let units = of(index, line);
+            match sums.iter_mut().find(|(sku, _)| *sku == line.sku) {
+                Some((_, sum)) => *sum += units,
+                None => sums.push((line.sku.clone(), units)),
+            }
+        }
+        sums.retain(|(_, units)| *units > 0);
+        sums
+    }
+}
+
+fn number_of(order: &Order, payment: PaymentId) -> Result<u32, Refusal> {
+    order.payment_number(payment).ok_or_else(|| Refusal::NotFound { what: format!("payment {payment}") })
+}
+
+fn extend(order: &Order, seconds: u32, now: Timestamp, out: &mut Vec<OrderEvent>) -> Decision {
+    check_open(order, "only an open order can be extended")?;
+    if order.secured {
+        return Err(Refusal::AlreadyPaid);
+    }
+    if order.hold_expires_at <= now && !order.is_pinned() {
+        return Err(Refusal::HoldExpired);
+    }
+    let hold_expires_at = order.hold_expires_at.plus_seconds(seconds);
+    if seconds == 0 || hold_expires_at > now.plus_seconds(EXTEND_SECONDS_MAX) {
+        let why = format!("at least 1, and the hold may end at most {EXTEND_SECONDS_MAX} seconds from now");
+        return Err(Refusal::BodyInvalid { field: "seconds", why });
+    }
+    out.push(OrderEvent::Extended { hold_expires_at });
+    Ok(())
+}
+
+/// Releases all stock of an order that just ended, and unwinds its payments.
+fn give_back(order: &Order, reason: ReleaseReason, out: &mut Vec<OrderEvent>, asks: &mut Vec<OrderAsk>) {
+    for (sku, _) in order.by_sku(|_, line| line.filled + line.backordered) {
+        asks.push(OrderAsk::Stock(sku, StockCommand::ReleaseAll { order: order.id, reason }));
+    }
+    refund::unwind(order, out, asks);
+}
+
+fn settle_all(order: &Order, asks: &mut Vec<OrderAsk>) {
+    for (sku, _) in order.by_sku(|_, line| line.filled) {
+        asks.push(OrderAsk::Stock(sku, StockCommand::Settle { order: order.id }));
+    }
+}
+
+fn check_nothing_shipped(order: &Order) -> Decision {
+    if order.lines.iter().any(|line| line.shipped > 0) {
+        let wanted = "what is shipped cannot be cancelled: cancel the other lines, or take the units back as a return";
+        return Err(Refusal::OrderStateInvalid { status: order.status().name(), wanted });
+    }
+    Ok(())
+}
+
+fn check_no_refund_under_way(order: &Order) -> Decision {
+    if order.payments.iter().any(|payment| payment.refunding.0 > 0) {
+        let wanted = "wait until the refund that is under way has ended";
+        return Err(Refusal::OrderStateInvalid { status: "refunding", wanted });
+    }
+    Ok(())
+}
+
+fn cancel_whole(order: &Order, out: &mut Vec<OrderEvent>, asks: &mut Vec<OrderAsk>) -> Decision {
+    check_open(order, "it is over already")?;
+    check_nothing_shipped(order)?;
+    check_no_refund_under_way(order)?;
+    let open_charge = order.payments.iter().find(|payment| payment.is_pending() && payment.method == Method::Card);
+    if let Some(charge) = open_charge {
+        // Void first, release after: the money of an open charge may still move.
+        if !order.cancel_requested {
+            out.push(OrderEvent::CancelRequested);
+            asks.push(OrderAsk::Payment(charge.id, PaymentCommand::Abandon));
+        }
+        return Ok(());
+    }
+    out.push(OrderEvent::Cancelled { lines: SmallVec::new(), whole: true });
+    give_back(order, ReleaseReason::Cancelled, out, asks);
+    Ok(())
+}
+
+fn cancel_lines(
+    order: &Order,
+    lines: &[(u32, Option<Quantity>)],
+    out: &mut Vec<OrderEvent>,
+    asks: &mut Vec<OrderAsk>,
+) -> Decision {
+    check_open(order, "it is over already")?;
+    if order.is_pinned() {
+        let wanted = "wait for the outcome of the payment that is under way, or cancel the whole order";
+        return Err(Refusal::OrderStateInvalid { status: order.status().name(), wanted });
+    }
+    check_no_refund_under_way(order)?;
+    let mut chosen = vec![0; order.lines.len()];
+    for (index, quantity) in lines {
+        let line = order.lines.get(*index as usize).ok_or_else(|| no_line(*index))?;
+        let open = line.unshipped() + line.backordered - chosen[*index as usize];
+        let quantity = quantity.unwrap_or(open);
+        check_quantity(quantity)?;
+        if quantity > open {
+            let wanted = "only units that are neither shipped nor cancelled can be cancelled";
+            return Err(Refusal::OrderStateInvalid { status: order.status().name(), wanted });
+        }
+        chosen[*index as usize] += quantity;
+    }
+    if order.lines.iter().zip(&chosen).all(|(line, units)| line.filled + line.backordered == *units) {
+        return cancel_whole(order, out, asks);
+    }
+    let units: SmallVec<[LineUnits; 1]> = line_units(&chosen);
+    if units.is_empty() {
+        return Err(Refusal::BodyInvalid { field: "lines", why: "name at least one line".into() });
+    }
+    let waiting = |index: usize, line: &super::Line| line.backordered.min(chosen[index]);
+    let reason = ReleaseReason::Cancelled;
+    let filled = order.by_sku(|index, line| chosen[index] - waiting(index, line));
+    for (sku, all) in order.by_sku(|index, _| chosen[index]) {
+        let filled = filled.iter().find(|(name, _)| *name == sku).map_or(0, |(_, units)| *units);
+        let release = StockCommand::Release { order: order.id, filled, backordered: all - filled, reason };
+        asks.push(OrderAsk::Stock(sku, release));
+    }
+    out.push(OrderEvent::Cancelled { lines: units, whole: false });
+    let mut after = order.clone();
+    after.apply(&out[out.len() - 1], order.created_at);
+    if after.secured && !order.secured {
+        settle_all(&after, asks);
+    }
+    let too_much = after.paid().0 - after.refunded().0 - after.total().0;
+    if too_much > 0 {
+        refund::start(order, Amount(too_much), out, asks)?;
+    }
+    Ok(())
+}
+
+fn no_line(index: u32) -> Refusal {
+    Refusal::BodyInvalid { field: "lines", why: format!("the order has no line {index}") }
+}
+
+fn line_units(chosen: &[Quantity]) -> SmallVec<[LineUnits; 1]> {
+    let row = |(line, quantity): (usize, &Quantity)| LineUnits { line: line as u32, quantity: *quantity };
+    chosen.iter().enumerate().filter(|(_, units)| **units > 0).map(row).collect()
+}
+
+fn ship(
+    order: &Order,
+    lines: Option<&[(u32, Quantity)]>,
+    tracking: Option<CompactString>,
+    out: &mut Vec<OrderEvent>,
+    asks: &mut Vec<OrderAsk>,
+) -> Decision {
+    check_open(order, "only an open order can be shipped")?;
+    if !order.secured {
+        return Err(Refusal::OrderStateInvalid {
+            status: order.status().name(),
+            wanted: "only paid units can be shipped",
+        });
+    }
+    let mut chosen = vec![0; order.lines.len()];
+    match lines {
+        None => order.lines.iter().zip(&mut chosen).for_each(|(line, units)| *units = line.unshipped()),
+        Some(lines) => {
+            for (index, quantity) in lines {
+                check_quantity(*quantity)?;
+                let line = order.lines.get(*index as usize).ok_or_else(|| no_line(*index))?;
+                chosen[*index as usize] += quantity;
+                if chosen[*index as usize] > line.unshipped() {
+                    let wanted = "only units that are allocated and not shipped can be shipped";
+                    return Err(Refusal::OrderStateInvalid { status: order.status().name(), wanted });
+                }
+            }
+        }
+    }
+    let units = line_units(&chosen);
+    if units.is_empty() {
+        return Err(Refusal::OrderStateInvalid { status: order.status().name(), wanted: "nothing is left to ship" });
+    }
+    for (sku, quantity) in order.by_sku(|index, _| chosen[index]) {
+        asks.push(OrderAsk::Stock(sku, StockCommand::Ship { order: order.id, quantity }));
+    }
+    out.push(OrderEvent::Shipped { lines: units, tracking });
+    Ok(())
+}
+
+fn deliver(order: &Order, out: &mut Vec<OrderEvent>) -> Decision {
+    check_open(order, "only an open order can be delivered")?;
+    if order.fulfillment_status() != super::FulfillmentStatus::Fulfilled {
+        return Err(Refusal::OrderStateInvalid { status: order.status().name(), wanted: "ship all of it first" });
+    }
+    if !order.delivered {
+        out.push(OrderEvent::Delivered);
+    }
+    Ok(())
+}
+
+fn take_back(
+    order: &Order,
+    lines: &[(u32, Quantity, Disposition)],
+    choice: RefundChoice,
+    out: &mut Vec<OrderEvent>,
+    asks: &mut Vec<OrderAsk>,
+) -> Decision {
+    check_open(order, "only a shipped order can take units back")?;
+    let mut after = order.clone();
+    let mut worth = 0;
+    let mut returned: SmallVec<[ReturnedLine; 1]> = SmallVec::new();
+    for (index, quantity, disposition) in lines {
+        check_quantity(*quantity)?;
+        let line = after.lines.get_mut(*index as usize).ok_or_else(|| no_line(*index))?;
+        if line.returned + quantity > line.shipped {
+            let wanted = "only shipped units that did not come back yet can be returned";
+            return Err(Refusal::OrderStateInvalid { status: order.status().name(), wanted });
+        }
+        worth += line.share(*quantity, order.currency).0;
+        line.returned += quantity;
+        returned.push(ReturnedLine { line: *index, quantity: *quantity, disposition: *disposition });
+        let buyer = order.customer.clone().or_else(|| order.purchaser_key.clone());
+        let back = StockCommand::Return {
+            order: Some(order.id),
+            location: None,
+            lot: None,
+            quantity: *quantity,
+            disposition: *disposition,
+            buyer,
+        };
+        asks.push(OrderAsk::Stock(line.sku.clone(), back));
+    }
+    if returned.is_empty() {
+        return Err(Refusal::BodyInvalid { field: "lines", why: "name at least one line".into() });
+    }
+    // What was already given back as goodwill is not given back again.
+    let paid_left = order.paid().0 - order.refunded().0;
+    let refund = match choice {
+        RefundChoice::Nothing => Amount::ZERO,
+        RefundChoice::Auto => Amount(worth.min(paid_left)),
+        RefundChoice::Exactly(money) => check_refund(order, money)?,
+    };
+    out.push(OrderEvent::Returned { lines: returned, refund });
+    if refund.0 > 0 {
+        refund::start(order, refund, out, asks)?;
+    }
+    Ok(())
+}
+
+fn check_refund(order: &Order, money: Money) -> Result<Amount, Refusal> {
+    if money.currency != order.currency {
+        let (wanted, found) = (order.currency.to_string(), money.currency.to_string());
+        return Err(Refusal::CurrencyMismatch { wanted, found });
+    }
+    if money.amount.0 <= 0 || !money.amount.is_rounded(money.currency) {
+        return Err(Refusal::MoneyInvalid { why: "a refund is a positive amount in whole minor units".into() });
+    }
+    if money.amount.0 > order.paid().0 - order.refunded().0 {
+        return Err(Refusal::MoneyInvalid { why: "a refund is at most what was paid and not yet refunded".into() });
+    }
+    Ok(money.amount)
+}
+
+/// What these units cost, as a proposal for a refund without goods.
+fn worth_of(order: &Order, lines: &[(u32, Quantity)]) -> Result<Money, Refusal> {
+    let mut worth = 0;
+    let mut chosen = vec![0; order.lines.len()];
+    for (index, quantity) in lines {
+        check_quantity(*quantity)?;
+        let line = order.lines.get(*index as usize).ok_or_else(|| no_line(*index))?;
+        chosen[*index as usize] += quantity;
+        if line.given_up() + chosen[*index as usize] > line.units() {
+            return Err(Refusal::BodyInvalid { field: "lines", why: format!("line {index} has fewer units") });
+        }
+    }
+    for (line, units) in order.lines.iter().zip(chosen) {
+        worth += line.share(units, order.currency).0;
+    }
+    Ok(Money::new(Amount(worth), order.currency))
+}
+
+fn grant_refund(
+    order: &Order,
+    amount: Money,
+    reason: &CompactString,
+    out: &mut Vec<OrderEvent>,
+    asks: &mut Vec<OrderAsk>,
+) -> Decision {
+    check_open(order, "its money went back when it ended")?;
+    if !order.secured {
+        return Err(Refusal::OrderStateInvalid {
+            status: order.status().name(),
+            wanted: "only a paid order can be refunded",
+        });
+    }
+    let amount = check_refund(order, amount)?;
+    out.push(OrderEvent::RefundGranted { amount, reason: reason.clone() });
+    refund::start(order, amount, out, asks)
+}
+
+fn payment_paid(order: &Order, payment: PaymentId, out: &mut Vec<OrderEvent>, asks: &mut Vec<OrderAsk>) -> Decision {
+    let number = number_of(order, payment)?;
+    if !order.payments[number as usize].is_pending() {
+        return Ok(());
+    }
+    out.push(OrderEvent::PaymentSecured { number });
+    let mut after = order.clone();
+    after.apply(&out[out.len() - 1], order.created_at);
+    if order.outcome != Outcome::Open {
+        // Late money for an order that is over goes back.
+        refund::unwind(&after, out, asks);
+    } else if after.secured {
+        settle_all(order, asks);
+    } else if !after.payments.iter().any(|payment| payment.is_pending() && payment.method == Method::Card) {
+        // The gateway has answered: what the wallets held for the rest is spent.
+        for payment in after.payments.iter().filter(|payment| payment.is_pending()) {
+            asks.push(OrderAsk::Payment(payment.id, PaymentCommand::Secure));
+        }
+    }
+    Ok(())
+}
+
+fn payment_failed(
+    order: &Order,
+    payment: PaymentId,
+    reason: &CompactString,
+    now: Timestamp,
+    out: &mut Vec<OrderEvent>,
+    asks: &mut Vec<OrderAsk>,
+) -> Decision {
+    let number = number_of(order, payment)?;
+    if !order.payments[number as usize].is_pending() {
+        return Ok(());
+    }
+    out.push(OrderEvent::PaymentFailed { number, reason: reason.clone() });
+    let mut after = order.clone();
+    after.apply(&out[out.len() - 1], now);
+    if order.outcome != Outcome::Open {
+        return Ok(());
+    }
+    let card_failed = order.payments[number as usize].method == Method::Card;
+    if order.cancel_requested && !after.payments.iter().any(|p| p.is_pending() && p.method == Method::Card) {
+        out.push(OrderEvent::Cancelled { lines: SmallVec::new(), whole: true });
+        give_back(&after, ReleaseReason::Cancelled, out, asks);
+    } else if order.placing && card_failed {
+        out.push(OrderEvent::Refused { reason: reason.clone() });
+        give_back(&after, ReleaseReason::PaymentFailed, out, asks);
+    } else if after.next_due().is_some_and(|due| due <= now) {
+        out.push(OrderEvent::Expired);
+        give_back(&after, ReleaseReason::Expired, out, asks);
+    } else if card_failed {
+        // What the wallets held beside the card is free again.
+        for payment in after.payments.iter().filter(|payment| payment.is_pending() && payment.method == Method::Wallet)
+        {
+            asks.push(OrderAsk::Payment(payment.id, PaymentCommand::Abandon));
+        }
+    }
+    Ok(())
+}
+
+fn backorder_filled(
+    order: &Order,
+    sku: &SkuId,
+    quantity: Quantity,
+    out: &mut Vec<OrderEvent>,
+    asks: &mut Vec<OrderAsk>,
+) {
+    let mut left = quantity;
+    let mut chosen = vec![0; order.lines.len()];
+    for (index, line) in order.lines.iter().enumerate().filter(|(_, line)| line.sku == *sku) {
+        chosen[index] = line.backordered.min(left);
+        left -= chosen[index];
+    }
+    let lines = line_units(&chosen);
+    if !lines.is_empty() {
+        out.push(OrderEvent::BackorderFilled { lines });
+        if order.secured {
+            asks.push(OrderAsk::Stock(sku.clone(), StockCommand::Settle { order: order.id }));
+        }
+    }
+    if left > 0 {
+        // The order gave these up while the message was on its way: they go back.
+        let reason = ReleaseReason::Cancelled;
+        let back = StockCommand::Release { order: order.id, filled: left, backordered: 0, reason };
+        asks.push(OrderAsk::Stock(sku.clone(), back));
+    }
+}
+
+fn displaced(order: &Order, sku: &SkuId, quantity: Quantity, out: &mut Vec<OrderEvent>) {
+    let mut left = quantity;
+    let mut chosen = vec![0; order.lines.len()];
+    for (index, line) in order.lines.iter().enumerate().rev().filter(|(_, line)| line.sku == *sku) {
+        chosen[index] = line.unshipped().min(left);
+        left -= chosen[index];
+    }
+    let lines = line_units(&chosen);
+    if !lines.is_empty() {
+        out.push(OrderEvent::Displaced { lines });
+    }
+}

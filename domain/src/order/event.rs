@@ -1,0 +1,235 @@
+//! What happened to an order.
+
+use compact_str::CompactString;
+use minicbor::{Decode, Encode};
+use smallvec::SmallVec;
+
+use super::request::Charge;
+use crate::payment::Method;
+use crate::stock::Disposition;
+use crate::{Amount, Currency, CustomerId, Quantity, SkuId, Timestamp, codec};
+
+/// A line as it was accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PlacedLine {
+    /// What.
+    #[n(0)]
+    pub sku: SkuId,
+    /// Units asked for.
+    #[n(1)]
+    pub quantity: Quantity,
+    /// Price of one.
+    #[n(2)]
+    pub unit_price: Amount,
+    /// Units held.
+    #[n(3)]
+    pub filled: Quantity,
+    /// Units that wait for stock; what is neither filled nor waits was not to be had.
+    #[n(4)]
+    pub backordered: Quantity,
+}
+
+/// A payment that the order starts; its id follows from the order, its number and the time.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct PlannedPayment {
+    /// How.
+    #[n(0)]
+    pub method: Method,
+    /// How much.
+    #[n(1)]
+    pub amount: Amount,
+}
+
+/// Units of one line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct LineUnits {
+    /// Index of the line.
+    #[n(0)]
+    pub line: u32,
+    /// Units.
+    #[n(1)]
+    pub quantity: Quantity,
+}
+
+/// Units of one line that came back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct ReturnedLine {
+    /// Index of the line.
+    #[n(0)]
+    pub line: u32,
+    /// Units.
+    #[n(1)]
+    pub quantity: Quantity,
+    /// What became of them.
+    #[n(2)]
+    pub disposition: Disposition,
+}
+
+/// One fact about an order.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[allow(missing_docs, reason = "the fields are the values that the variant's sentence names")]
+pub enum OrderEvent {
+    /// It was accepted; its stock is held.
+    #[n(0)]
+    Placed {
+        #[n(0)]
+        customer: Option<CustomerId>,
+        #[n(1)]
+        purchaser_key: Option<CustomerId>,
+        #[n(2)]
+        currency: Currency,
+        #[cbor(n(3), with = "codec::list")]
+        lines: SmallVec<[PlacedLine; 1]>,
+        #[cbor(n(4), with = "codec::list")]
+        charges: SmallVec<[Charge; 1]>,
+        #[cbor(n(5), with = "codec::list")]
+        payments: SmallVec<[PlannedPayment; 1]>,
+        #[n(6)]
+        hold_expires_at: Timestamp,
+        #[n(7)]
+        body_digest: u64,
+    },
+    /// More payments were started.
+    #[n(1)]
+    PaymentsStarted {
+        #[cbor(n(0), with = "codec::list")]
+        payments: SmallVec<[PlannedPayment; 1]>,
+    },
+    /// A payment, by its number, is secured.
+    #[n(2)]
+    PaymentSecured {
+        #[n(0)]
+        number: u32,
+    },
+    /// A payment failed.
+    #[n(3)]
+    PaymentFailed {
+        #[n(0)]
+        number: u32,
+        #[cbor(n(1), with = "codec::text")]
+        reason: CompactString,
+    },
+    /// The deadline of its hold was moved.
+    #[n(4)]
+    Extended {
+        #[n(0)]
+        hold_expires_at: Timestamp,
+    },
+    /// Somebody wants it cancelled, but a charge of unknown outcome is undone first.
+    #[n(5)]
+    CancelRequested,
+    /// Units were cancelled: all that were not shipped when no line is named.
+    #[n(6)]
+    Cancelled {
+        #[cbor(n(0), with = "codec::list")]
+        lines: SmallVec<[LineUnits; 1]>,
+        /// Everything, its charges included.
+        #[n(1)]
+        whole: bool,
+    },
+    /// Its deadline passed unpaid; its stock went back.
+    #[n(7)]
+    Expired,
+    /// Its payment failed while it was being placed; its stock went back and its id is free again.
+    #[n(8)]
+    Refused {
+        #[cbor(n(0), with = "codec::text")]
+        reason: CompactString,
+    },
+    /// Units that waited are held now.
+    #[n(9)]
+    BackorderFilled {
+        #[cbor(n(0), with = "codec::list")]
+        lines: SmallVec<[LineUnits; 1]>,
+    },
+    /// Units were lost to a forced shortfall and wait again.
+    #[n(10)]
+    Displaced {
+        #[cbor(n(0), with = "codec::list")]
+        lines: SmallVec<[LineUnits; 1]>,
+    },
+    #[n(11)]
+    Shipped {
+        #[cbor(n(0), with = "codec::list")]
+        lines: SmallVec<[LineUnits; 1]>,
+        #[cbor(n(1), with = "codec::optional_text")]
+        tracking: Option<CompactString>,
+    },
+    #[n(12)]
+    Delivered,
+    /// Units came back; this much is refunded for them.
+    #[n(13)]
+    Returned {
+        #[cbor(n(0), with = "codec::list")]
+        lines: SmallVec<[ReturnedLine; 1]>,
+        #[n(1)]
+        refund: Amount,
+    },
+    /// Money is given back without goods.
+    #[n(14)]
+    RefundGranted {
+        #[n(0)]
+        amount: Amount,
+        #[cbor(n(1), with = "codec::text")]
+        reason: CompactString,
+    },
+    /// A refund of a payment ended: it went back, or it did not.
+    #[n(15)]
+    Refunded {
+        #[n(0)]
+        number: u32,
+        #[n(1)]
+        amount: Amount,
+        #[n(2)]
+        done: bool,
+    },
+    /// An actor of another partition owes this step to the order; it is repeated until it is done.
+    #[n(16)]
+    StepOwed {
+        #[n(0)]
+        step: u32,
+        #[n(1)]
+        to: Box<crate::entity::RemoteStep>,
+    },
+    /// That step is done.
+    #[n(17)]
+    StepDone {
+        #[n(0)]
+        step: u32,
+    },
+    /// A payment was asked to give this much back.
+    #[n(18)]
+    RefundStarted {
+        #[n(0)]
+        number: u32,
+        #[n(1)]
+        amount: Amount,
+    },
+}
+
+impl OrderEvent {
+    /// The public name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Placed { .. } => "placed",
+            Self::PaymentsStarted { .. } => "payments_started",
+            Self::PaymentSecured { .. } => "payment_secured",
+            Self::PaymentFailed { .. } => "payment_failed",
+            Self::Extended { .. } => "extended",
+            Self::CancelRequested => "cancel_requested",
+            Self::Cancelled { .. } => "cancelled",
+            Self::Expired => "expired",
+            Self::Refused { .. } => "refused",
+            Self::BackorderFilled { .. } => "backorder_filled",
+            Self::Displaced { .. } => "oversold",
+            Self::Shipped { .. } => "shipped",
+            Self::Delivered => "delivered",
+            Self::Returned { .. } => "returned",
+            Self::RefundGranted { .. } => "refund_granted",
+            Self::Refunded { .. } => "refunded",
+            Self::StepOwed { .. } => "step_owed",
+            Self::StepDone { .. } => "step_done",
+            Self::RefundStarted { .. } => "refund_started",
+        }
+    }
+}

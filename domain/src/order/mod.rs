@@ -1,0 +1,32 @@
+//! An order: the saga that holds stock, secures payment, and ends every hold exactly once.
+//!
+//! ```text
+//!   NewOrder ─▶ demand() ─▶ SKUs decide holds ─▶ place() prices the whole ─▶ payments secured?
+//!                                                                             │ at once: paid, holds settled
+//!                                                                             │ card:    created, intent pins holds
+//!                                                                             └ no:      awaiting payment, deadline
+//! ```
+//!
+//! The order is the only one that ends a committed hold: by its payment's outcome, its cancel or its deadline. What
+//! it wants of others are [`OrderAsk`]s; they cannot be refused, because only acquiring can be refused and that has
+//! happened before the order was recorded.
+
+mod apply;
+mod decide;
+mod event;
+mod pay;
+mod place;
+#[cfg(test)]
+mod properties;
+mod refund;
+mod request;
+mod state;
+mod status;
+
+pub use decide::{OrderAsk, OrderCommand, RefundChoice, decide};
+pub use event::{LineUnits, OrderEvent, PlacedLine, PlannedPayment, ReturnedLine};
+pub use pay::{PaymentPlan, plan_payments};
+pub use place::{Demand, Fill, Placement, demand, place};
+pub use request::{Charge, ChargeKind, LINES_MAX, NewLine, NewOrder, Tender};
+pub use state::{Line, Order, OrderPayment, Outcome};
+pub use status::{FulfillmentStatus, OrderStatus, ReturnStatus};

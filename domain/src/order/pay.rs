@@ -1,0 +1,143 @@
+//! How a total is spread over the tenders a buyer offers.
+
+use smallvec::SmallVec;
+
+use super::event::PlannedPayment;
+use super::request::Tender;
+use crate::payment::Method;
+use crate::{Amount, CustomerId, Money, Refusal};
+
+/// The most payments of one order.
+pub(super) const PAYMENTS_MAX: usize = 16;
+
+/// The payments that pay a total.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentPlan {
+    /// One each; an amount of zero needs none.
+    pub payments: SmallVec<[PlannedPayment; 1]>,
+    /// The token or reference of each.
+    pub credentials: SmallVec<[Option<compact_str::CompactString>; 1]>,
+    /// Whether they cover the whole.
+    pub covers: bool,
+}
+
+impl PaymentPlan {
+    /// Whether a gateway's answer must be awaited. Then wallet money is only held until it is there.
+    pub fn needs_gateway(&self) -> bool {
+        self.payments.iter().any(|payment| payment.method == Method::Card)
+    }
+
+    /// Whether this payment is secured in the turn in which it is recorded.
+    pub fn is_immediate(&self, payment: &PlannedPayment) -> bool {
+        match payment.method {
+            Method::External | Method::Account => true,
+            Method::Wallet => !self.needs_gateway(),
+            Method::Card => false,
+        }
+    }
+
+    /// Whether the whole is paid at once.
+    pub fn secures_at_once(&self) -> bool {
+        self.covers && !self.needs_gateway()
+    }
+}
+
+/// Spreads `due` over the tenders: those with an amount take theirs, the one without takes the rest.
+pub fn plan_payments(due: Money, tenders: &[Tender], customer: Option<&CustomerId>) -> Result<PaymentPlan, Refusal> {
+    if tenders.len() > PAYMENTS_MAX {
+        return Err(Refusal::BodyInvalid { field: "payments", why: format!("at most {PAYMENTS_MAX} payments") });
+    }
+    if tenders.iter().filter(|tender| tender.amount.is_none()).count() > 1 {
+        return Err(Refusal::BodyInvalid {
+            field: "payments",
+            why: "only one payment may leave its amount open".into(),
+        });
+    }
+    let mut named = Amount::ZERO;
+    for tender in tenders {
+        check_tender(tender, due, customer)?;
+        let amount = tender.amount.map_or(Amount::ZERO, |money| money.amount);
+        named = named
+            .checked_add(amount)
+            .filter(|sum| sum.0 <= due.amount.0)
+            .ok_or_else(|| Refusal::MoneyInvalid { why: format!("the payments exceed what is due, {due}") })?;
+    }
+    let rest = Amount(due.amount.0 - named.0);
+    let mut plan = PaymentPlan { payments: SmallVec::new(), credentials: SmallVec::new(), covers: due.amount.0 == 0 };
+    let mut sum = 0;
+    for tender in tenders {
+        let amount = tender.amount.map_or(rest, |money| money.amount);
+        if amount.0 > 0 {
+            sum += amount.0;
+            plan.payments.push(PlannedPayment { method: tender.method, amount });
+            plan.credentials.push(tender.credential.clone());
+        }
+    }
+    plan.covers = sum == due.amount.0;
+    Ok(plan)
+}
+
+fn check_tender(tender: &Tender, due: Money, customer: Option<&CustomerId>) -> Result<(), Refusal> {
+    if let Some(money) = tender.amount {
+        if money.currency != due.currency {
+            let (wanted, found) = (due.currency.to_string(), money.currency.to_string());
+            return Err(Refusal::CurrencyMismatch { wanted, found });
+        }
+        if money.amount.0 <= 0 || !money.amount.is_rounded(money.currency) {
+            return Err(Refusal::MoneyInvalid { why: "a payment is a positive amount in whole minor units".into() });
+        }
+    }
+    match tender.method {
+        Method::Wallet if customer.is_none() => Err(Refusal::CustomerRequired { why: "a wallet has an owner" }),
+        Method::Account if customer.is_none() => Err(Refusal::CustomerRequired { why: "an account has an owner" }),
+        Method::Card if tender.credential.as_deref().is_none_or(str::is_empty) => {
+            Err(Refusal::BodyInvalid { field: "payments", why: "a card payment needs its `token`".into() })
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn eur(text: &str) -> Money {
+        Money::parse(&format!("{text} EUR")).unwrap()
+    }
+
+    #[test]
+    fn tenders_take_their_amounts_and_the_open_one_takes_the_rest() {
+        let ann = CustomerId::new("ann").unwrap();
+        let wallet = Tender { amount: Some(eur("3.00")), ..Tender::by(Method::Wallet) };
+        let card = Tender { credential: Some("tok".into()), ..Tender::by(Method::Card) };
+        let plan = plan_payments(eur("10.00"), &[wallet, card], Some(&ann)).unwrap();
+        let got: Vec<_> = plan.payments.iter().map(|p| (p.method, p.amount.0)).collect();
+        assert_eq!(got, [(Method::Wallet, 30_000), (Method::Card, 70_000)]);
+        assert!(plan.covers && plan.needs_gateway() && !plan.is_immediate(&plan.payments[0]));
+    }
+
+    #[test]
+    fn tenders_that_make_no_sense_are_refused_by_name() {
+        let ann = CustomerId::new("ann").unwrap();
+        let with = |method, amount: Option<&str>| Tender { amount: amount.map(eur), ..Tender::by(method) };
+        let usd = Tender { amount: Some(Money::parse("1.00 USD").unwrap()), ..Tender::by(Method::External) };
+        let cases: Vec<(Vec<Tender>, Option<&CustomerId>, &str)> = vec![
+            (vec![with(Method::External, Some("10.01"))], None, "money_invalid"),
+            (vec![with(Method::External, Some("0.00"))], None, "money_invalid"),
+            (vec![with(Method::External, Some("0.001"))], None, "money_invalid"),
+            (vec![with(Method::External, None), with(Method::Account, None)], Some(&ann), "body_invalid"),
+            (vec![with(Method::Wallet, None)], None, "customer_required"),
+            (vec![with(Method::Card, None)], Some(&ann), "body_invalid"),
+            (vec![usd], None, "currency_mismatch"),
+        ];
+        for (tenders, customer, code) in cases {
+            assert_eq!(plan_payments(eur("10.00"), &tenders, customer).unwrap_err().code(), code, "{tenders:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_due_needs_no_payment() {
+        let plan = plan_payments(eur("0.00"), &[Tender::by(Method::External)], None).unwrap();
+        assert!(plan.covers && plan.payments.is_empty());
+    }
+}

@@ -1,0 +1,129 @@
+//! What a buyer asks for.
+
+use compact_str::CompactString;
+use minicbor::{Decode, Encode};
+use smallvec::SmallVec;
+
+use crate::payment::Method;
+use crate::{CustomerId, Money, OrderId, Quantity, SkuId};
+
+/// The most lines of one order.
+pub const LINES_MAX: usize = 2000;
+
+/// A line as it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewLine {
+    /// What.
+    pub sku: SkuId,
+    /// How many units.
+    pub quantity: Quantity,
+    /// The price of one unit, set by a trusted caller; the SKU's list price otherwise.
+    pub unit_price: Option<Money>,
+}
+
+/// What a charge is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum ChargeKind {
+    /// Bringing it.
+    #[n(0)]
+    Shipping,
+    /// The state's part.
+    #[n(1)]
+    Tax,
+    /// Anything else.
+    #[n(2)]
+    Fee,
+}
+
+impl ChargeKind {
+    /// Every kind with its public name.
+    pub const ALL: [(Self, &'static str); 3] = [(Self::Shipping, "shipping"), (Self::Tax, "tax"), (Self::Fee, "fee")];
+
+    /// The public name.
+    pub fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+}
+
+/// A charge that the caller supplies; part of the total.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Charge {
+    /// What for.
+    #[n(0)]
+    pub kind: ChargeKind,
+    /// How much.
+    #[n(1)]
+    pub money: Money,
+}
+
+/// A way to pay.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tender {
+    /// How.
+    pub method: Method,
+    /// How much; the rest of the total otherwise.
+    pub amount: Option<Money>,
+    /// A card's token or an external payment's reference.
+    pub credential: Option<CompactString>,
+}
+
+impl Tender {
+    /// Pays the rest of the total by this method.
+    pub const fn by(method: Method) -> Self {
+        Self { method, amount: None, credential: None }
+    }
+}
+
+/// An order as it is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewOrder {
+    /// Its id; the idempotency key of the command.
+    pub id: OrderId,
+    /// Who buys; guests have none.
+    pub customer: Option<CustomerId>,
+    /// Who counts a guest's purchases against limits.
+    pub purchaser_key: Option<CustomerId>,
+    /// What.
+    pub lines: SmallVec<[NewLine; 1]>,
+    /// What comes on top.
+    pub charges: SmallVec<[Charge; 1]>,
+    /// How it is paid; nothing: the order awaits payment.
+    pub payments: SmallVec<[Tender; 1]>,
+    /// Refuse when the total is higher.
+    pub expected_total: Option<Money>,
+    /// Fill what there is.
+    pub allow_partial: bool,
+    /// Let the rest wait for stock.
+    pub allow_backorder: bool,
+    /// A digest of the request: the same id with another digest is a conflict. Zero: nobody compares.
+    pub body_digest: u64,
+}
+
+impl NewOrder {
+    /// An order of one line.
+    pub fn one(id: OrderId, sku: SkuId, quantity: Quantity) -> Self {
+        Self::new(id, [NewLine { sku, quantity, unit_price: None }])
+    }
+
+    /// An order of several lines.
+    pub fn new(id: OrderId, lines: impl IntoIterator<Item = NewLine>) -> Self {
+        Self {
+            id,
+            customer: None,
+            purchaser_key: None,
+            lines: lines.into_iter().collect(),
+            charges: SmallVec::new(),
+            payments: SmallVec::new(),
+            expected_total: None,
+            allow_partial: false,
+            allow_backorder: false,
+            body_digest: 0,
+        }
+    }
+
+    /// Who counts against limits: the customer, or a guest's key.
+    pub fn buyer(&self) -> Option<&CustomerId> {
+        self.customer.as_ref().or(self.purchaser_key.as_ref())
+    }
+}

@@ -1,0 +1,279 @@
+//! What an order remembers.
+
+use compact_str::CompactString;
+use minicbor::{Decode, Encode};
+use smallvec::SmallVec;
+
+use super::request::Charge;
+use crate::entity::RemoteStep;
+use crate::money::share_of_units;
+use crate::payment::{Method, PaymentState};
+use crate::{Amount, Currency, CustomerId, OrderId, PaymentId, Quantity, SkuId, Timestamp, codec};
+
+/// A line and what became of its units.
+///
+/// `quantity = filled + backordered + unfilled + cancelled`, and `shipped <= filled`, `returned <= shipped`.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Line {
+    /// What.
+    #[n(0)]
+    pub sku: SkuId,
+    /// Units asked for.
+    #[n(1)]
+    pub quantity: Quantity,
+    /// Price of one.
+    #[n(2)]
+    pub unit_price: Amount,
+    /// Units that are held, allocated or shipped.
+    #[n(3)]
+    pub filled: Quantity,
+    /// Units that wait for stock.
+    #[n(4)]
+    pub backordered: Quantity,
+    /// Units that were not to be had.
+    #[n(5)]
+    pub unfilled: Quantity,
+    /// Units cancelled.
+    #[n(6)]
+    pub cancelled: Quantity,
+    /// Units shipped.
+    #[n(7)]
+    pub shipped: Quantity,
+    /// Units that came back.
+    #[n(8)]
+    pub returned: Quantity,
+    /// What the accepted units cost together, in whole minor units.
+    #[n(9)]
+    pub net: Amount,
+}
+
+impl Line {
+    /// Units that were accepted and that `net` is for.
+    pub const fn units(&self) -> Quantity {
+        self.quantity - self.unfilled
+    }
+
+    /// Units given up so far, by cancel or return; their shares of `net` were never due or went back.
+    pub const fn given_up(&self) -> Quantity {
+        self.cancelled + self.returned
+    }
+
+    /// Units allocated (once the order is paid) and not shipped.
+    pub const fn unshipped(&self) -> Quantity {
+        self.filled - self.shipped
+    }
+
+    /// What the next `quantity` units to be given up are worth.
+    pub fn share(&self, quantity: Quantity, currency: Currency) -> Amount {
+        if quantity == 0 {
+            return Amount::ZERO;
+        }
+        share_of_units(self.net, self.units(), self.given_up(), quantity, currency)
+    }
+
+    /// What the units not given up cost.
+    pub fn due(&self, currency: Currency) -> Amount {
+        self.share(self.units() - self.given_up(), currency)
+    }
+
+    /// Asserts that every unit is in exactly one state.
+    pub fn check(&self) {
+        let sum = self.filled + self.backordered + self.unfilled + self.cancelled;
+        assert!(
+            self.quantity == sum && self.shipped <= self.filled && self.returned <= self.shipped,
+            "a line's units add up: {self:?}"
+        );
+    }
+}
+
+/// A payment as its order sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct OrderPayment {
+    /// Its id.
+    #[n(0)]
+    pub id: PaymentId,
+    /// How.
+    #[n(1)]
+    pub method: Method,
+    /// How much.
+    #[n(2)]
+    pub amount: Amount,
+    /// Where it stands.
+    #[n(3)]
+    pub state: PaymentState,
+    /// What went back or is on its way.
+    #[n(4)]
+    pub refunded: Amount,
+    /// Of which is on its way.
+    #[n(5)]
+    pub refunding: Amount,
+    /// Why it failed.
+    #[cbor(n(6), with = "codec::optional_text")]
+    pub failure: Option<CompactString>,
+}
+
+impl OrderPayment {
+    /// What can still go back.
+    pub const fn refundable(&self) -> Amount {
+        match self.state {
+            PaymentState::Paid | PaymentState::Refunding => Amount(self.amount.0 - self.refunded.0),
+            _ => Amount::ZERO,
+        }
+    }
+
+    /// Whether its outcome is still open.
+    pub fn is_pending(&self) -> bool {
+        self.state == PaymentState::Pending
+    }
+}
+
+/// How an order ended, if it ended before its goods were shipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Outcome {
+    /// It did not.
+    #[n(0)]
+    Open,
+    /// Somebody cancelled all of it.
+    #[n(1)]
+    Cancelled,
+    /// Nobody paid in time.
+    #[n(2)]
+    Expired,
+    /// Its payment failed while it was being placed: it counts as never made.
+    #[n(3)]
+    Refused,
+}
+
+/// A step that an actor of another partition owes.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct OwedStep {
+    /// Its number, rising per order.
+    #[n(0)]
+    pub step: u32,
+    /// Who owes what.
+    #[n(1)]
+    pub to: Box<RemoteStep>,
+}
+
+/// The state of one order.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Order {
+    /// Its id.
+    #[n(0)]
+    pub id: OrderId,
+    /// Who buys.
+    #[n(1)]
+    pub customer: Option<CustomerId>,
+    /// Who counts a guest's purchases.
+    #[n(2)]
+    pub purchaser_key: Option<CustomerId>,
+    /// In what all its money is.
+    #[n(3)]
+    pub currency: Currency,
+    /// What.
+    #[cbor(n(4), with = "codec::list")]
+    pub lines: SmallVec<[Line; 1]>,
+    /// What comes on top.
+    #[cbor(n(5), with = "codec::list")]
+    pub charges: SmallVec<[Charge; 1]>,
+    /// Every payment, by number from 0.
+    #[cbor(n(6), with = "codec::list")]
+    pub payments: SmallVec<[OrderPayment; 1]>,
+    /// When unpaid stock goes back.
+    #[n(7)]
+    pub hold_expires_at: Timestamp,
+    /// When it was accepted.
+    #[n(8)]
+    pub created_at: Timestamp,
+    /// How it ended.
+    #[n(9)]
+    pub outcome: Outcome,
+    /// The whole total is paid, so its holds are settled.
+    #[n(10)]
+    pub secured: bool,
+    /// The first payment's outcome is still awaited.
+    #[n(11)]
+    pub placing: bool,
+    /// Cancel as soon as the open charge is undone.
+    #[n(12)]
+    pub cancel_requested: bool,
+    /// The goods arrived.
+    #[n(13)]
+    pub delivered: bool,
+    /// The carrier's name for the last parcel.
+    #[cbor(n(14), with = "codec::optional_text")]
+    pub tracking: Option<CompactString>,
+    /// A digest of the request that made it.
+    #[n(15)]
+    pub body_digest: u64,
+    /// Steps that actors of other partitions owe.
+    #[n(16)]
+    pub owed: Vec<OwedStep>,
+    /// The number of the next such step.
+    #[n(17)]
+    pub next_step: u32,
+}
+
+impl Order {
+    /// What it costs now: accepted units that were not given up, and charges unless all was cancelled.
+    pub fn total(&self) -> Amount {
+        Amount(self.lines.iter().map(|line| line.due(self.currency).0).sum::<i64>() + self.charges_total().0)
+    }
+
+    /// Its charges, as far as they are due.
+    pub fn charges_total(&self) -> Amount {
+        match self.outcome {
+            Outcome::Open => Amount(self.charges.iter().map(|charge| charge.money.amount.0).sum()),
+            _ => Amount::ZERO,
+        }
+    }
+
+    /// What is paid, refunds not counted.
+    pub fn paid(&self) -> Amount {
+        self.sum_payments(|payment| match payment.state {
+            PaymentState::Paid | PaymentState::Refunding | PaymentState::Refunded => payment.amount,
+            PaymentState::Pending | PaymentState::Failed => Amount::ZERO,
+        })
+    }
+
+    /// What went back or is on its way.
+    pub fn refunded(&self) -> Amount {
+        self.sum_payments(|payment| payment.refunded)
+    }
+
+    /// What payments of open outcome would bring.
+    pub fn pending(&self) -> Amount {
+        self.sum_payments(|payment| if payment.is_pending() { payment.amount } else { Amount::ZERO })
+    }
+
+    fn sum_payments(&self, of: impl Fn(&OrderPayment) -> Amount) -> Amount {
+        Amount(self.payments.iter().map(|payment| of(payment).0).sum())
+    }
+
+    /// Whether a payment of open outcome pins the holds.
+    pub fn is_pinned(&self) -> bool {
+        self.payments.iter().any(OrderPayment::is_pending)
+    }
+
+    /// Whether it still waits for money.
+    pub fn awaits_payment(&self) -> bool {
+        self.outcome == Outcome::Open && !self.secured
+    }
+
+    /// When the order must be woken: at its deadline while it is unpaid and not pinned.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        (self.awaits_payment() && !self.is_pinned()).then_some(self.hold_expires_at)
+    }
+
+    /// The number of the payment with this id.
+    pub fn payment_number(&self, id: PaymentId) -> Option<u32> {
+        self.payments.iter().position(|payment| payment.id == id).map(|index| index as u32)
+    }
+
+    /// Asserts every invariant that one order can check by itself.
+    pub fn check(&self) {
+        self.lines.iter().for_each(Line::check);
+        assert!(self.refunded().0 <= self.paid().0, "no more goes back than was paid");
+    }
+}

@@ -1,0 +1,283 @@
+//! How a SKU's state follows from its events. Total: every event that was decided applies; anything else is a bug
+//! and panics, and the actor is rebuilt from what was recorded.
+
+use smallvec::SmallVec;
+
+use super::command::{Disposition, Unsellable};
+use super::counters::{Counters, shift};
+use super::event::{Pick, Picks, StockEvent, units};
+use super::state::{Backorder, Bin, Commitment, CommittedPick, Stock};
+use crate::{CustomerId, Location, Lot, OrderId, Quantity, Timestamp};
+
+type Bins = SmallVec<[Bin; 1]>;
+
+impl Stock {
+    /// Takes an event into the state.
+    pub fn apply(&mut self, event: &StockEvent) {
+        apply_to_bins(&mut self.bins, event);
+        match event {
+            StockEvent::Defined(definition) => self.definition = Some(definition.clone()),
+            StockEvent::Announced { quantity } => self.incoming += quantity,
+            StockEvent::Received { announced, .. } => shift!(self, *announced, incoming =>),
+            StockEvent::Held { order, picks, backordered, settled, buyer, tentative } => {
+                self.hold(*order, picks, *backordered, *settled, buyer.as_ref(), *tentative);
+            }
+            StockEvent::Confirmed { order } => {
+                if let Some(commitment) = self.commitments.get_mut(order) {
+                    commitment.tentative = false;
+                }
+            }
+            StockEvent::Settled { order } => {
+                for pick in &mut self.commitments.get_mut(order).expect("a settled hold exists").picks {
+                    let held = std::mem::take(&mut pick.held);
+                    pick.allocated += held;
+                    shift!(self.bins[pick.bin as usize].counters, held, held => allocated);
+                }
+            }
+            StockEvent::Released { order, held, allocated, .. } => {
+                self.take_from_commitment(*order, held, allocated);
+            }
+            StockEvent::BackorderFilled { order, picks } => self.fill_backorder(*order, picks),
+            StockEvent::BackorderCancelled { order, quantity } => {
+                let backorder = self.reduce_backorder(*order, *quantity);
+                self.give_back_limit(backorder.as_ref(), *quantity);
+                self.forget_if_empty(*order);
+            }
+            StockEvent::Shipped { order, picks } => self.ship(*order, picks),
+            StockEvent::Returned { buyer, quantity, .. } => self.give_back_limit(buyer.as_ref(), *quantity),
+            StockEvent::Displaced { order, held, allocated } => self.displace(*order, held, allocated),
+            StockEvent::TransferredOut { pick, .. } => self.in_transit += pick.quantity,
+            StockEvent::TransferredIn { quantity, .. } => shift!(self, *quantity, in_transit =>),
+            StockEvent::TransferLost { quantity } => shift!(self, *quantity, in_transit => lost),
+            StockEvent::Handled { order, step } => {
+                self.handled.insert(*order, *step);
+            }
+            StockEvent::AdjustedUp { .. }
+            | StockEvent::AdjustedDown { .. }
+            | StockEvent::Reclassified { .. }
+            | StockEvent::LotExpired { .. }
+            | StockEvent::WrittenOff { .. } => {}
+        }
+    }
+
+    fn hold(
+        &mut self,
+        order: OrderId,
+        picks: &Picks,
+        backordered: Quantity,
+        settled: bool,
+        buyer: Option<&CustomerId>,
+        tentative: bool,
+    ) {
+        let ordinal = self.next_ordinal;
+        self.next_ordinal += 1;
+        let picks = picks
+            .iter()
+            .map(|pick| {
+                let (held, allocated) = if settled { (0, pick.quantity) } else { (pick.quantity, 0) };
+                CommittedPick { bin: pick.bin, held, allocated }
+            })
+            .collect();
+        let commitment = Commitment { picks, ordinal, buyer: buyer.cloned(), tentative };
+        if let Some(buyer) = buyer {
+            *self.taken.entry(buyer.clone()).or_default() += commitment.units().0 + commitment.units().1 + backordered;
+        }
+        if backordered > 0 {
+            self.backorders.push_back(Backorder { order, quantity: backordered, ordinal, buyer: buyer.cloned() });
+        }
+        let before = self.commitments.insert(order, commitment);
+        assert!(before.is_none(), "an order holds a SKU once");
+    }
+
+    fn take_from_commitment(&mut self, order: OrderId, held: &Picks, allocated: &Picks) {
+        let commitment = self.commitments.get_mut(&order).expect("released units are committed");
+        for (list, from_held) in [(held, true), (allocated, false)] {
+            for pick in list {
+                let committed = commitment.picks.iter_mut().find(|c| c.bin == pick.bin).expect("committed in this bin");
+                if from_held {
+                    shift!(committed, pick.quantity, held =>);
+                } else {
+                    shift!(committed, pick.quantity, allocated =>);
+                }
+            }
+        }
+        let buyer = commitment.buyer.clone();
+        self.give_back_limit(buyer.as_ref(), units(held) + units(allocated));
+        self.forget_if_empty(order);
+    }
+
+    fn displace(&mut self, order: OrderId, held: &Picks, allocated: &Picks) {
+        let commitment = self.commitments.get(&order).expect("displaced units are committed");
+        let (ordinal, buyer) = (commitment.ordinal, commitment.buyer.clone());
+        let quantity = units(held) + units(allocated);
+        match self.backorders.iter_mut().find(|backorder| backorder.order == order) {
+            Some(backorder) => backorder.quantity += quantity,
+            None => {
+                let place = self.backorders.partition_point(|backorder| backorder.ordinal < ordinal);
+                self.backorders.insert(place, Backorder { order, quantity, ordinal, buyer: buyer.clone() });
+            }
+        }
+        self.take_from_commitment(order, held, allocated);
+        if let Some(buyer) = buyer {
+            *self.taken.entry(buyer).or_default() += quantity;
+        }
+    }
+
+    fn fill_backorder(&mut self, order: OrderId, picks: &Picks) {
+        let ordinal = self.backorders.iter().find(|b| b.order == order).expect("a filled backorder waits").ordinal;
+        let buyer = self.reduce_backorder(order, units(picks));
+        let commitment = self.commitments.entry(order).or_insert_with(|| Commitment {
+            picks: SmallVec::new(),
+            ordinal,
+            buyer,
+            tentative: false,
+        });
+        for pick in picks {
+            match commitment.picks.iter_mut().find(|committed| committed.bin == pick.bin) {
+                Some(committed) => committed.held += pick.quantity,
+                None => {
+                    commitment.picks.push(CommittedPick { bin: pick.bin, held: pick.quantity, allocated: 0 });
+                }
+            }
+        }
+    }
+
+    /// Takes units off an order's backorder and says who counts them against the limit per customer.
+    fn reduce_backorder(&mut self, order: OrderId, quantity: Quantity) -> Option<CustomerId> {
+        let index = self.backorders.iter().position(|b| b.order == order).expect("the backorder waits");
+        let backorder = &mut self.backorders[index];
+        shift!(backorder, quantity, quantity =>);
+        let buyer = backorder.buyer.clone();
+        if backorder.quantity == 0 {
+            self.backorders.remove(index);
+        }
+        buyer
+    }
+
+    fn ship(&mut self, order: OrderId, picks: &Picks) {
+        let commitment = self.commitments.get_mut(&order).expect("shipped units are committed");
+        for pick in picks {
+            let committed = commitment.picks.iter_mut().find(|c| c.bin == pick.bin).expect("committed in this bin");
+            shift!(committed, pick.quantity, allocated =>);
+        }
+        self.forget_if_empty(order);
+    }
+
+    /// A commitment with nothing left in it and nothing waiting is over.
+    fn forget_if_empty(&mut self, order: OrderId) {
+        let empty = self.commitments.get(&order).is_some_and(|commitment| commitment.units() == (0, 0));
+        if empty && (self.backorders.is_empty() || self.backorders.iter().all(|backorder| backorder.order != order)) {
+            self.commitments.remove(&order);
+        }
+    }
+
+    fn give_back_limit(&mut self, buyer: Option<&CustomerId>, quantity: Quantity) {
+        if let Some(taken) = buyer.and_then(|buyer| self.taken.get_mut(buyer)) {
+            *taken = taken.saturating_sub(quantity);
+        }
+    }
+}
+
+/// The part of an event that moves units between counters.
+pub(super) fn apply_to_bins(bins: &mut Bins, event: &StockEvent) {
+    match event {
+        StockEvent::Received { location, lot, expires_at, quantity, .. } => {
+            shift!(bin_at(bins, location, lot.as_ref(), *expires_at), *quantity, => free);
+            shift!(bin_at(bins, location, lot.as_ref(), *expires_at), *quantity, => received);
+        }
+        StockEvent::Held { picks, settled, .. } => each(bins, picks, |c, n| {
+            if *settled {
+                shift!(c, n, free => allocated);
+            } else {
+                shift!(c, n, free => held);
+            }
+        }),
+        StockEvent::BackorderFilled { picks, .. } => each(bins, picks, |c, n| shift!(c, n, free => held)),
+        StockEvent::Released { held, allocated, .. } | StockEvent::Displaced { held, allocated, .. } => {
+            each(bins, held, |c, n| shift!(c, n, held => free));
+            each(bins, allocated, |c, n| shift!(c, n, allocated => free));
+        }
+        StockEvent::Shipped { picks, .. } => each(bins, picks, |c, n| shift!(c, n, allocated => shipped)),
+        StockEvent::Returned { location, lot, quantity, disposition, .. } => {
+            let counters = bin_at(bins, location, lot.as_ref(), None);
+            shift!(counters, *quantity, => returned);
+            match disposition {
+                Disposition::Restock => shift!(counters, *quantity, => free),
+                Disposition::QualityControl => shift!(counters, *quantity, => quality_control),
+                Disposition::WriteOff => shift!(counters, *quantity, => written_off),
+            }
+        }
+        StockEvent::AdjustedUp { location, lot, quantity, .. } => {
+            let counters = bin_at(bins, location, lot.as_ref(), None);
+            shift!(counters, *quantity, => free);
+            shift!(counters, *quantity, => adjusted_in);
+        }
+        StockEvent::AdjustedDown { picks, .. } => each(bins, picks, |c, n| shift!(c, n, free => adjusted_out)),
+        StockEvent::Reclassified { pick, from, to } => {
+            let counters = &mut bins[pick.bin as usize].counters;
+            take(counters, *from, pick.quantity);
+            put(counters, *to, pick.quantity);
+        }
+        StockEvent::LotExpired { pick } => one(bins, pick, |c, n| shift!(c, n, free => expired)),
+        StockEvent::WrittenOff { pick, from, .. } => one(bins, pick, |c, n| {
+            take(c, *from, n);
+            shift!(c, n, => written_off);
+        }),
+        StockEvent::TransferredOut { pick, .. } => one(bins, pick, |c, n| shift!(c, n, free => transferred_out)),
+        StockEvent::TransferredIn { location, lot, expires_at, quantity } => {
+            let counters = bin_at(bins, location, lot.as_ref(), *expires_at);
+            shift!(counters, *quantity, => free);
+            shift!(counters, *quantity, => transferred_in);
+        }
+        // `Settled` names no bins: it moves what the order has, bin by bin, in `Stock::apply`.
+        StockEvent::Settled { .. }
+        | StockEvent::Defined(_)
+        | StockEvent::Announced { .. }
+        | StockEvent::Confirmed { .. }
+        | StockEvent::BackorderCancelled { .. }
+        | StockEvent::TransferLost { .. }
+        | StockEvent::Handled { .. } => {}
+    }
+}
+
+fn each(bins: &mut Bins, picks: &Picks, change: impl Fn(&mut Counters, Quantity)) {
+    picks.iter().for_each(|pick| one(bins, pick, &change));
+}
+
+fn one(bins: &mut Bins, pick: &Pick, change: impl Fn(&mut Counters, Quantity)) {
+    change(&mut bins[pick.bin as usize].counters, pick.quantity);
+}
+
+/// The counters of a location and lot, which come into being with their first units. A lot keeps the expiry date
+/// it was first given.
+fn bin_at<'a>(
+    bins: &'a mut Bins,
+    location: &Location,
+    lot: Option<&Lot>,
+    expires_at: Option<Timestamp>,
+) -> &'a mut Counters {
+    let found = bins.iter().position(|bin| bin.location == *location && bin.lot.as_ref() == lot);
+    let index = found.unwrap_or_else(|| {
+        bins.push(Bin { location: location.clone(), lot: lot.cloned(), expires_at, counters: Counters::default() });
+        bins.len() - 1
+    });
+    &mut bins[index].counters
+}
+
+fn take(counters: &mut Counters, from: Unsellable, quantity: Quantity) {
+    match from {
+        Unsellable::Free => shift!(counters, quantity, free =>),
+        Unsellable::Damaged => shift!(counters, quantity, damaged =>),
+        Unsellable::QualityControl => shift!(counters, quantity, quality_control =>),
+        Unsellable::Expired => shift!(counters, quantity, expired =>),
+    }
+}
+
+fn put(counters: &mut Counters, to: Unsellable, quantity: Quantity) {
+    match to {
+        Unsellable::Free => shift!(counters, quantity, => free),
+        Unsellable::Damaged => shift!(counters, quantity, => damaged),
+        Unsellable::QualityControl => shift!(counters, quantity, => quality_control),
+        Unsellable::Expired => shift!(counters, quantity, => expired),
+    }
+}
