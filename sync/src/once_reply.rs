@@ -1,0 +1,151 @@
+//! A reply: sent once, received once, or known never to come.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::{error, fmt, mem};
+
+use crate::primitives::{Arc, Mutex, park};
+use crate::sleeper::Sleeper;
+
+/// Makes the two ends of one reply, with one allocation.
+///
+/// ```
+/// let (sender, receiver) = stockade_sync::once_reply();
+/// sender.send("accepted");
+/// assert_eq!(receiver.wait(), Ok("accepted"));
+/// ```
+pub fn once_reply<T>() -> (ReplySender<T>, ReplyReceiver<T>) {
+    let slot = Arc::new(Slot { state: Mutex::new(State::Pending(None)) });
+    (ReplySender { slot: Some(slot.clone()) }, ReplyReceiver { slot })
+}
+
+struct Slot<T> {
+    state: Mutex<State<T>>,
+}
+
+enum State<T> {
+    /// Nothing was sent; the receiver sleeps if there is one.
+    Pending(Option<Sleeper>),
+    Sent(T),
+    /// The sender is gone, or the reply has been received.
+    Over,
+}
+
+/// The end that answers. Dropping it unsent tells the receiver [`Abandoned`].
+#[must_use = "dropping it unsent abandons the receiver"]
+pub struct ReplySender<T> {
+    /// Taken when it has spoken.
+    slot: Option<Arc<Slot<T>>>,
+}
+
+/// The end that waits: a future, or [`wait`](Self::wait). Dropping it is fine, the reply then goes nowhere.
+#[must_use = "it has to be awaited, or waited for"]
+pub struct ReplyReceiver<T> {
+    slot: Arc<Slot<T>>,
+}
+
+/// The sender went away without an answer: whether the command took effect is unknown. Retry with the same idempotency key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abandoned;
+
+impl<T> ReplySender<T> {
+    /// Sends the reply and wakes the receiver if it sleeps.
+    pub fn send(mut self, value: T) {
+        if let Some(slot) = self.slot.take() {
+            slot.settle(State::Sent(value));
+        }
+    }
+}
+
+impl<T> Drop for ReplySender<T> {
+    fn drop(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            slot.settle(State::Over);
+        }
+    }
+}
+
+impl<T> Slot<T> {
+    /// The sender's one word. Waking happens after the lock is released.
+    fn settle(&self, state: State<T>) {
+        let before = mem::replace(&mut *self.state.lock(), state);
+        if let State::Pending(Some(sleeper)) = before {
+            sleeper.wake();
+        }
+    }
+}
+
+impl<T> ReplyReceiver<T> {
+    /// Blocks the calling thread until the reply is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Abandoned`] when there will be none.
+    pub fn wait(self) -> Result<T, Abandoned> {
+        loop {
+            if let Poll::Ready(reply) = self.reply_or_enlist(Sleeper::this_thread) {
+                return reply;
+            }
+            park();
+        }
+    }
+
+    /// The reply if it has been sent, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// [`Abandoned`] when there will be none, and when it has been received already.
+    pub fn try_receive(&mut self) -> Option<Result<T, Abandoned>> {
+        match &mut *self.slot.state.lock() {
+            State::Pending(_) => None,
+            state => Some(take_settled(state)),
+        }
+    }
+
+    fn reply_or_enlist(&self, sleeper: impl FnOnce() -> Sleeper) -> Poll<Result<T, Abandoned>> {
+        let stale = match &mut *self.slot.state.lock() {
+            // There is one receiver, so the sleeper enlisted last is the one to wake.
+            State::Pending(enlisted) => enlisted.replace(sleeper()),
+            state => return Poll::Ready(take_settled(state)),
+        };
+        // Dropping a waker may run anything, so it happens after the lock is released.
+        drop(stale);
+        Poll::Pending
+    }
+}
+
+fn take_settled<T>(state: &mut State<T>) -> Result<T, Abandoned> {
+    match mem::replace(state, State::Over) {
+        State::Sent(value) => Ok(value),
+        State::Pending(_) | State::Over => Err(Abandoned),
+    }
+}
+
+impl<T> Future for ReplyReceiver<T> {
+    type Output = Result<T, Abandoned>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.reply_or_enlist(|| Sleeper::Task(cx.waker().clone()))
+    }
+}
+
+impl fmt::Display for Abandoned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the reply was abandoned and the outcome is unknown; retry with the same idempotency key")
+    }
+}
+
+impl error::Error for Abandoned {}
+
+impl<T> fmt::Debug for ReplySender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReplySender")
+    }
+}
+
+impl<T> fmt::Debug for ReplyReceiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReplyReceiver")
+    }
+}

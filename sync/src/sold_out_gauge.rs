@@ -1,0 +1,51 @@
+//! A SKU's sold-out gauge: what admission may know without asking the SKU.
+
+use crate::primitives::{AtomicU64, Ordering};
+
+/// Bit of the word: units can be had. Inverted, so that of two writings for the same sequence the harmless one wins: a
+/// gauge that wrongly says "available" costs a message, one that wrongly says "sold out" costs a sale.
+const AVAILABLE: u64 = 1;
+
+/// Whether a SKU is sold out, and the sequence at which that was so, in one word.
+///
+/// The SKU's actor publishes after each turn; admission reads. A refusal that rests on it carries the sequence as its basis
+/// and leaves the engine only when that is durable.
+///
+/// ```
+/// let gauge = stockade_sync::SoldOutGauge::new();
+/// assert_eq!(gauge.read(), None);
+/// gauge.publish(7, true);
+/// gauge.publish(5, false); // late: 7 is already known
+/// assert_eq!(gauge.read(), Some(7));
+/// ```
+#[derive(Debug)]
+pub struct SoldOutGauge {
+    /// `as_of << 1 | available`: the greater word is the newer one.
+    word: AtomicU64,
+}
+
+impl SoldOutGauge {
+    /// A gauge that knows nothing, and so refuses nobody.
+    pub fn new() -> Self {
+        Self { word: AtomicU64::new(AVAILABLE) }
+    }
+
+    /// Says that at `as_of` the SKU was or was not sold out. Older news than what is known is ignored.
+    pub fn publish(&self, as_of: u64, sold_out: bool) {
+        // Sequences stay far below 2^63; beyond it the gauge would stand still rather than run backward.
+        let as_of = as_of.min(u64::MAX >> 1);
+        self.word.fetch_max(as_of << 1 | if sold_out { 0 } else { AVAILABLE }, Ordering::AcqRel);
+    }
+
+    /// The sequence at which the SKU was found sold out; none if units can be had, or nothing is known.
+    pub fn read(&self) -> Option<u64> {
+        let word = self.word.load(Ordering::Acquire);
+        (word & AVAILABLE == 0).then_some(word >> 1)
+    }
+}
+
+impl Default for SoldOutGauge {
+    fn default() -> Self {
+        Self::new()
+    }
+}
