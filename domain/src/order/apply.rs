@@ -60,16 +60,16 @@ impl Order {
             owed: Vec::new(),
             next_step: 0,
         };
-        order.start_payments(payments, now);
+        order.start_payments(payments);
         order.secure_if_covered();
         order
     }
 
     /// Takes an event into the state.
-    pub fn apply(&mut self, event: &OrderEvent, now: Timestamp) {
+    pub fn apply(&mut self, event: &OrderEvent) {
         match event {
             OrderEvent::Placed { .. } => panic!("an order is placed once"),
-            OrderEvent::PaymentsStarted { payments } => self.start_payments(payments, now),
+            OrderEvent::PaymentsStarted { payments } => self.start_payments(payments),
             OrderEvent::PaymentSecured { number } => {
                 self.payments[*number as usize].state = PaymentState::Paid;
                 self.placing = false;
@@ -130,15 +130,16 @@ impl Order {
         self.check();
     }
 
-    /// The id of the order's payment with this number, started at this time.
-    pub fn payment_id(id: OrderId, number: usize, now: Timestamp) -> PaymentId {
-        PaymentId::of_order(id, number as u32, now)
+    /// The id of the payment with this number of an order whose hold ends at this time: a new attempt with the same
+    /// order id has another deadline, so its payments and their gateway keys are new.
+    pub fn payment_id(id: OrderId, number: usize, hold_expires_at: Timestamp) -> PaymentId {
+        PaymentId::of_order(id, number as u32, hold_expires_at)
     }
 
-    fn start_payments(&mut self, planned: &[PlannedPayment], now: Timestamp) {
+    fn start_payments(&mut self, planned: &[PlannedPayment]) {
         for payment in planned {
             self.payments.push(OrderPayment {
-                id: Self::payment_id(self.id, self.payments.len(), now),
+                id: Self::payment_id(self.id, self.payments.len(), self.hold_expires_at),
                 method: payment.method,
                 amount: payment.amount,
                 state: PaymentState::Pending,

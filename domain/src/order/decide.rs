@@ -296,7 +296,7 @@ fn cancel_lines(
     }
     out.push(OrderEvent::Cancelled { lines: units, whole: false });
     let mut after = order.clone();
-    after.apply(&out[out.len() - 1], order.created_at);
+    after.apply(&out[out.len() - 1]);
     if after.secured && !order.secured {
         settle_all(&after, asks);
     }
@@ -474,7 +474,7 @@ fn payment_paid(order: &Order, payment: PaymentId, out: &mut Vec<OrderEvent>, as
     }
     out.push(OrderEvent::PaymentSecured { number });
     let mut after = order.clone();
-    after.apply(&out[out.len() - 1], order.created_at);
+    after.apply(&out[out.len() - 1]);
     if order.outcome != Outcome::Open {
         // Late money for an order that is over goes back.
         refund::unwind(&after, out, asks);
@@ -503,7 +503,7 @@ fn payment_failed(
     }
     out.push(OrderEvent::PaymentFailed { number, reason: reason.clone() });
     let mut after = order.clone();
-    after.apply(&out[out.len() - 1], now);
+    after.apply(&out[out.len() - 1]);
     if order.outcome != Outcome::Open {
         return Ok(());
     }

@@ -28,7 +28,9 @@ impl Stock {
                 }
             }
             StockEvent::Settled { order } => {
-                for pick in &mut self.commitments.get_mut(order).expect("a settled hold exists").picks {
+                let commitment = self.commitments.get_mut(order).expect("a settled hold exists");
+                commitment.tentative = false;
+                for pick in &mut commitment.picks {
                     let held = std::mem::take(&mut pick.held);
                     pick.allocated += held;
                     shift!(self.bins[pick.bin as usize].counters, held, held => allocated);
