@@ -14,7 +14,8 @@
 //!   the same primitives with one bug each        the models: proven of the real one, refuted of its broken twins
 //! ```
 //!
-//! No `--cfg loom` is needed, so plain `cargo test --workspace` runs the models.
+//! No flag is needed: plain `cargo test --workspace` runs the models. `build.rs` sets `cfg(loom)` for this crate alone, which
+//! leaves out the unit tests in the shared files.
 //!
 //! # What it is not
 //!

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use std::{fmt, mem};
 
@@ -36,7 +36,7 @@ struct Inner {
     capacity: u32,
     /// Credits in use times [`ONE`], and the two bits.
     word: AtomicU64,
-    idlers: Mutex<Vec<std::task::Waker>>,
+    idlers: Mutex<Vec<Waker>>,
     idle: Condvar,
 }
 
@@ -112,8 +112,9 @@ impl CreditGate {
         if self.inner.announce_and_check() {
             return Poll::Ready(());
         }
-        if !idlers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            idlers.push(cx.waker().clone());
+        let waker = cx.waker().clone();
+        if !idlers.iter().any(|other| other.will_wake(&waker)) {
+            idlers.push(waker);
         }
         Poll::Pending
     }
@@ -150,7 +151,7 @@ impl Inner {
             mem::take(&mut *idlers)
         };
         self.idle.notify_all();
-        woken.into_iter().for_each(std::task::Waker::wake);
+        woken.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -197,5 +198,95 @@ impl fmt::Debug for CreditGate {
 impl fmt::Debug for Credits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Credits").field(&self.amount).finish()
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::pin::pin;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn credits_are_taken_all_or_none() {
+        for (wanted, taken) in [(0, true), (1, true), (3, true), (4, false), (u32::MAX, false)] {
+            let gate = CreditGate::new(3);
+            let credits = gate.try_take(wanted);
+            assert_eq!(credits.as_ref().map(Credits::amount), taken.then_some(wanted));
+            assert_eq!(gate.in_use(), if taken { wanted } else { 0 }, "of 3, {wanted} wanted");
+        }
+    }
+
+    #[test]
+    fn the_greatest_capacity_can_be_used_up() {
+        let gate = CreditGate::new(u32::MAX);
+        let all = gate.try_take(u32::MAX);
+        assert_eq!(gate.in_use(), u32::MAX);
+        assert!(gate.try_take(1).is_none());
+        drop(all);
+        assert_eq!(gate.in_use(), 0);
+    }
+
+    #[test]
+    fn credits_come_back_one_holder_at_a_time() {
+        let gate = CreditGate::new(3);
+        let (one, two) = (gate.try_take(1), gate.try_take(2));
+        assert!(gate.try_take(1).is_none());
+        drop(two);
+        assert_eq!(gate.in_use(), 1);
+        drop(one);
+        assert_eq!(gate.in_use(), 0);
+    }
+
+    #[test]
+    fn a_closed_gate_gives_nothing_but_takes_back() {
+        let gate = CreditGate::new(2);
+        let held = gate.try_take(1);
+        gate.close();
+        assert!(gate.is_closed());
+        assert!(gate.try_take(1).is_none());
+        assert!(!gate.wait_idle(Some(Duration::ZERO)), "one is still out");
+        drop(held);
+        assert!(gate.wait_idle(None));
+    }
+
+    #[test]
+    fn credits_outlive_every_handle_to_their_gate() {
+        let credits = CreditGate::new(1).try_take(1).expect("one is free");
+        thread::spawn(move || drop(credits)).join().unwrap();
+    }
+
+    #[test]
+    fn a_task_that_waits_for_idleness_is_ready_when_the_last_credit_is_back() {
+        let gate = CreditGate::new(2);
+        let (one, two) = (gate.try_take(1), gate.try_take(1));
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut idle = pin!(gate.idle());
+        assert_eq!(idle.as_mut().poll(&mut cx), Poll::Pending);
+        drop(one);
+        assert_eq!(idle.as_mut().poll(&mut cx), Poll::Pending);
+        assert_eq!(gate.inner.idlers.lock().len(), 1, "a task is enlisted once");
+        drop(two);
+        assert!(gate.inner.idlers.lock().is_empty(), "and woken");
+        assert_eq!(idle.poll(&mut cx), Poll::Ready(()));
+    }
+
+    #[test]
+    fn many_callers_never_exceed_the_capacity() {
+        let gate = CreditGate::new(2);
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..5_000 {
+                        if let Some(credits) = gate.try_take(1) {
+                            assert!(gate.in_use() <= 2);
+                            drop(credits);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(gate.in_use(), 0);
     }
 }

@@ -254,3 +254,146 @@ impl Inner {
         true
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    fn numbers(appended: &Appended) -> (u64, u64) {
+        (appended.first(), appended.last())
+    }
+
+    #[test]
+    fn turns_are_numbered_in_the_order_in_which_they_are_appended() {
+        let buffer = GroupBuffer::new(10);
+        assert_eq!(buffer.append(b"ab", 2).map(|token| numbers(&token)), Ok((10, 11)));
+        assert_eq!(buffer.append(b"c", 1).map(|token| numbers(&token)), Ok((12, 12)));
+        let mut group = Group::default();
+        assert!(buffer.take(&mut group));
+        assert_eq!(group, Group { first: 10, records: 3, bytes: b"abc".to_vec() });
+        assert_eq!(group.last(), 12);
+        assert!(buffer.append(b"d", 1).is_ok());
+        assert!(buffer.take(&mut group));
+        assert_eq!(group, Group { first: 13, records: 1, bytes: b"d".to_vec() });
+    }
+
+    #[test]
+    fn a_turn_that_recorded_nothing_rests_on_everything_before_it() {
+        let buffer = GroupBuffer::new(1);
+        for (appended, expected) in [(buffer.observe(), (1, 0)), (buffer.append(b"", 0), (1, 0))] {
+            let token = appended.expect("the buffer is open");
+            assert!(token.is_empty());
+            assert_eq!(numbers(&token), expected);
+        }
+        assert!(buffer.append(b"a", 1).is_ok_and(|token| !token.is_empty()));
+        assert_eq!(buffer.observe().map(|token| token.last()), Ok(1));
+        assert_eq!(buffer.last_appended(), 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "a turn without records has no bytes")]
+    fn bytes_without_records_are_a_mistake() {
+        let _ = GroupBuffer::new(1).append(b"a", 0);
+    }
+
+    #[test]
+    fn taking_from_an_empty_buffer_empties_the_group() {
+        let buffer = GroupBuffer::new(1);
+        let mut group = Group { first: 1, records: 1, bytes: b"written before".to_vec() };
+        assert!(!buffer.take(&mut group));
+        assert_eq!((group.first, group.records, group.last()), (0, 0, 0));
+        assert!(group.bytes.is_empty());
+    }
+
+    #[test]
+    fn the_two_buffers_are_recycled_but_not_those_of_a_burst() {
+        let buffer = GroupBuffer::new(1);
+        let mut group = Group { bytes: Vec::with_capacity(4096), ..Group::default() };
+        assert!(buffer.append(b"a", 1).is_ok());
+        assert!(buffer.take(&mut group));
+        assert!(buffer.inner.lock().bytes.capacity() >= 4096, "the caller's allocation is the next buffer");
+        group.bytes.reserve(RECYCLED_BYTES_MAX * 2);
+        assert!(!buffer.take(&mut group));
+        assert!(group.bytes.capacity() < RECYCLED_BYTES_MAX * 2);
+    }
+
+    #[test]
+    fn after_a_failure_nothing_is_appended_and_nothing_is_taken() {
+        let buffer = GroupBuffer::new(1);
+        assert!(buffer.append(b"a", 1).is_ok());
+        buffer.fail();
+        buffer.close();
+        let mut group = Group::default();
+        assert_eq!(buffer.append(b"b", 1), Err(GenerationEnded));
+        assert_eq!(buffer.observe(), Err(GenerationEnded));
+        assert!(!buffer.take(&mut group));
+        assert_eq!(buffer.wait_take(&mut group, None), Taken::Failed, "closing does not mend it");
+        assert_eq!(buffer.buffered_bytes(), 0);
+    }
+
+    #[test]
+    fn a_closed_buffer_is_taken_to_its_end() {
+        let buffer = GroupBuffer::new(1);
+        assert!(buffer.append(b"a", 1).is_ok());
+        buffer.close();
+        let mut group = Group::default();
+        assert_eq!(buffer.append(b"b", 1), Err(GenerationEnded));
+        assert_eq!(buffer.wait_take(&mut group, None), Taken::Group);
+        assert_eq!(group.bytes, b"a");
+        assert_eq!(buffer.wait_take(&mut group, None), Taken::Closed);
+    }
+
+    #[test]
+    fn a_writer_without_work_gives_up_in_time() {
+        let buffer = GroupBuffer::new(1);
+        assert_eq!(buffer.wait_take(&mut Group::default(), Some(Duration::ZERO)), Taken::TimedOut);
+        assert!(buffer.append(b"a", 1).is_ok());
+        assert_eq!(buffer.wait_take(&mut Group::default(), Some(Duration::ZERO)), Taken::Group);
+    }
+
+    #[test]
+    fn sequences_that_cannot_be_numbered_are_refused_and_change_nothing() {
+        let buffer = GroupBuffer::new(u64::MAX);
+        assert_eq!(buffer.append(b"a", 1), Err(GenerationEnded));
+        let buffer = GroupBuffer::new(1);
+        assert!(buffer.append(b"a", u32::MAX).is_ok());
+        assert_eq!(buffer.append(b"b", 1), Err(GenerationEnded));
+        assert_eq!((buffer.last_appended(), buffer.buffered_bytes()), (u64::from(u32::MAX), 1));
+    }
+
+    #[test]
+    fn many_partitions_and_a_writer_agree_on_every_number() {
+        const TURNS: u64 = 2_000;
+        let buffer = GroupBuffer::new(1);
+        thread::scope(|scope| {
+            let partitions = [1u8, 2, 3].map(|partition| {
+                let buffer = &buffer;
+                scope.spawn(move || {
+                    let turns = (0..TURNS).map(|turn| {
+                        let records = turn % 3 + 1;
+                        let bytes = vec![partition; records as usize];
+                        (partition, numbers(&buffer.append(&bytes, records as u32).expect("the buffer is open")))
+                    });
+                    turns.collect::<Vec<_>>()
+                })
+            });
+            let writer = scope.spawn(|| {
+                let (mut group, mut written) = (Group::default(), Vec::new());
+                while buffer.wait_take(&mut group, None) == Taken::Group {
+                    assert_eq!(group.first, written.len() as u64 + 1);
+                    written.extend_from_slice(&group.bytes);
+                }
+                written
+            });
+            let turns = partitions.map(|partition| partition.join().unwrap());
+            buffer.close();
+            let written = writer.join().unwrap();
+            for (partition, (first, last)) in turns.into_iter().flatten() {
+                let records = &written[first as usize - 1..last as usize];
+                assert!(records.iter().all(|record| *record == partition));
+            }
+        });
+    }
+}

@@ -238,3 +238,120 @@ impl<V> fmt::Debug for Waiter<V> {
         f.write_str("Waiter")
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::pin::pin;
+    use std::task::Waker;
+    use std::thread;
+
+    use super::*;
+
+    fn own(slot: &IdempotencySlot<u32>, fingerprint: u128) -> OwnerGuard<u32> {
+        match slot.claim(fingerprint) {
+            Claim::Owner(owner) => owner,
+            other => panic!("not vacant: {other:?}"),
+        }
+    }
+
+    fn join(slot: &IdempotencySlot<u32>, fingerprint: u128) -> Waiter<u32> {
+        match slot.claim(fingerprint) {
+            Claim::InFlight(waiter) => waiter,
+            other => panic!("not in flight: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_accepted_answer_is_repeated_for_ever() {
+        let slot = IdempotencySlot::new();
+        own(&slot, 1).bind(7);
+        for _ in 0..2 {
+            assert!(matches!(slot.claim(1), Claim::Bound(7)));
+        }
+    }
+
+    #[test]
+    fn another_request_with_the_key_is_a_conflict_while_in_flight_and_when_bound() {
+        let slot = IdempotencySlot::new();
+        let owner = own(&slot, 1);
+        assert!(matches!(slot.claim(2), Claim::Conflict));
+        owner.bind(7);
+        assert!(matches!(slot.claim(2), Claim::Conflict));
+    }
+
+    #[test]
+    fn a_refusal_frees_the_key_for_any_request() {
+        let slot = IdempotencySlot::new();
+        own(&slot, 1).vacate();
+        drop(own(&slot, 2));
+        own(&slot, 3).bind(7);
+        assert!(matches!(slot.claim(3), Claim::Bound(7)));
+    }
+
+    #[test]
+    fn a_key_found_in_the_journal_is_bound() {
+        let slot = IdempotencySlot::bound(1, 7);
+        assert!(matches!(slot.claim(1), Claim::Bound(7)));
+        assert!(matches!(slot.claim(2), Claim::Conflict));
+    }
+
+    #[test]
+    fn whoever_waits_is_told_the_outcome_of_the_round_it_joined() {
+        let slot = IdempotencySlot::new();
+        let owner = own(&slot, 1);
+        let early = join(&slot, 1);
+        owner.vacate();
+        let owner = own(&slot, 1);
+        let late = join(&slot, 1);
+        owner.bind(7);
+        assert_eq!(early.wait(), Outcome::Vacated);
+        assert_eq!(late.wait(), Outcome::Bound(7));
+    }
+
+    #[test]
+    fn a_task_that_waits_is_enlisted_once() {
+        let slot = IdempotencySlot::new();
+        let owner = own(&slot, 1);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut waiter = pin!(join(&slot, 1));
+        for _ in 0..3 {
+            assert_eq!(waiter.as_mut().poll(&mut cx), Poll::Pending);
+        }
+        let enlisted = match &*slot.slot.state.lock() {
+            State::InFlight { sleepers, .. } => sleepers.len(),
+            _ => 0,
+        };
+        assert_eq!(enlisted, 1);
+        owner.bind(7);
+        assert_eq!(waiter.poll(&mut cx), Poll::Ready(Outcome::Bound(7)));
+    }
+
+    #[test]
+    fn an_owner_that_panics_frees_the_key_and_wakes_who_waits() {
+        let slot = IdempotencySlot::new();
+        let owner = own(&slot, 1);
+        let waiter = join(&slot, 1);
+        let panicked = thread::spawn(move || {
+            let _owner = owner;
+            panic!("a panic in the middle of the request");
+        });
+        assert_eq!(waiter.wait(), Outcome::Vacated);
+        assert!(panicked.join().is_err());
+        own(&slot, 1).bind(7);
+    }
+
+    #[test]
+    fn only_a_vacant_slot_with_a_single_handle_may_be_forgotten() {
+        let slot = IdempotencySlot::new();
+        assert!(slot.is_forgettable());
+        let other = slot.clone();
+        assert!(!slot.is_forgettable(), "somebody is about to claim it");
+        drop(other);
+        let owner = own(&slot, 1);
+        assert!(!slot.is_forgettable(), "in flight");
+        owner.vacate();
+        assert!(slot.is_forgettable());
+        own(&slot, 1).bind(7);
+        assert!(!slot.is_forgettable(), "bound");
+    }
+}

@@ -151,3 +151,88 @@ impl fmt::Display for InboxClosed {
 }
 
 impl error::Error for InboxClosed {}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn items_are_drained_in_the_order_in_which_they_were_pushed() {
+        let inbox = Inbox::new();
+        assert_eq!(inbox.push(1), Ok(true));
+        assert_eq!(inbox.push_many(&mut vec![2, 3]), Ok(false));
+        assert_eq!(inbox.push(4), Ok(false));
+        let mut out = VecDeque::new();
+        for (max, expected) in [(0, 0), (1, 1), (2, 2), (usize::MAX, 1), (usize::MAX, 0)] {
+            assert_eq!(inbox.drain(&mut out, max), expected);
+        }
+        assert_eq!(out, [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn one_push_per_rest_is_told_to_wake_the_consumer() {
+        let inbox = Inbox::new();
+        for _ in 0..2 {
+            assert_eq!([inbox.push(1), inbox.push(2)], [Ok(true), Ok(false)]);
+            inbox.drain(&mut VecDeque::new(), usize::MAX);
+            assert_eq!(inbox.push(3), Ok(false), "it does not rest yet");
+            assert!(!inbox.rest(), "something has come");
+            inbox.drain(&mut VecDeque::new(), usize::MAX);
+            assert!(inbox.rest());
+        }
+    }
+
+    #[test]
+    fn pushing_nothing_wakes_nobody() {
+        let inbox = Inbox::<u32>::new();
+        assert_eq!(inbox.push_many(&mut Vec::new()), Ok(false));
+        assert_eq!(inbox.push(1), Ok(true));
+    }
+
+    #[test]
+    fn a_closed_inbox_hands_back_what_it_had_and_what_comes() {
+        let inbox = Inbox::new();
+        inbox.push(1).expect("it is open");
+        inbox.push(2).expect("it is open");
+        assert_eq!((inbox.len(), inbox.is_empty()), (2, false));
+        assert_eq!(inbox.close(), [1, 2]);
+        assert!(inbox.is_closed() && inbox.is_empty());
+        assert_eq!(inbox.push(3), Err(3));
+        let mut items = vec![4, 5];
+        assert_eq!(inbox.push_many(&mut items), Err(InboxClosed));
+        assert_eq!(items, [4, 5]);
+        assert!(inbox.rest(), "nothing will come any more");
+        assert!(inbox.close().is_empty());
+    }
+
+    #[test]
+    fn many_producers_wake_a_parked_consumer_and_lose_nothing() {
+        const ITEMS: usize = 5_000;
+        let inbox = Inbox::default();
+        let consumer = thread::current();
+        thread::scope(|scope| {
+            for producer in 0..3 {
+                let (inbox, consumer) = (&inbox, consumer.clone());
+                scope.spawn(move || {
+                    for item in 0..ITEMS {
+                        if inbox.push((producer, item)) == Ok(true) {
+                            consumer.unpark();
+                        }
+                    }
+                });
+            }
+            let (mut batch, mut next) = (VecDeque::new(), [0; 3]);
+            while next != [ITEMS; 3] {
+                if inbox.drain(&mut batch, usize::MAX) == 0 && inbox.rest() {
+                    thread::park();
+                }
+                for (producer, item) in batch.drain(..) {
+                    assert_eq!(item, next[producer], "the items of one producer stay in order");
+                    next[producer] += 1;
+                }
+            }
+        });
+    }
+}

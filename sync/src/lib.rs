@@ -33,7 +33,7 @@
 //!
 //! Locks, atomics, threads and `Arc` come from one module, `primitives`. The crate `loom-tests` compiles these very files a
 //! second time against loom's types and searches their interleavings; there each primitive has a broken twin, which its
-//! model must catch.
+//! model must catch. The unit tests beside the code run with real threads, and only here (`not(loom)`).
 
 mod credit_gate;
 mod generation_ended;

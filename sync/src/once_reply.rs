@@ -149,3 +149,70 @@ impl<T> fmt::Debug for ReplyReceiver<T> {
         f.write_str("ReplyReceiver")
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+    use std::thread;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counting(AtomicUsize);
+
+    impl Wake for Counting {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_reply_sent_before_anybody_waits_is_received() {
+        let (sender, mut receiver) = once_reply();
+        assert_eq!(receiver.try_receive(), None);
+        sender.send(7);
+        assert_eq!(receiver.try_receive(), Some(Ok(7)));
+        assert_eq!(receiver.try_receive(), Some(Err(Abandoned)), "a reply is received once");
+    }
+
+    #[test]
+    fn a_sender_that_goes_away_abandons_its_receiver() {
+        let (sender, receiver) = once_reply::<u32>();
+        drop(sender);
+        assert_eq!(receiver.wait(), Err(Abandoned));
+    }
+
+    #[test]
+    fn a_receiver_that_goes_away_does_not_bother_the_sender() {
+        let (sender, receiver) = once_reply();
+        drop(receiver);
+        sender.send(7);
+    }
+
+    #[test]
+    fn the_task_that_polled_last_is_woken_and_only_that() {
+        let (first, second) = (Arc::new(Counting::default()), Arc::new(Counting::default()));
+        let (sender, receiver) = once_reply();
+        let mut receiver = pin!(receiver);
+        for counting in [&first, &second] {
+            let waker = Waker::from(counting.clone());
+            assert_eq!(receiver.as_mut().poll(&mut Context::from_waker(&waker)), Poll::Pending);
+        }
+        sender.send(7);
+        assert_eq!((first.0.load(Ordering::Relaxed), second.0.load(Ordering::Relaxed)), (0, 1));
+        assert_eq!(receiver.poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(Ok(7)));
+    }
+
+    #[test]
+    fn threads_receive_what_other_threads_send() {
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..1_000).map(|_| once_reply()).unzip();
+        thread::scope(|scope| {
+            scope.spawn(|| senders.into_iter().enumerate().for_each(|(index, sender)| sender.send(index)));
+            for (index, receiver) in receivers.into_iter().enumerate() {
+                assert_eq!(receiver.wait(), Ok(index));
+            }
+        });
+    }
+}

@@ -49,3 +49,45 @@ impl Default for SoldOutGauge {
         Self::new()
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_news_counts_in_whatever_order_it_comes() {
+        type News = &'static [(u64, bool)];
+        let cases: [(News, Option<u64>); 7] = [
+            (&[], None),
+            (&[(1, true)], Some(1)),
+            (&[(1, true), (2, false)], None),
+            (&[(2, false), (1, true)], None),
+            (&[(2, true), (1, false)], Some(2)),
+            (&[(1, false), (2, true), (3, true)], Some(3)),
+            (&[(0, true)], None),
+        ];
+        for (news, expected) in cases {
+            let gauge = SoldOutGauge::new();
+            news.iter().for_each(|(as_of, sold_out)| gauge.publish(*as_of, *sold_out));
+            assert_eq!(gauge.read(), expected, "{news:?}");
+        }
+    }
+
+    #[test]
+    fn of_two_answers_for_one_sequence_the_harmless_one_wins() {
+        for news in [[true, false], [false, true]] {
+            let gauge = SoldOutGauge::default();
+            news.into_iter().for_each(|sold_out| gauge.publish(5, sold_out));
+            assert_eq!(gauge.read(), None);
+        }
+    }
+
+    #[test]
+    fn a_sequence_beyond_its_range_leaves_the_gauge_at_its_end() {
+        let gauge = SoldOutGauge::new();
+        gauge.publish(u64::MAX, true);
+        assert_eq!(gauge.read(), Some(u64::MAX >> 1));
+        gauge.publish(1, false);
+        assert_eq!(gauge.read(), Some(u64::MAX >> 1));
+    }
+}

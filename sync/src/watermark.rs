@@ -209,3 +209,115 @@ impl<T> Future for Reached<'_, T> {
         self.watermark.poll_reached(self.seq, cx)
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::pin::pin;
+    use std::task::Waker;
+    use std::thread;
+
+    use super::*;
+
+    fn publish(watermark: &Watermark<&'static str>, seq: u64) -> Vec<&'static str> {
+        let mut due = Vec::new();
+        watermark.publish(seq, &mut due);
+        due
+    }
+
+    #[test]
+    fn items_leave_in_order_of_basis_and_then_of_parking() {
+        let watermark = Watermark::new(0);
+        for (basis, item) in [(2, "b"), (5, "e"), (2, "c"), (1, "a"), (4, "d"), (9, "f")] {
+            assert_eq!(watermark.park(basis, item), Parked::Waits);
+        }
+        assert_eq!(publish(&watermark, 2), ["a", "b", "c"]);
+        assert_eq!(publish(&watermark, 3), Vec::<&str>::new());
+        assert_eq!(publish(&watermark, 5), ["d", "e"]);
+        assert_eq!(watermark.parked(), 1);
+    }
+
+    #[test]
+    fn published_items_are_added_to_what_the_caller_has() {
+        let watermark = Watermark::new(0);
+        assert_eq!(watermark.park(1, "second"), Parked::Waits);
+        let mut out = vec!["first"];
+        watermark.publish(1, &mut out);
+        assert_eq!(out, ["first", "second"]);
+    }
+
+    #[test]
+    fn an_item_with_a_durable_basis_is_due_at_once() {
+        let watermark = Watermark::new(7);
+        for (basis, expected) in [(0, Parked::Due("x")), (7, Parked::Due("x")), (8, Parked::Waits)] {
+            assert_eq!(watermark.park(basis, "x"), expected, "basis {basis}");
+        }
+    }
+
+    #[test]
+    fn the_watermark_never_moves_back() {
+        let watermark = Watermark::new(3);
+        assert_eq!(watermark.park(4, "x"), Parked::Waits);
+        assert!(publish(&watermark, 2).is_empty());
+        assert_eq!(watermark.durable(), 3);
+    }
+
+    #[test]
+    fn closing_hands_everything_back_and_nothing_is_due_afterwards() {
+        let watermark = Watermark::new(1);
+        assert_eq!(watermark.park(3, "late"), Parked::Waits);
+        assert_eq!(watermark.park(2, "early"), Parked::Waits);
+        let mut refused = Vec::new();
+        watermark.close(&mut refused);
+        assert_eq!(refused, ["early", "late"]);
+        assert_eq!(watermark.park(1, "old"), Parked::Closed("old"));
+        assert!(publish(&watermark, 9).is_empty());
+        assert_eq!(watermark.durable(), 1, "what is published after the end does not count");
+    }
+
+    #[test]
+    fn waiting_tells_durable_from_ended() {
+        let watermark = Watermark::<()>::new(1);
+        watermark.publish(2, &mut Vec::new());
+        watermark.close(&mut Vec::new());
+        assert_eq!(watermark.wait(2), Ok(()));
+        assert_eq!(watermark.wait(3), Err(GenerationEnded));
+    }
+
+    #[test]
+    fn threads_that_wait_are_released_by_the_sequence_they_wait_for() {
+        let watermark = Watermark::<()>::new(0);
+        thread::scope(|scope| {
+            let watermark = &watermark;
+            let waiters = [1, 2, 3, 4].map(|seq| (seq, scope.spawn(move || watermark.wait(seq))));
+            for (seq, waiter) in waiters {
+                watermark.publish(seq, &mut Vec::new());
+                assert_eq!(waiter.join().unwrap(), Ok(()));
+            }
+        });
+    }
+
+    #[test]
+    fn a_task_is_ready_once_its_sequence_is_reached_and_enlisted_only_once() {
+        let watermark = Watermark::<()>::new(0);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut reached = pin!(watermark.reached(2));
+        for _ in 0..3 {
+            assert_eq!(reached.as_mut().poll(&mut cx), Poll::Pending);
+        }
+        assert_eq!(watermark.waiting.lock().sleepers[&2].len(), 1);
+        watermark.publish(1, &mut Vec::new());
+        assert_eq!(reached.as_mut().poll(&mut cx), Poll::Pending);
+        watermark.publish(2, &mut Vec::new());
+        assert!(watermark.waiting.lock().sleepers.is_empty());
+        assert_eq!(reached.poll(&mut cx), Poll::Ready(Ok(())));
+    }
+
+    #[test]
+    fn the_last_sequence_there_is_can_be_waited_for() {
+        let watermark = Watermark::<()>::new(0);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert_eq!(watermark.poll_reached(u64::MAX, &mut cx), Poll::Pending);
+        watermark.publish(u64::MAX, &mut Vec::new());
+        assert_eq!(watermark.poll_reached(u64::MAX, &mut cx), Poll::Ready(Ok(())));
+    }
+}
