@@ -1,1 +1,3 @@
 //! Stockade: storage.
+
+pub mod record;

@@ -171,6 +171,12 @@ impl Order {
         Ok(Money::new(Amount(self.total().0 - self.paid().0), self.currency))
     }
 
+    /// What settles the holds of an order that has just been paid.
+    pub fn settle_asks(&self) -> impl Iterator<Item = (SkuId, StockCommand)> + use<> {
+        let id = self.id;
+        self.by_sku(|_, line| line.filled).into_iter().map(move |(sku, _)| (sku, StockCommand::Settle { order: id }))
+    }
+
     /// Units of each SKU over all lines, in the order of first mention.
     fn by_sku(&self, of: impl Fn(usize, &super::Line) -> Quantity) -> SmallVec<[(SkuId, Quantity); 4]> {
         let mut sums: SmallVec<[(SkuId, Quantity); 4]> = SmallVec::new();
@@ -216,9 +222,7 @@ fn give_back(order: &Order, reason: ReleaseReason, out: &mut Vec<OrderEvent>, as
 }
 
 fn settle_all(order: &Order, asks: &mut Vec<OrderAsk>) {
-    for (sku, _) in order.by_sku(|_, line| line.filled) {
-        asks.push(OrderAsk::Stock(sku, StockCommand::Settle { order: order.id }));
-    }
+    asks.extend(order.settle_asks().map(|(sku, command)| OrderAsk::Stock(sku, command)));
 }
 
 fn check_nothing_shipped(order: &Order) -> Decision {

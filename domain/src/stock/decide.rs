@@ -381,7 +381,7 @@ fn adjust_down(
         .collect();
     let counters = |index: &u16| &stock.bins[*index as usize].counters;
     let free: Quantity = here.iter().map(|index| counters(index).free).sum();
-    let there: Quantity = here.iter().map(|index| counters(index)).map(|c| c.free + c.held + c.allocated).sum();
+    let there: Quantity = here.iter().map(&counters).map(|c| c.free + c.held + c.allocated).sum();
     if free < quantity && (!force || there < quantity) {
         return Err(Refusal::BelowCommitments { sku: stock.sku.clone(), location: location.clone(), free });
     }

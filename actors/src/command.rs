@@ -1,0 +1,124 @@
+//! What comes into a partition and what goes out.
+
+use std::time::Duration;
+
+use crate::host::CheckpointSink;
+use smallvec::SmallVec;
+use stockade_domain::account::AccountCommand;
+use stockade_domain::ledger::{Ledger, LedgerEvent};
+use stockade_domain::order::{NewOrder, Order, OrderCommand, Tender};
+use stockade_domain::stock::{Counters, Definition, StockCommand, StockLevels};
+use stockade_domain::{Amount, Currency, CustomerId, Location, OrderId, SkuId};
+
+/// The digest of an idempotency key with its scope.
+pub type KeyDigest = [u8; 16];
+
+/// What a caller asks of the engine.
+#[derive(Clone)]
+#[allow(missing_docs, reason = "the variants name the domain's commands")]
+pub enum Command {
+    Stock {
+        sku: SkuId,
+        command: StockCommand,
+        key: Option<KeyDigest>,
+    },
+    ReadStock {
+        sku: SkuId,
+    },
+    /// `wait`: how long to wait for a gateway before answering that payment is under way.
+    Place {
+        order: Box<NewOrder>,
+        key: Option<KeyDigest>,
+        wait: Duration,
+    },
+    Pay {
+        order: OrderId,
+        payments: SmallVec<[Tender; 1]>,
+        key: Option<KeyDigest>,
+        wait: Duration,
+    },
+    Order {
+        order: OrderId,
+        command: Box<OrderCommand>,
+        key: Option<KeyDigest>,
+    },
+    ReadOrder {
+        order: OrderId,
+    },
+    Account {
+        customer: CustomerId,
+        command: AccountCommand,
+        key: Option<KeyDigest>,
+    },
+    ReadAccount {
+        customer: CustomerId,
+    },
+    Enter {
+        event: Box<LedgerEvent>,
+    },
+    ReadLedger,
+    /// Makes a checkpoint of everything that changed since the last one.
+    Checkpoint {
+        sink: CheckpointSink,
+    },
+    /// The checkpoint of this cut is durable: idle actors may leave memory.
+    CheckpointDone {
+        cut: u64,
+    },
+    /// Asserts every invariant of every actor in memory; the answer counts them.
+    Check,
+}
+
+/// What a caller gets.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "the variants name what they hold")]
+pub enum Answer {
+    Stock(Box<StockView>),
+    Order(Box<OrderView>),
+    Account(AccountView),
+    Ledger(Box<Ledger>),
+    Count(u64),
+}
+
+/// A SKU as shown outside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StockView {
+    /// Its name.
+    pub sku: SkuId,
+    /// What it is.
+    pub definition: Definition,
+    /// Its totals.
+    pub levels: StockLevels,
+    /// What lies in each location.
+    pub locations: Vec<(Location, Counters)>,
+    /// Sequence of its last record.
+    pub as_of: u64,
+    /// Whether the command has just defined it for the first time.
+    pub created: bool,
+}
+
+/// An order as shown outside.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrderView {
+    /// Its state.
+    pub order: Order,
+    /// Sequence of its last record.
+    pub as_of: u64,
+    /// Whether it was there already: the id or key was used before with the same request.
+    pub replayed: bool,
+}
+
+/// A wallet as shown outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountView {
+    /// Whose.
+    pub customer: CustomerId,
+    /// In what; none before the first credit.
+    pub currency: Option<Currency>,
+    /// All that is there.
+    pub balance: Amount,
+    /// Of which set aside.
+    pub held: Amount,
+    /// Sequence of its last record.
+    pub as_of: u64,
+}

@@ -1,0 +1,267 @@
+//! Finding an actor (in memory, or on the shelf) and changing it: every change applies its events, encodes them into
+//! the turn, and marks the actor for the next checkpoint.
+
+use smallvec::SmallVec;
+use stockade_domain::account::{Account, AccountEvent};
+use stockade_domain::entity::{EntityKey, EntityKind};
+use stockade_domain::ledger;
+use stockade_domain::order::{Order, OrderEvent, Outcome};
+use stockade_domain::payment::{Payment, PaymentEvent};
+use stockade_domain::stock::{Stock, StockEvent, units};
+use stockade_domain::{CustomerId, OrderId, PaymentId, SkuId};
+
+use super::{Host, Message};
+use crate::note;
+use crate::table::Hosted;
+use stockade_domain::order::OrderCommand;
+
+impl Host {
+    /// The SKU, if it was ever defined.
+    pub(super) fn load_sku(&mut self, sku: &SkuId) -> Option<&mut Hosted<Stock>> {
+        if !self.skus.contains(sku) {
+            if !self.cold_skus.contains(sku) {
+                return None;
+            }
+            let hosted = self.unshelve::<Stock>(EntityKind::Sku, sku.as_str().as_bytes())?;
+            self.cold_skus.remove(sku);
+            self.skus.insert(sku.clone(), hosted);
+        }
+        self.skus.get_mut(sku)
+    }
+
+    /// The order, if it was ever placed.
+    pub(super) fn load_order(&mut self, order: OrderId) -> Option<&mut Hosted<Order>> {
+        if !self.orders.contains(&order) {
+            let hosted = match self.unshelve::<Order>(EntityKind::Order, &order.to_bytes()) {
+                Some(hosted) => hosted,
+                None => self.find_in_journal(order)?,
+            };
+            self.orders.insert(order, hosted);
+        }
+        self.orders.get_mut(&order)
+    }
+
+    /// An order that has no snapshot: the journal decides whether it exists.
+    #[cold]
+    fn find_in_journal(&mut self, order: OrderId) -> Option<Hosted<Order>> {
+        match self.shared.shelf.knows_order(order.to_bytes()) {
+            Ok(false) => None,
+            Ok(true) => self.replay_order(order),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// The payment, if it was ever made.
+    pub(super) fn load_payment(&mut self, payment: PaymentId) -> Option<&mut Hosted<Payment>> {
+        if !self.payments.contains(&payment) {
+            let hosted = self.unshelve::<Payment>(EntityKind::Payment, &payment.to_bytes())?;
+            self.payments.insert(payment, hosted);
+        }
+        self.payments.get_mut(&payment)
+    }
+
+    /// The wallet; a new one is empty.
+    pub(super) fn load_account(&mut self, customer: &CustomerId) -> &mut Hosted<Account> {
+        if !self.accounts.contains(customer) {
+            let cold = self.cold_accounts.contains(customer);
+            let shelved = if cold { self.unshelve(EntityKind::Account, customer.as_str().as_bytes()) } else { None };
+            let hosted = shelved.unwrap_or_else(|| Hosted::new(Account::new(customer.clone())));
+            self.cold_accounts.remove(customer);
+            self.accounts.insert(customer.clone(), hosted);
+        }
+        self.accounts.get_mut(customer).expect("it was just loaded")
+    }
+
+    fn unshelve<T: for<'b> minicbor::Decode<'b, ()>>(&self, kind: EntityKind, key: &[u8]) -> Option<Hosted<T>> {
+        // A snapshot that cannot be read costs the command an error, not an invented answer.
+        let bytes = self.shared.shelf.snapshot(kind, key).unwrap_or_else(|error| panic!("{error}"))?;
+        Some(Hosted::from_snapshot(&bytes).unwrap_or_else(|error| panic!("a verified snapshot is unreadable: {error}")))
+    }
+
+    /// Changes a SKU; fills and shortfalls are told to their orders in the same turn.
+    pub(super) fn change_stock(&mut self, sku: &SkuId, events: &[StockEvent]) -> Option<u32> {
+        if events.is_empty() {
+            return None;
+        }
+        self.snapshot_before_change(|host| host.skus.get_mut(sku), EntityKind::Sku, sku.as_str().as_bytes());
+        let hosted = self.skus.get_mut(sku).expect("a SKU that changes is loaded");
+        let record = hosted.record().unwrap_or_else(|| {
+            let record = self.turn.add_record(EntityKey::Sku(sku.clone()));
+            hosted.set_record(record);
+            record
+        });
+        self.checkpoint.mark_dirty(&mut hosted.dirty_since, || EntityKey::Sku(sku.clone()));
+        let was_sold_out = is_sold_out(&hosted.state, self.now);
+        for event in events {
+            hosted.state.apply(event);
+            self.turn.push_event(record, event);
+        }
+        hosted.state.bins.iter().for_each(|bin| bin.counters.check());
+        let sold_out = is_sold_out(&hosted.state, self.now);
+        let due = hosted.state.next_due();
+        let reschedule = due.is_some() && hosted.scheduled != due;
+        if was_sold_out != sold_out {
+            let gauge = self.shared.gauges.entry(sku.clone()).or_default().clone();
+            self.effects.set_gauge(gauge, record, sold_out);
+        }
+        for event in events {
+            self.follow_stock_event(sku, event);
+        }
+        if reschedule {
+            self.schedule_sku(sku);
+        }
+        Some(record)
+    }
+
+    fn follow_stock_event(&mut self, sku: &SkuId, event: &StockEvent) {
+        let (order, command) = match event {
+            StockEvent::BackorderFilled { order, picks } => {
+                (*order, OrderCommand::BackorderFilled { sku: sku.clone(), quantity: units(picks) })
+            }
+            StockEvent::Displaced { order, held, allocated } => {
+                (*order, OrderCommand::Displaced { sku: sku.clone(), quantity: units(held) + units(allocated) })
+            }
+            _ => return,
+        };
+        self.messages.push_back(Message::Order(order, command));
+    }
+
+    /// Changes an order; the books follow.
+    pub(super) fn change_order(&mut self, order: OrderId, events: &[OrderEvent]) -> Option<u32> {
+        if events.is_empty() {
+            return None;
+        }
+        self.snapshot_before_change(|host| host.orders.get_mut(&order), EntityKind::Order, &order.to_bytes());
+        let hosted = self.orders.get_mut(&order).expect("an order that changes is loaded");
+        let record = hosted.record().unwrap_or_else(|| {
+            let record = self.turn.add_record(EntityKey::Order(order));
+            hosted.set_record(record);
+            record
+        });
+        self.checkpoint.mark_dirty(&mut hosted.dirty_since, || EntityKey::Order(order));
+        for event in events {
+            let before = hosted.state.secured.then(|| hosted.state.clone());
+            hosted.state.apply(event);
+            let postings = ledger::of_order(before.as_ref(), event, &hosted.state);
+            if !postings.is_empty() {
+                self.postings.push((hosted.state.currency, postings));
+            }
+            self.turn.push_event(record, event);
+        }
+        self.turn.set_note(record, note::of_order(&hosted.state, false));
+        if hosted.state.next_due().is_some() || !hosted.state.owed.is_empty() {
+            self.schedule_order(order);
+        }
+        Some(record)
+    }
+
+    /// Hosts an order that has just been placed.
+    pub(super) fn create_order(&mut self, id: OrderId, placed: &OrderEvent, then: &[OrderEvent]) -> u32 {
+        self.snapshot_before_change(|host| host.orders.get_mut(&id), EntityKind::Order, &id.to_bytes());
+        // An earlier attempt with this id was refused; its records stay in the history.
+        let history = self.orders.get(&id).map_or_else(SmallVec::new, |hosted| hosted.history.clone());
+        let record_before = self.orders.get(&id).and_then(Hosted::record);
+        let mut hosted = Hosted::new(Order::create(id, placed, self.now));
+        hosted.history = history;
+        let record = record_before.unwrap_or_else(|| self.turn.add_record(EntityKey::Order(id)));
+        hosted.set_record(record);
+        self.checkpoint.mark_dirty(&mut hosted.dirty_since, || EntityKey::Order(id));
+        let postings = ledger::of_order(None, placed, &hosted.state);
+        if !postings.is_empty() {
+            self.postings.push((hosted.state.currency, postings));
+        }
+        self.turn.push_event(record, placed);
+        for event in then {
+            let was_secured = hosted.state.secured;
+            hosted.state.apply(event);
+            if hosted.state.secured && !was_secured {
+                self.postings.push((hosted.state.currency, ledger::of_order(None, event, &hosted.state)));
+            }
+            self.turn.push_event(record, event);
+        }
+        self.turn.set_note(record, note::of_order(&hosted.state, true));
+        let needs_agenda = hosted.state.next_due().is_some() || !hosted.state.owed.is_empty();
+        self.orders.insert(id, hosted);
+        if needs_agenda {
+            self.schedule_order(id);
+        }
+        record
+    }
+
+    /// Changes a payment; the books follow.
+    pub(super) fn change_payment(&mut self, payment: PaymentId, events: &[PaymentEvent]) {
+        if events.is_empty() {
+            return;
+        }
+        self.snapshot_before_change(|host| host.payments.get_mut(&payment), EntityKind::Payment, &payment.to_bytes());
+        let now = self.now;
+        let hosted = self.payments.get_mut(&payment).expect("a payment that changes is loaded");
+        let record = hosted.record().unwrap_or_else(|| {
+            let record = self.turn.add_record(EntityKey::Payment(payment));
+            hosted.set_record(record);
+            record
+        });
+        self.checkpoint.mark_dirty(&mut hosted.dirty_since, || EntityKey::Payment(payment));
+        for event in events {
+            self.postings.extend(ledger::of_payment(&hosted.state, event));
+            hosted.state.apply(event, now);
+            self.turn.push_event(record, event);
+        }
+        self.schedule_payment(payment);
+    }
+
+    /// Hosts a payment that has just been made.
+    pub(super) fn create_payment(&mut self, id: PaymentId, created: &PaymentEvent, then: &[PaymentEvent]) {
+        let mut hosted = Hosted::new(Payment::create(id, created, self.now));
+        let record = self.turn.add_record(EntityKey::Payment(id));
+        hosted.set_record(record);
+        self.checkpoint.mark_dirty(&mut hosted.dirty_since, || EntityKey::Payment(id));
+        self.turn.push_event(record, created);
+        for event in then {
+            self.postings.extend(ledger::of_payment(&hosted.state, event));
+            hosted.state.apply(event, self.now);
+            self.turn.push_event(record, event);
+        }
+        self.payments.insert(id, hosted);
+        self.schedule_payment(id);
+    }
+
+    /// Changes a wallet; the books follow.
+    pub(super) fn change_account(&mut self, customer: &CustomerId, events: &[AccountEvent]) -> Option<u32> {
+        if events.is_empty() {
+            return None;
+        }
+        let key = customer.as_str().as_bytes();
+        self.snapshot_before_change(|host| host.accounts.get_mut(customer), EntityKind::Account, key);
+        let hosted = self.accounts.get_mut(customer).expect("a wallet that changes is loaded");
+        let record = hosted.record().unwrap_or_else(|| {
+            let record = self.turn.add_record(EntityKey::Account(customer.clone()));
+            hosted.set_record(record);
+            record
+        });
+        self.checkpoint.mark_dirty(&mut hosted.dirty_since, || EntityKey::Account(customer.clone()));
+        for event in events {
+            self.postings.extend(ledger::of_account(event));
+            hosted.state.apply(event);
+            self.turn.push_event(record, event);
+        }
+        Some(record)
+    }
+
+    /// Takes the postings of the command that has just ended into the books.
+    pub(super) fn post(&mut self) {
+        for (currency, postings) in self.postings.drain(..) {
+            self.ledger.post(currency, &postings);
+        }
+    }
+
+    /// Whether a refused attempt with this id may be forgotten.
+    pub(super) fn is_refused(order: &Order) -> bool {
+        order.outcome == Outcome::Refused
+    }
+}
+
+/// Whether nothing can be held of it, now or on backorder.
+fn is_sold_out(stock: &Stock, now: stockade_domain::Timestamp) -> bool {
+    stock.definition.is_some() && stock.available(now) == 0
+}

@@ -1,0 +1,136 @@
+//! What the partition must do at a time: deadlines of orders, unanswered gateway calls, expiring lots, leases of
+//! tentative holds.
+//!
+//! A heap of (time, actor), lazily cleaned: an entry counts only if the actor is still due then.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use stockade_domain::entity::EntityKey;
+use stockade_domain::order::OrderCommand;
+use stockade_domain::payment::PaymentCommand;
+use stockade_domain::stock::StockCommand;
+use stockade_domain::{OrderId, PaymentId, SkuId, Timestamp};
+
+use super::{Host, Message};
+
+/// How long a step owed by another partition, or the fate of a tentative hold, is waited for before it is asked for
+/// again.
+pub(super) const ASK_AGAIN_MICROS: i64 = 1_000_000;
+
+/// The heap.
+#[derive(Default)]
+pub(super) struct Agenda {
+    heap: BinaryHeap<Reverse<(Timestamp, EntityKey)>>,
+}
+
+impl Agenda {
+    pub(super) fn add(&mut self, due: Timestamp, key: EntityKey) {
+        self.heap.push(Reverse((due, key)));
+    }
+
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.heap.peek().map(|Reverse((due, _))| *due)
+    }
+
+    fn pop_due(&mut self, now: Timestamp) -> Option<EntityKey> {
+        if self.next_due()? > now {
+            return None;
+        }
+        self.heap.pop().map(|Reverse((_, key))| key)
+    }
+}
+
+impl Host {
+    /// Due timers come first, so nobody in this partition sees a lapsed hold.
+    pub(super) fn run_due(&mut self) {
+        while let Some(key) = self.agenda.pop_due(self.now) {
+            self.run_protected(|host| {
+                match key {
+                    EntityKey::Order(order) => host.order_due(order),
+                    EntityKey::Payment(payment) => host.payment_due(payment),
+                    EntityKey::Sku(sku) => host.sku_due(&sku),
+                    EntityKey::Account(customer) => host.inquire_money(&customer),
+                    EntityKey::Ledger => {}
+                }
+                host.run_messages()
+            });
+        }
+        self.retry_parked();
+    }
+
+    fn order_due(&mut self, order: OrderId) {
+        self.give_up_waiting(order);
+        self.retry_placing(order);
+        self.retry_paying(order);
+        let Some(hosted) = self.load_order(order) else { return };
+        hosted.scheduled = None;
+        if hosted.state.next_due().is_some_and(|due| due <= self.now) {
+            self.messages.push_back(Message::Order(order, OrderCommand::DeadlineReached));
+        }
+        self.ask_owed_steps(order);
+        self.schedule_order(order);
+    }
+
+    fn payment_due(&mut self, payment: PaymentId) {
+        let now = self.now;
+        let Some(hosted) = self.load_payment(payment) else { return };
+        hosted.scheduled = None;
+        if hosted.state.next_due().is_some_and(|due| due <= now) {
+            self.messages.push_back(Message::Payment(payment, PaymentCommand::AskAgain));
+        } else {
+            self.schedule_payment(payment);
+        }
+    }
+
+    fn sku_due(&mut self, sku: &SkuId) {
+        let now = self.now;
+        let Some(hosted) = self.load_sku(sku) else { return };
+        hosted.scheduled = None;
+        if hosted.state.next_due().is_some_and(|due| due <= now) {
+            let events = self.decide_stock(sku, &StockCommand::ExpireLots);
+            if let Ok(events) = events {
+                self.change_stock(sku, &events);
+            }
+        }
+        self.inquire_tentative(sku);
+        self.schedule_sku(sku);
+    }
+
+    /// Puts an order on the agenda for its deadline, or for the steps that others owe it.
+    pub(super) fn schedule_order(&mut self, order: OrderId) {
+        let Some(hosted) = self.orders.get_mut(&order) else { return };
+        let owed = (!hosted.state.owed.is_empty()).then(|| self.now.plus_micros(ASK_AGAIN_MICROS));
+        let due = [hosted.state.next_due(), owed].into_iter().flatten().min();
+        if let Some(due) = due
+            && hosted.scheduled.is_none_or(|scheduled| due < scheduled || scheduled <= self.now)
+        {
+            hosted.scheduled = Some(due);
+            self.agenda.add(due, EntityKey::Order(order));
+        }
+    }
+
+    /// Puts a payment on the agenda for its unanswered call.
+    pub(super) fn schedule_payment(&mut self, payment: PaymentId) {
+        let Some(hosted) = self.payments.get_mut(&payment) else { return };
+        if let Some(due) = hosted.state.next_due()
+            && hosted.scheduled != Some(due)
+        {
+            hosted.scheduled = Some(due);
+            self.agenda.add(due, EntityKey::Payment(payment));
+        }
+    }
+
+    /// Puts a SKU on the agenda for its next expiring lot, or for the leases of tentative holds.
+    pub(super) fn schedule_sku(&mut self, sku: &SkuId) {
+        let lease = self.tentative.contains_key(sku).then(|| self.now.plus_micros(ASK_AGAIN_MICROS));
+        let Some(hosted) = self.skus.get_mut(sku) else { return };
+        let due = [hosted.state.next_due(), lease].into_iter().flatten().min();
+        if let Some(due) = due
+            && hosted.scheduled.is_none_or(|scheduled| due < scheduled || scheduled <= self.now)
+        {
+            hosted.scheduled = Some(due);
+            self.agenda.add(due, EntityKey::Sku(sku.clone()));
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Snapshots of everything that changed, as of one cut, taken while the partition goes on working.
+//!
+//! At the cut every changed actor is listed. A few are written after each turn; one that is about to change again
+//! before its turn has come is written first. So all snapshots are exactly as of the cut, and nobody waits.
+
+use std::sync::Arc;
+
+use stockade_domain::Timestamp;
+use stockade_domain::entity::{EntityKey, EntityKind};
+
+use super::Host;
+use crate::table::Hosted;
+
+/// How many actors are written after each turn.
+const SNAPSHOTS_PER_TURN: usize = 256;
+/// How many rows go to the sink at once.
+const ROWS_PER_PART: usize = 4096;
+
+/// One actor's snapshot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotRow {
+    /// Its kind.
+    pub kind: EntityKind,
+    /// Its key.
+    pub key: Vec<u8>,
+    /// Its state.
+    pub state: Vec<u8>,
+    /// When it is due.
+    pub due: Option<Timestamp>,
+}
+
+/// A part of a partition's checkpoint.
+#[derive(Debug)]
+pub struct CheckpointPart {
+    /// Whose.
+    pub partition: usize,
+    /// As of which sequence.
+    pub cut: u64,
+    /// The snapshots.
+    pub rows: Vec<SnapshotRow>,
+    /// With the last part: the books.
+    pub books: Option<Vec<u8>>,
+}
+
+/// Takes the parts, in order.
+pub type CheckpointSink = Arc<dyn Fn(CheckpointPart) + Send + Sync>;
+
+/// The checkpoint that is running, and what the next one will hold.
+pub(super) struct Checkpoint {
+    /// Changes are counted to the epoch in which they happen; a cut begins a new one.
+    epoch: u64,
+    /// Who changed in this epoch.
+    dirty: Vec<EntityKey>,
+    running: Option<Running>,
+}
+
+struct Running {
+    cut: u64,
+    todo: Vec<EntityKey>,
+    rows: Vec<SnapshotRow>,
+    books: Vec<u8>,
+    sink: CheckpointSink,
+}
+
+impl Default for Checkpoint {
+    fn default() -> Self {
+        Self { epoch: 1, dirty: Vec::new(), running: None }
+    }
+}
+
+impl Checkpoint {
+    /// The actor changes in this epoch.
+    pub(super) fn mark_dirty(&mut self, since: &mut Option<u64>, key: impl FnOnce() -> EntityKey) {
+        if *since != Some(self.epoch) {
+            *since = Some(self.epoch);
+            self.dirty.push(key());
+        }
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+}
+
+impl Host {
+    /// Cuts: everything decided so far belongs to this checkpoint. One that is still running goes on alone.
+    pub(super) fn start_checkpoint(&mut self, sink: CheckpointSink) {
+        if self.checkpoint.is_running() {
+            return;
+        }
+        // The turn at hand is part of the cut, so it is appended first.
+        self.commit();
+        let books = minicbor::to_vec(&self.ledger).expect("writing to memory cannot fail");
+        let todo = std::mem::take(&mut self.checkpoint.dirty);
+        self.checkpoint.epoch += 1;
+        let cut = self.shared.buffer.last_appended();
+        self.checkpoint.running = Some(Running { cut, todo, rows: Vec::new(), books, sink });
+    }
+
+    /// Writes the snapshot of an actor that is about to change while its checkpoint is running.
+    pub(super) fn snapshot_before_change<T: minicbor::Encode<()> + Due>(
+        &mut self,
+        find: impl FnOnce(&mut Self) -> Option<&mut Hosted<T>>,
+        kind: EntityKind,
+        key: &[u8],
+    ) {
+        if !self.checkpoint.is_running() {
+            return;
+        }
+        let epoch = self.checkpoint.epoch;
+        let Some(hosted) = find(self) else { return };
+        if hosted.dirty_since.is_some_and(|since| since < epoch) {
+            let row = row(hosted, kind, key);
+            self.checkpoint.running.as_mut().expect("it is running").rows.push(row);
+        }
+    }
+
+    /// Writes a few more snapshots; with the last, the books.
+    pub(super) fn checkpoint_step(&mut self) {
+        let Some(mut running) = self.checkpoint.running.take() else { return };
+        for _ in 0..SNAPSHOTS_PER_TURN {
+            let Some(key) = running.todo.pop() else { break };
+            let kind = key.kind();
+            let epoch = self.checkpoint.epoch;
+            running.rows.extend(key.with_bytes(|bytes| match &key {
+                EntityKey::Sku(sku) => take(self.skus.get_mut(sku), epoch, kind, bytes),
+                EntityKey::Order(order) => take(self.orders.get_mut(order), epoch, kind, bytes),
+                EntityKey::Payment(payment) => take(self.payments.get_mut(payment), epoch, kind, bytes),
+                EntityKey::Account(customer) => take(self.accounts.get_mut(customer), epoch, kind, bytes),
+                EntityKey::Ledger => None,
+            }));
+        }
+        let last = running.todo.is_empty();
+        if last || running.rows.len() >= ROWS_PER_PART {
+            let rows = std::mem::take(&mut running.rows);
+            let books = last.then(|| std::mem::take(&mut running.books));
+            (running.sink)(CheckpointPart { partition: self.index, cut: running.cut, rows, books });
+        }
+        if !last {
+            self.checkpoint.running = Some(running);
+        }
+    }
+
+    /// The actor was built anew: it goes into the next checkpoint.
+    pub(super) fn force_dirty(&mut self, key: &EntityKey) {
+        let since = match key {
+            EntityKey::Sku(sku) => self.skus.get_mut(sku).map(|hosted| &mut hosted.dirty_since),
+            EntityKey::Order(order) => self.orders.get_mut(order).map(|hosted| &mut hosted.dirty_since),
+            EntityKey::Payment(payment) => self.payments.get_mut(payment).map(|hosted| &mut hosted.dirty_since),
+            EntityKey::Account(customer) => self.accounts.get_mut(customer).map(|hosted| &mut hosted.dirty_since),
+            EntityKey::Ledger => None,
+        };
+        if let Some(since) = since {
+            self.checkpoint.mark_dirty(since, || key.clone());
+        }
+    }
+
+    /// Lets idle actors go whose snapshots are durable, if there are many; says how many went.
+    pub(super) fn passivate(&mut self, cut: u64) -> u64 {
+        let before = self.orders.len() + self.payments.len() + self.skus.len();
+        if self.orders.len() > self.shared.orders_in_memory_max {
+            let awaited = &self.awaited;
+            self.orders.retain(|id, hosted| {
+                !is_shelved(hosted, cut) || !hosted.state.owed.is_empty() || awaited.contains_key(id)
+            });
+            self.payments.retain(|_, hosted| !is_shelved(hosted, cut) || hosted.state.open.is_some());
+        }
+        if self.skus.len() > self.shared.orders_in_memory_max {
+            let cold = &mut self.cold_skus;
+            self.skus.retain(|sku, hosted| {
+                let stays = !is_shelved(hosted, cut) || !hosted.state.commitments.is_empty();
+                if !stays {
+                    cold.insert(sku.clone());
+                }
+                stays
+            });
+        }
+        (before - self.orders.len() - self.payments.len() - self.skus.len()) as u64
+    }
+
+    /// Asserts the invariants of every actor in memory and of the books.
+    pub(super) fn check_all(&self) -> u64 {
+        self.skus.iter().for_each(|(_, hosted)| hosted.state.check());
+        self.orders.iter().for_each(|(_, hosted)| hosted.state.check());
+        self.accounts.iter().for_each(|(_, hosted)| hosted.state.check());
+        self.ledger.check();
+        (self.skus.len() + self.orders.len() + self.accounts.len()) as u64
+    }
+}
+
+fn is_shelved<T>(hosted: &Hosted<T>, cut: u64) -> bool {
+    hosted.dirty_since.is_none() && hosted.last_seq <= cut && hosted.record().is_none()
+}
+
+/// An actor that may be due.
+pub(super) trait Due {
+    fn due(&self) -> Option<Timestamp>;
+}
+
+impl Due for stockade_domain::stock::Stock {
+    fn due(&self) -> Option<Timestamp> {
+        let tentative = self.commitments.values().any(|commitment| commitment.tentative);
+        // A lease has no time of its own: it is looked at as soon as the engine runs again.
+        if tentative { Some(Timestamp(0)) } else { self.next_due() }
+    }
+}
+
+impl Due for stockade_domain::order::Order {
+    fn due(&self) -> Option<Timestamp> {
+        if self.owed.is_empty() { self.next_due() } else { Some(Timestamp(0)) }
+    }
+}
+
+impl Due for stockade_domain::payment::Payment {
+    fn due(&self) -> Option<Timestamp> {
+        self.next_due()
+    }
+}
+
+impl Due for stockade_domain::account::Account {
+    fn due(&self) -> Option<Timestamp> {
+        (!self.holds.is_empty()).then_some(Timestamp(0))
+    }
+}
+
+fn row<T: minicbor::Encode<()> + Due>(hosted: &mut Hosted<T>, kind: EntityKind, key: &[u8]) -> SnapshotRow {
+    hosted.dirty_since = None;
+    SnapshotRow { kind, key: key.to_vec(), state: hosted.snapshot(), due: hosted.state.due() }
+}
+
+/// The snapshot of a listed actor, unless it was written before it changed again.
+fn take<T: minicbor::Encode<()> + Due>(
+    hosted: Option<&mut Hosted<T>>,
+    epoch: u64,
+    kind: EntityKind,
+    key: &[u8],
+) -> Option<SnapshotRow> {
+    let hosted = hosted?;
+    (hosted.dirty_since? < epoch).then(|| row(hosted, kind, key))
+}

@@ -1,0 +1,354 @@
+//! A partition's inside: many small actors, each with private state, hosted by one thread.
+//!
+//! ```text
+//!   turn:  due timers first, then up to 256 messages from the mailbox
+//!          each:  decide ─▶ apply ─▶ encode into the turn;  asks of other actors run at once, in the same turn
+//!          then:  append the turn ─▶ token ─▶ effects are released
+//! ```
+//!
+//! The host knows no runtime and no thread: it is stepped. `partition` drives it with actix; a simulator can drive
+//! it with anything.
+
+mod access;
+mod agenda;
+mod checkpoint;
+mod money;
+mod order;
+mod place;
+mod read;
+mod recover;
+mod remote;
+mod stock;
+mod supervise;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use stockade_domain::account::{Account, AccountCommand};
+use stockade_domain::ledger::{Ledger, Postings};
+use stockade_domain::order::{Order, OrderCommand};
+use stockade_domain::payment::{Payment, PaymentCommand};
+use stockade_domain::stock::{Stock, StockCommand};
+use stockade_domain::{Currency, CustomerId, OrderId, PaymentId, Refusal, SkuId, Timestamp};
+use stockade_sync::{GroupBuffer, Inbox, SoldOutGauge};
+
+pub use checkpoint::{CheckpointPart, CheckpointSink, SnapshotRow};
+pub use recover::{Recovery, partition_of};
+
+use crate::command::{Answer, Command};
+use crate::mailbox::{Incoming, Mailbox};
+use crate::peer::PeerMessage;
+use crate::ports::Ports;
+use crate::release::{Basis, Departures, Effects, Envelope, Outlet, Reply};
+use crate::shelf::Shelf;
+use crate::table::Table;
+use crate::turn::Turn;
+use agenda::Agenda;
+use checkpoint::Checkpoint;
+use order::Awaited;
+use place::Placing;
+use remote::Paying;
+
+/// The most messages of one turn.
+pub const TURN_MESSAGES_MAX: usize = 256;
+
+/// The sold-out gauges of all SKUs, shared with admission.
+pub type Gauges = dashmap::DashMap<SkuId, Arc<SoldOutGauge>, rustc_hash::FxBuildHasher>;
+
+/// What the partitions of an engine share.
+#[derive(Clone)]
+pub struct Shared {
+    /// How many partitions there are.
+    pub partitions: usize,
+    /// Time, cards, faults.
+    pub ports: Ports,
+    /// Where turns are appended.
+    pub buffer: Arc<GroupBuffer>,
+    /// What waits for the disk.
+    pub departures: Arc<Departures>,
+    /// What admission looks at.
+    pub gauges: Arc<Gauges>,
+    /// Where snapshots and old records are read.
+    pub shelf: Arc<dyn Shelf>,
+    /// The most orders that stay in memory when they could be loaded again.
+    pub orders_in_memory_max: usize,
+}
+
+/// Something for another hosted actor, or for this one later in the same turn.
+enum Message {
+    Stock(SkuId, StockCommand, OrderId),
+    Order(OrderId, OrderCommand),
+    Payment(PaymentId, PaymentCommand),
+    Account(CustomerId, AccountCommand, PaymentId),
+}
+
+/// How a command ended within its turn.
+enum Handled {
+    /// With an answer that rests on this.
+    Answered(Answer, Basis),
+    /// It is kept and answered later; the reply went with it.
+    Kept,
+}
+
+/// One partition.
+pub struct Host {
+    index: usize,
+    shared: Shared,
+    outlet: Arc<Outlet>,
+    peers: Vec<Mailbox>,
+    inbox: Arc<Inbox<Incoming>>,
+    batch: VecDeque<Incoming>,
+    /// Messages that met only a tentative hold, with the time until which they are tried again.
+    parked: Vec<(Timestamp, Incoming)>,
+
+    skus: Table<SkuId, Stock>,
+    orders: Table<OrderId, Order>,
+    payments: Table<PaymentId, Payment>,
+    accounts: Table<CustomerId, Account>,
+    ledger: Ledger,
+    ledger_last_seq: u64,
+    ledger_record: Option<u32>,
+    /// SKUs and accounts that are defined but not in memory.
+    cold_skus: FxHashSet<SkuId>,
+    cold_accounts: FxHashSet<CustomerId>,
+
+    agenda: Agenda,
+    /// Callers who wait for a gateway.
+    awaited: FxHashMap<OrderId, Vec<Awaited>>,
+    /// Orders whose holds are being asked of other partitions.
+    placing: FxHashMap<OrderId, Placing>,
+    /// Payments whose wallets are being asked in other partitions.
+    paying: FxHashMap<PaymentId, Paying>,
+    /// Tentative units by SKU.
+    tentative: FxHashMap<SkuId, u64>,
+
+    now: Timestamp,
+    turn: Turn,
+    effects: Effects,
+    messages: VecDeque<Message>,
+    postings: Vec<(Currency, Postings)>,
+    sequences: Vec<u64>,
+    checkpoint: Checkpoint,
+}
+
+impl Host {
+    /// An empty partition.
+    pub fn new(index: usize, shared: Shared, inbox: Arc<Inbox<Incoming>>, outlet: Outlet, peers: Vec<Mailbox>) -> Self {
+        Self {
+            index,
+            now: shared.ports.clock.now(),
+            shared,
+            outlet: Arc::new(outlet),
+            peers,
+            inbox,
+            batch: VecDeque::new(),
+            parked: Vec::new(),
+            skus: Table::default(),
+            orders: Table::default(),
+            payments: Table::default(),
+            accounts: Table::default(),
+            ledger: Ledger::default(),
+            ledger_last_seq: 0,
+            ledger_record: None,
+            cold_skus: FxHashSet::default(),
+            cold_accounts: FxHashSet::default(),
+            agenda: Agenda::default(),
+            awaited: FxHashMap::default(),
+            placing: FxHashMap::default(),
+            paying: FxHashMap::default(),
+            tentative: FxHashMap::default(),
+            turn: Turn::default(),
+            effects: Effects::default(),
+            messages: VecDeque::new(),
+            postings: Vec::new(),
+            sequences: Vec::new(),
+            checkpoint: Checkpoint::default(),
+        }
+    }
+
+    /// The partition of an order, a payment, a SKU or a customer.
+    fn home_of_route(&self, route: u64) -> usize {
+        (route % self.shared.partitions as u64) as usize
+    }
+
+    fn home_of_name(&self, name: &str) -> usize {
+        if self.shared.partitions == 1 { 0 } else { partition_of_name(name, self.shared.partitions) }
+    }
+
+    /// One turn. Says whether there is more to do right now.
+    pub fn step(&mut self) -> bool {
+        self.now = self.now.max(self.shared.ports.clock.now());
+        self.run_due();
+        if self.batch.is_empty() {
+            self.inbox.drain(&mut self.batch, TURN_MESSAGES_MAX * 4);
+        }
+        for _ in 0..TURN_MESSAGES_MAX {
+            let Some(incoming) = self.batch.pop_front() else { break };
+            self.handle(incoming);
+        }
+        self.commit();
+        self.checkpoint_step();
+        !self.batch.is_empty() || self.checkpoint.is_running() || !self.inbox.rest()
+    }
+
+    /// When the partition must be stepped even if nothing comes in.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let parked = self.parked.iter().map(|(until, _)| *until).min();
+        [self.agenda.next_due(), parked].into_iter().flatten().min()
+    }
+
+    /// The engine's time as of the last turn.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    fn handle(&mut self, incoming: Incoming) {
+        match incoming {
+            Incoming::Command(envelope) => self.handle_envelope(envelope),
+            Incoming::Peer(message) => self.handle_peer(message),
+            Incoming::Gateway { payment, operation, outcome } => {
+                let command = PaymentCommand::Answer { operation, outcome };
+                self.run_protected(|host| {
+                    host.messages.push_back(Message::Payment(payment, command));
+                    host.run_messages()
+                });
+            }
+        }
+    }
+
+    fn handle_envelope(&mut self, envelope: Envelope) {
+        if self.must_wait_for_tentative(&envelope.command) {
+            return self.park(Incoming::Command(envelope));
+        }
+        self.handle_envelope_now(envelope);
+    }
+
+    fn handle_envelope_now(&mut self, envelope: Envelope) {
+        let Envelope { command, reply } = envelope;
+        let mut reply = Some(reply);
+        match self.run_protected(|host| host.run_command(command, &mut reply)) {
+            Some(Ok(Handled::Kept)) => {}
+            Some(Ok(Handled::Answered(answer, basis))) => self.answer(reply, Ok(answer), basis),
+            Some(Err(refusal)) => {
+                let basis = self.basis_of_refusal(&refusal);
+                self.answer(reply, Err(refusal), basis);
+            }
+            None => self.answer(reply, Err(Refusal::ActorFailed), Basis::Seq(0)),
+        }
+    }
+
+    fn answer(&mut self, reply: Option<Reply>, answer: Result<Answer, Refusal>, basis: Basis) {
+        // A command that panicked after its reply was kept has no reply here any more; whoever keeps it answers it.
+        if let Some(reply) = reply {
+            self.effects.answer(reply, answer, basis);
+        }
+    }
+
+    fn run_command(&mut self, command: Command, reply: &mut Option<Reply>) -> Result<Handled, Refusal> {
+        match command {
+            Command::Stock { sku, command, key } => self.run_stock_command(&sku, &command, key),
+            Command::ReadStock { sku } => self.read_stock(&sku),
+            Command::Place { order, key, wait } => self.place(*order, key, wait, reply),
+            Command::Pay { order, payments, key, wait } => self.pay(order, &payments, key, wait, reply),
+            Command::Order { order, command, key } => self.run_order_command(order, *command, key),
+            Command::ReadOrder { order } => self.read_order(order),
+            Command::Account { customer, command, key } => self.run_account_command(&customer, &command, key),
+            Command::ReadAccount { customer } => self.read_account(&customer),
+            Command::Enter { event } => self.enter(&event),
+            Command::ReadLedger => Ok(self.read_ledger()),
+            Command::Checkpoint { sink } => {
+                self.start_checkpoint(sink);
+                Ok(Handled::Answered(Answer::Count(0), Basis::Seq(0)))
+            }
+            Command::CheckpointDone { cut } => Ok(Handled::Answered(Answer::Count(self.passivate(cut)), Basis::Seq(0))),
+            Command::Check => Ok(Handled::Answered(Answer::Count(self.check_all()), Basis::Seq(0))),
+        }
+    }
+
+    /// Runs messages between hosted actors until none is left.
+    fn run_messages(&mut self) -> Result<(), Refusal> {
+        while let Some(message) = self.messages.pop_front() {
+            match message {
+                Message::Stock(sku, command, order) => self.ask_stock(sku, command, order)?,
+                Message::Order(order, command) => self.tell_order(order, &command)?,
+                Message::Payment(payment, command) => self.ask_payment(payment, &command)?,
+                Message::Account(customer, command, payment) => self.ask_account(customer, command, payment)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends the turn and releases its effects.
+    fn commit(&mut self) {
+        if self.turn.is_empty() && self.effects.is_empty() {
+            self.turn.clear();
+            return;
+        }
+        let (bytes, records) = self.turn.encode(self.now);
+        let appended =
+            if records == 0 { self.shared.buffer.observe() } else { self.shared.buffer.append(bytes, records) };
+        let Ok(appended) = appended else {
+            // The generation has ended: memory rests on what was never written, so nothing of it may be shown.
+            self.effects.abandon();
+            self.turn.clear();
+            return;
+        };
+        self.number_records(appended.first());
+        let mut sequences = std::mem::take(&mut self.sequences);
+        for (partition, message) in self.effects.release(&appended, &sequences, &self.shared.departures, &self.outlet) {
+            self.peers[partition].send(Incoming::Peer(message));
+        }
+        sequences.clear();
+        self.sequences = sequences;
+        self.turn.clear();
+    }
+
+    /// Gives every actor with a record in the turn its sequence.
+    fn number_records(&mut self, first: u64) {
+        use stockade_domain::entity::EntityKey;
+        let mut sequences = std::mem::take(&mut self.sequences);
+        for (key, seq) in self.turn.number(first, &mut sequences) {
+            match key {
+                EntityKey::Sku(sku) => number(self.skus.get_mut(sku), seq, false),
+                EntityKey::Order(order) => number(self.orders.get_mut(order), seq, true),
+                EntityKey::Payment(payment) => number(self.payments.get_mut(payment), seq, false),
+                EntityKey::Account(customer) => number(self.accounts.get_mut(customer), seq, false),
+                EntityKey::Ledger => {
+                    self.ledger_record = None;
+                    self.ledger_last_seq = seq.unwrap_or(self.ledger_last_seq);
+                }
+            }
+        }
+        self.sequences = sequences;
+    }
+
+    /// Tells another partition, unless a fault loses the message.
+    fn tell_peer(&mut self, partition: usize, message: PeerMessage) {
+        use crate::faults::Fault;
+        let key = || stockade_domain::entity::EntityKey::Ledger;
+        match self.shared.ports.faults.strike(&[Fault::Drop, Fault::Duplicate], key) {
+            Some(Fault::Drop) => {}
+            Some(Fault::Duplicate) => {
+                self.effects.tell(partition, message.clone());
+                self.effects.tell(partition, message);
+            }
+            _ => self.effects.tell(partition, message),
+        }
+    }
+}
+
+fn number<T>(hosted: Option<&mut crate::table::Hosted<T>>, seq: Option<u64>, keep_history: bool) {
+    if let Some(hosted) = hosted {
+        match seq {
+            Some(seq) => hosted.number(seq, keep_history),
+            None => hosted.forget_record(),
+        }
+    }
+}
+
+/// The partition of a SKU or a customer: a hash with a fixed seed, so that it is the same after a restart.
+pub fn partition_of_name(name: &str, partitions: usize) -> usize {
+    use std::hash::BuildHasher;
+    (rustc_hash::FxBuildHasher.hash_one(name) >> 7) as usize % partitions
+}

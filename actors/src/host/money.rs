@@ -1,0 +1,113 @@
+//! Commands to payments, wallets and the books.
+
+use stockade_domain::account::{self, AccountCommand};
+use stockade_domain::entity::EntityKey;
+use stockade_domain::ledger::{self, LedgerEvent};
+use stockade_domain::order::OrderCommand;
+use stockade_domain::payment::{self, PaymentAsk, PaymentCommand};
+use stockade_domain::{CustomerId, PaymentId, Refusal};
+
+use super::{Handled, Host, Message};
+use crate::command::{AccountView, Answer, KeyDigest};
+use crate::faults::Fault;
+use crate::release::Basis;
+
+impl Host {
+    /// Tells a payment something; what it asks of others runs in the same turn.
+    pub(super) fn ask_payment(&mut self, id: PaymentId, command: &PaymentCommand) -> Result<(), Refusal> {
+        self.shared.ports.faults.crash_point(Fault::CrashBefore, || EntityKey::Payment(id));
+        let now = self.now;
+        let Some(hosted) = self.load_payment(id) else {
+            return Err(Refusal::NotFound { what: format!("payment {id}") });
+        };
+        let (mut events, mut asks) = (Vec::new(), Vec::new());
+        let order = hosted.state.order;
+        payment::decide(&hosted.state, command, now, &mut events, &mut asks)?;
+        self.change_payment(id, &events);
+        self.shared.ports.faults.crash_point(Fault::CrashAfter, || EntityKey::Payment(id));
+        for ask in asks {
+            let tell = match ask {
+                PaymentAsk::Gateway(call) => {
+                    self.effects.call_gateway(call);
+                    continue;
+                }
+                PaymentAsk::Notify { state } => {
+                    self.effects.notify(id, state);
+                    continue;
+                }
+                PaymentAsk::Account(customer, command) => {
+                    self.messages.push_back(Message::Account(customer, command, id));
+                    continue;
+                }
+                PaymentAsk::OrderPaid => OrderCommand::PaymentPaid { payment: id },
+                PaymentAsk::OrderFailed { reason } => OrderCommand::PaymentFailed { payment: id, reason },
+                PaymentAsk::OrderRefunded { amount, done } => {
+                    OrderCommand::PaymentRefunded { payment: id, amount, done }
+                }
+            };
+            // A payment of an attempt that was refused belongs to no order any more; its money has been seen to.
+            let known = self.load_order(order).is_some_and(|hosted| hosted.state.payment_number(id).is_some());
+            if known {
+                self.messages.push_back(Message::Order(order, tell));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a payment asks of a wallet; it cannot be refused.
+    pub(super) fn ask_account(
+        &mut self,
+        customer: CustomerId,
+        command: AccountCommand,
+        payment: PaymentId,
+    ) -> Result<(), Refusal> {
+        if self.home_of_name(customer.as_str()) != self.index {
+            return self.owe_account_step(customer, &command, payment);
+        }
+        self.change_wallet(&customer, &command).map(|_| ())
+    }
+
+    /// Lets a wallet decide a command and takes the events in.
+    pub(super) fn change_wallet(
+        &mut self,
+        customer: &CustomerId,
+        command: &AccountCommand,
+    ) -> Result<Option<u32>, Refusal> {
+        self.shared.ports.faults.crash_point(Fault::CrashBefore, || EntityKey::Account(customer.clone()));
+        let mut events = Vec::new();
+        account::decide(&self.load_account(customer).state, command, &mut events)?;
+        let record = self.change_account(customer, &events);
+        self.shared.ports.faults.crash_point(Fault::CrashAfter, || EntityKey::Account(customer.clone()));
+        Ok(record)
+    }
+
+    pub(super) fn run_account_command(
+        &mut self,
+        customer: &CustomerId,
+        command: &AccountCommand,
+        key: Option<KeyDigest>,
+    ) -> Result<Handled, Refusal> {
+        let record = self.change_wallet(customer, command)?;
+        if let (Some(record), Some(key)) = (record, key) {
+            self.turn.set_digest(record, key);
+        }
+        let hosted = self.load_account(customer);
+        let (account, basis) = (&hosted.state, hosted.basis());
+        let (currency, balance, held) = (account.currency, account.balance, account.held());
+        let view = AccountView { customer: customer.clone(), currency, balance, held, as_of: 0 };
+        Ok(Handled::Answered(Answer::Account(view), basis))
+    }
+
+    /// Makes an entry in the books.
+    pub(super) fn enter(&mut self, event: &LedgerEvent) -> Result<Handled, Refusal> {
+        ledger::decide(event)?;
+        let record = match self.ledger_record {
+            Some(record) => record,
+            None => self.turn.add_record(EntityKey::Ledger),
+        };
+        self.ledger_record = Some(record);
+        self.turn.push_event(record, event);
+        self.postings.push(ledger::of_entry(event));
+        Ok(Handled::Answered(Answer::Count(1), Basis::Record(record)))
+    }
+}

@@ -1,0 +1,189 @@
+//! Commands to orders, from callers and from other actors, and the callers who wait for a gateway.
+
+use std::time::Duration;
+
+use smallvec::SmallVec;
+use stockade_domain::entity::EntityKey;
+use stockade_domain::order::{self, OrderAsk, OrderCommand, OrderEvent, Outcome, Tender};
+use stockade_domain::payment::PaymentState;
+use stockade_domain::{OrderId, Refusal, Timestamp};
+
+use super::place::wallet_payments;
+use super::{Handled, Host, Message};
+use crate::command::{Answer, KeyDigest, OrderView};
+use crate::faults::Fault;
+use crate::release::Reply;
+
+/// A caller who waits for the outcome of an order's payment.
+pub(super) struct Awaited {
+    reply: Reply,
+    until: Timestamp,
+    /// How many payments had failed when the wait began.
+    failures: usize,
+}
+
+impl Host {
+    pub(super) fn run_order_command(
+        &mut self,
+        order: OrderId,
+        command: OrderCommand,
+        key: Option<KeyDigest>,
+    ) -> Result<Handled, Refusal> {
+        let known = self.load_order(order).is_some_and(|hosted| !Self::is_refused(&hosted.state));
+        if !known {
+            return Err(Refusal::NotFound { what: format!("order {order}") });
+        }
+        self.tell_order(order, &command)?;
+        if let (Some(key), Some(record)) = (key, self.orders.get(&order).and_then(|hosted| hosted.record())) {
+            self.turn.set_digest(record, key);
+        }
+        self.run_messages()?;
+        self.order_answer(order, false)
+    }
+
+    /// Tells an order something; what it asks of others runs in the same turn.
+    pub(super) fn tell_order(&mut self, order: OrderId, command: &OrderCommand) -> Result<(), Refusal> {
+        if self.home_of_route(order.route()) != self.index {
+            let home = self.home_of_route(order.route());
+            self.tell_peer(home, crate::peer::PeerMessage::Order { order, command: Box::new(command.clone()) });
+            return Ok(());
+        }
+        self.shared.ports.faults.crash_point(Fault::CrashBefore, || EntityKey::Order(order));
+        let (mut events, mut asks) = (Vec::new(), Vec::new());
+        let now = self.now;
+        let Some(hosted) = self.load_order(order) else {
+            return Err(Refusal::NotFound { what: format!("order {order}") });
+        };
+        order::decide(&hosted.state, command, now, &mut events, &mut asks)?;
+        self.change_order(order, &events);
+        self.shared.ports.faults.crash_point(Fault::CrashAfter, || EntityKey::Order(order));
+        for ask in asks {
+            self.messages.push_back(match ask {
+                OrderAsk::Stock(sku, command) => Message::Stock(sku, command, order),
+                OrderAsk::Payment(payment, command) => Message::Payment(payment, command),
+            });
+        }
+        if !events.is_empty() && self.awaited.contains_key(&order) {
+            self.answer_awaited(order);
+        }
+        Ok(())
+    }
+
+    pub(super) fn pay(
+        &mut self,
+        id: OrderId,
+        payments: &[Tender],
+        key: Option<KeyDigest>,
+        wait: Duration,
+        reply: &mut Option<Reply>,
+    ) -> Result<Handled, Refusal> {
+        let now = self.now;
+        let not_found = || Refusal::NotFound { what: format!("order {id}") };
+        let hosted = self.load_order(id).filter(|hosted| !Self::is_refused(&hosted.state)).ok_or_else(not_found)?;
+        let order = &hosted.state;
+        let due = order.check_payable(now)?;
+        if payments.is_empty() {
+            return Err(Refusal::BodyInvalid { field: "payments", why: "name at least one payment".into() });
+        }
+        let customer = order.customer.clone();
+        let plan = order::plan_payments(due, payments, customer.as_ref())?;
+        let (first, expires) = (order.payments.len(), order.hold_expires_at);
+        let ids = (first..).map(|number| order::Order::payment_id(id, number, expires));
+        let wallet = wallet_payments(&plan, ids, due.currency);
+        if let Some(customer) = &customer
+            && !wallet.is_empty()
+            && self.home_of_name(customer.as_str()) != self.index
+        {
+            return self.pay_across(id, payments, key, wait, reply);
+        }
+        let spends = self.decide_wallet(customer.as_ref(), &wallet, !plan.needs_gateway())?;
+        for (customer, event) in spends {
+            self.change_account(&customer, &[event]);
+        }
+        self.record_payment_start(id, &plan, key);
+        self.run_messages()?;
+        self.answer_placed(id, wait, reply)
+    }
+
+    /// Records new payments of an order; those that are secured at once settle it.
+    pub(super) fn record_payment_start(&mut self, id: OrderId, plan: &order::PaymentPlan, key: Option<KeyDigest>) {
+        let hosted = self.orders.get(&id).expect("the order is loaded");
+        let (first, customer) = (hosted.state.payments.len(), hosted.state.customer.clone());
+        let mut events: SmallVec<[OrderEvent; 2]> = SmallVec::new();
+        events.push(OrderEvent::PaymentsStarted { payments: plan.payments.clone() });
+        for (index, payment) in plan.payments.iter().enumerate() {
+            if plan.is_immediate(payment) {
+                events.push(OrderEvent::PaymentSecured { number: (first + index) as u32 });
+            }
+        }
+        let record = self.change_order(id, &events);
+        if let (Some(record), Some(key)) = (record, key) {
+            self.turn.set_digest(record, key);
+        }
+        self.record_payments(id, customer.as_ref(), plan, first);
+        let order = &self.orders.get(&id).expect("the order is loaded").state;
+        if order.secured {
+            let asks = order.settle_asks();
+            for (sku, command) in asks {
+                self.messages.push_back(Message::Stock(sku, command, id));
+            }
+        }
+    }
+
+    /// Keeps a caller until the gateway has answered, or the wait is over.
+    pub(super) fn await_gateway(&mut self, order: OrderId, wait: Duration, reply: &mut Option<Reply>) {
+        let until = self.now.plus_micros(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX / 2));
+        let hosted = self.orders.get(&order).expect("the order is recorded");
+        let failures = failures(&hosted.state);
+        if let Some(reply) = reply.take() {
+            self.awaited.entry(order).or_default().push(Awaited { reply, until, failures });
+            self.agenda.add(until, EntityKey::Order(order));
+        }
+    }
+
+    /// Answers those who wait for an order whose gateway has answered.
+    fn answer_awaited(&mut self, order: OrderId) {
+        let Some(hosted) = self.orders.get(&order) else { return };
+        if hosted.state.is_pinned() {
+            return;
+        }
+        let (state, basis) = (hosted.state.clone(), hosted.basis());
+        for Awaited { reply, failures: before, .. } in self.awaited.remove(&order).unwrap_or_default() {
+            let reason = state.payments.iter().rev().find_map(|payment| payment.failure.as_ref());
+            let declined = state.outcome == Outcome::Refused || (!state.secured && failures(&state) > before);
+            let answer = if declined {
+                let reason = reason.map_or_else(|| "declined".to_owned(), ToString::to_string);
+                Err(Refusal::PaymentDeclined { reason })
+            } else {
+                Ok(Answer::Order(Box::new(OrderView { order: state.clone(), as_of: 0, replayed: false })))
+            };
+            self.answer(Some(reply), answer, basis);
+        }
+    }
+
+    /// Answers those whose wait is over: their payment is under way.
+    pub(super) fn give_up_waiting(&mut self, order: OrderId) {
+        let Some(waiting) = self.awaited.get_mut(&order) else { return };
+        let now = self.now;
+        let (over, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(waiting).into_iter().partition(|awaited| awaited.until <= now);
+        if rest.is_empty() {
+            self.awaited.remove(&order);
+        } else {
+            *waiting = rest;
+        }
+        if over.is_empty() {
+            return;
+        }
+        let Some(hosted) = self.load_order(order) else { return };
+        let (state, basis) = (hosted.state.clone(), hosted.basis());
+        for Awaited { reply, .. } in over {
+            let view = OrderView { order: state.clone(), as_of: 0, replayed: false };
+            self.answer(Some(reply), Ok(Answer::Order(Box::new(view))), basis);
+        }
+    }
+}
+
+fn failures(order: &order::Order) -> usize {
+    order.payments.iter().filter(|payment| payment.state == PaymentState::Failed).count()
+}

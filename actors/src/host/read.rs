@@ -1,0 +1,62 @@
+//! Questions: they change nothing and rest on the last record of what they show.
+
+use stockade_domain::{CustomerId, OrderId, Refusal, SkuId};
+
+use super::{Handled, Host};
+use crate::command::{AccountView, Answer, OrderView};
+use crate::release::Basis;
+use crate::table::Hosted;
+
+impl<T> Hosted<T> {
+    /// What an answer about this actor rests on.
+    pub(super) fn basis(&self) -> Basis {
+        self.record().map_or(Basis::Seq(self.last_seq), Basis::Record)
+    }
+}
+
+impl Host {
+    pub(super) fn read_stock(&mut self, sku: &SkuId) -> Result<Handled, Refusal> {
+        let (view, basis) = self.stock_view(sku, false)?;
+        Ok(Handled::Answered(Answer::Stock(Box::new(view)), basis))
+    }
+
+    pub(super) fn read_order(&mut self, order: OrderId) -> Result<Handled, Refusal> {
+        self.order_answer(order, false)
+    }
+
+    /// An order as the answer to a command.
+    pub(super) fn order_answer(&mut self, order: OrderId, replayed: bool) -> Result<Handled, Refusal> {
+        let hosted = self.load_order(order).filter(|hosted| !Self::is_refused(&hosted.state));
+        let hosted = hosted.ok_or_else(|| Refusal::NotFound { what: format!("order {order}") })?;
+        let view = OrderView { order: hosted.state.clone(), as_of: 0, replayed };
+        Ok(Handled::Answered(Answer::Order(Box::new(view)), hosted.basis()))
+    }
+
+    pub(super) fn read_account(&mut self, customer: &CustomerId) -> Result<Handled, Refusal> {
+        let hosted = self.load_account(customer);
+        let (account, basis) = (&hosted.state, hosted.basis());
+        let (currency, balance, held) = (account.currency, account.balance, account.held());
+        let view = AccountView { customer: customer.clone(), currency, balance, held, as_of: 0 };
+        Ok(Handled::Answered(Answer::Account(view), basis))
+    }
+
+    pub(super) fn read_ledger(&mut self) -> Handled {
+        // The books move with every order, so they rest on all that was decided.
+        Handled::Answered(Answer::Ledger(Box::new(self.ledger.clone())), Basis::Turn)
+    }
+
+    /// What a refusal rests on: the SKU or wallet it names, or else all that was decided so far.
+    pub(super) fn basis_of_refusal(&self, refusal: &Refusal) -> Basis {
+        let basis = match refusal {
+            Refusal::StockExhausted { items, .. } if items.len() == 1 => {
+                self.skus.get(&items[0].sku).map(Hosted::basis)
+            }
+            Refusal::LimitExceeded { sku, .. } | Refusal::BelowCommitments { sku, .. } => {
+                self.skus.get(sku).map(Hosted::basis)
+            }
+            Refusal::InsufficientBalance { customer, .. } => self.accounts.get(customer).map(Hosted::basis),
+            _ => None,
+        };
+        basis.unwrap_or(Basis::Turn)
+    }
+}

@@ -1,0 +1,270 @@
+//! How actors come back: from their snapshots and the records after them.
+
+use stockade_domain::account::Account;
+use stockade_domain::entity::{EntityKey, EntityKind, Event};
+use stockade_domain::ledger::{self, Ledger};
+use stockade_domain::order::{Order, OrderEvent};
+use stockade_domain::payment::{Payment, PaymentEvent};
+use stockade_domain::stock::Stock;
+use stockade_domain::{CustomerId, OrderId, SkuId, Timestamp};
+use stockade_storage::record::parse_record;
+
+use super::{Host, partition_of_name};
+use crate::table::Hosted;
+
+/// What a checkpoint has of one partition.
+#[derive(Debug, Default)]
+pub struct Recovery {
+    /// The books.
+    pub ledger: Ledger,
+    /// Records up to here are in the snapshots.
+    pub cut: u64,
+    /// SKUs and wallets that have a snapshot.
+    pub cold_skus: Vec<SkuId>,
+    /// Wallets that have a snapshot.
+    pub cold_accounts: Vec<CustomerId>,
+    /// When actors with a snapshot are due.
+    pub due: Vec<(Timestamp, EntityKey)>,
+}
+
+/// The partition of a record's actor.
+pub fn partition_of(key: &EntityKey, partitions: usize) -> usize {
+    match key {
+        EntityKey::Sku(sku) => partition_of_name(sku.as_str(), partitions),
+        EntityKey::Account(customer) => partition_of_name(customer.as_str(), partitions),
+        EntityKey::Order(order) => (order.route() % partitions as u64) as usize,
+        EntityKey::Payment(payment) => (payment.route() % partitions as u64) as usize,
+        EntityKey::Ledger => 0,
+    }
+}
+
+impl Host {
+    /// Starts from a checkpoint.
+    pub fn begin_recovery(&mut self, recovery: Recovery) {
+        self.ledger = recovery.ledger;
+        self.ledger_last_seq = recovery.cut;
+        self.cold_skus.extend(recovery.cold_skus);
+        self.cold_accounts.extend(recovery.cold_accounts);
+        for (due, key) in recovery.due {
+            self.agenda.add(due, key);
+        }
+    }
+
+    /// Takes in a record of this partition that is later than the checkpoint's cut.
+    pub fn recover_record(&mut self, seq: u64, key: &EntityKey, time: Timestamp, events: &[u8]) {
+        self.now = self.now.max(time);
+        self.load_for_replay(key);
+        if self.last_seq_of(key).is_some_and(|last| last >= seq) {
+            return;
+        }
+        self.replay_record(seq, key, time, events, true);
+        self.force_dirty(key);
+    }
+
+    /// The journal is read: everything that is not recorded but follows from it is made.
+    pub fn finish_recovery(&mut self) {
+        let keys: Vec<EntityKey> = self.keys_in_memory();
+        for key in &keys {
+            self.reschedule(key);
+        }
+        self.recover_tentative();
+        // Open calls are asked for at once, under the same keys.
+        for (id, hosted) in self.payments.iter() {
+            if hosted.state.open.is_some() {
+                self.agenda.add(self.now, EntityKey::Payment(*id));
+            }
+        }
+        let open: Vec<_> =
+            self.payments.iter().filter(|(_, hosted)| hosted.state.open.is_some()).map(|(id, _)| *id).collect();
+        for id in open {
+            if let Some(hosted) = self.payments.get_mut(&id) {
+                hosted.state.ask_again_at = hosted.state.ask_again_at.min(self.now);
+            }
+        }
+        self.show_gauges();
+    }
+
+    fn show_gauges(&self) {
+        for (sku, hosted) in self.skus.iter() {
+            let sold_out = hosted.state.definition.is_some() && hosted.state.available(self.now) == 0;
+            self.shared.gauges.entry(sku.clone()).or_default().publish(hosted.last_seq, sold_out);
+        }
+    }
+
+    fn keys_in_memory(&self) -> Vec<EntityKey> {
+        let skus = self.skus.iter().map(|(sku, _)| EntityKey::Sku(sku.clone()));
+        let orders = self.orders.iter().map(|(id, _)| EntityKey::Order(*id));
+        let payments = self.payments.iter().map(|(id, _)| EntityKey::Payment(*id));
+        let mut keys: Vec<EntityKey> = skus.chain(orders).chain(payments).collect();
+        keys.sort();
+        keys
+    }
+
+    pub(super) fn reschedule(&mut self, key: &EntityKey) {
+        match key {
+            EntityKey::Sku(sku) => self.schedule_sku(sku),
+            EntityKey::Order(order) => self.schedule_order(*order),
+            EntityKey::Payment(payment) => self.schedule_payment(*payment),
+            EntityKey::Account(_) | EntityKey::Ledger => {}
+        }
+    }
+
+    /// Loads the snapshot of an actor that more records follow, or makes room for a new one.
+    fn load_for_replay(&mut self, key: &EntityKey) {
+        match key {
+            EntityKey::Sku(sku) => {
+                if self.load_sku(sku).is_none() {
+                    self.skus.insert(sku.clone(), Hosted::new(Stock::new(sku.clone())));
+                }
+            }
+            EntityKey::Order(order) => {
+                if !self.orders.contains(order)
+                    && let Some(hosted) = self.snapshot_of::<Order>(key)
+                {
+                    self.orders.insert(*order, hosted);
+                }
+            }
+            EntityKey::Payment(payment) => {
+                self.load_payment(*payment);
+            }
+            EntityKey::Account(customer) => {
+                self.load_account(customer);
+            }
+            EntityKey::Ledger => {}
+        }
+    }
+
+    fn snapshot_of<T: for<'b> minicbor::Decode<'b, ()>>(&self, key: &EntityKey) -> Option<Hosted<T>> {
+        let bytes = key.with_bytes(|bytes| self.shared.shelf.snapshot(key.kind(), bytes));
+        let bytes = bytes.unwrap_or_else(|error| panic!("{error}"))?;
+        Some(Hosted::from_snapshot(&bytes).unwrap_or_else(|error| panic!("a verified snapshot is unreadable: {error}")))
+    }
+
+    fn last_seq_of(&self, key: &EntityKey) -> Option<u64> {
+        match key {
+            EntityKey::Sku(sku) => self.skus.get(sku).map(|hosted| hosted.last_seq),
+            EntityKey::Order(order) => self.orders.get(order).map(|hosted| hosted.last_seq),
+            EntityKey::Payment(payment) => self.payments.get(payment).map(|hosted| hosted.last_seq),
+            EntityKey::Account(customer) => self.accounts.get(customer).map(|hosted| hosted.last_seq),
+            EntityKey::Ledger => Some(self.ledger_last_seq),
+        }
+    }
+
+    /// Builds one actor from its snapshot and the journal; slow, because the journal is read to its end.
+    pub(super) fn replay_actor(&mut self, key: &EntityKey) {
+        let snapshot_seq = self.put_snapshot(key);
+        let shelf = std::sync::Arc::clone(&self.shared.shelf);
+        let read = shelf.records_from(snapshot_seq + 1, &mut |seq, bytes| {
+            let Ok((head, events)) = parse_record(bytes) else { return };
+            if EntityKind::from_byte(head.kind) == Some(key.kind()) && key.with_bytes(|bytes| bytes == head.key) {
+                self.replay_record(seq, key, Timestamp(head.time), events, false);
+            }
+        });
+        if let Err(error) = read {
+            panic!("{error}");
+        }
+    }
+
+    /// Puts an actor's snapshot into memory and says up to which record it goes.
+    fn put_snapshot(&mut self, key: &EntityKey) -> u64 {
+        match key {
+            EntityKey::Sku(sku) => {
+                let hosted = self.snapshot_of(key).unwrap_or_else(|| Hosted::new(Stock::new(sku.clone())));
+                self.skus.insert(sku.clone(), hosted).last_seq
+            }
+            EntityKey::Account(customer) => {
+                let hosted = self.snapshot_of(key).unwrap_or_else(|| Hosted::new(Account::new(customer.clone())));
+                self.accounts.insert(customer.clone(), hosted).last_seq
+            }
+            EntityKey::Order(order) => match self.snapshot_of(key) {
+                Some(hosted) => self.orders.insert(*order, hosted).last_seq,
+                None => 0,
+            },
+            EntityKey::Payment(payment) => match self.snapshot_of(key) {
+                Some(hosted) => self.payments.insert(*payment, hosted).last_seq,
+                None => 0,
+            },
+            EntityKey::Ledger => 0,
+        }
+    }
+
+    /// An order that the journal knows and that has no snapshot.
+    pub(super) fn replay_order(&mut self, order: OrderId) -> Option<Hosted<Order>> {
+        let key = EntityKey::Order(order);
+        self.replay_actor(&key);
+        let hosted = self.orders.get(&order)?;
+        let copy = Hosted::from_snapshot(&hosted.snapshot()).expect("a snapshot reads back");
+        self.orders.remove(&order);
+        Some(copy)
+    }
+
+    /// Takes one record into an actor; with `books`, into the ledger too.
+    fn replay_record(&mut self, seq: u64, key: &EntityKey, time: Timestamp, events: &[u8], books: bool) {
+        let postings_before = self.postings.len();
+        self.replay_events(key, time, events);
+        if books {
+            self.post();
+        } else {
+            self.postings.truncate(postings_before);
+        }
+        match key {
+            EntityKey::Sku(sku) => number(self.skus.get_mut(sku), seq, false),
+            EntityKey::Order(order) => number(self.orders.get_mut(order), seq, true),
+            EntityKey::Payment(payment) => number(self.payments.get_mut(payment), seq, false),
+            EntityKey::Account(customer) => number(self.accounts.get_mut(customer), seq, false),
+            EntityKey::Ledger => self.ledger_last_seq = seq,
+        }
+    }
+
+    /// Applies encoded events to an actor in memory, or brings it into being; postings are collected.
+    pub(super) fn replay_events(&mut self, key: &EntityKey, time: Timestamp, events: &[u8]) {
+        let events = Event::decode_all(key.kind(), events)
+            .unwrap_or_else(|error| panic!("a verified record of {key} is unreadable: {error}"));
+        for event in events {
+            match (key, event) {
+                (EntityKey::Sku(sku), Event::Stock(event)) => {
+                    self.skus.get_mut(sku).expect("loaded for replay").state.apply(&event);
+                }
+                (EntityKey::Order(order), Event::Order(event)) => self.replay_order_event(*order, &event, time),
+                (EntityKey::Payment(id), Event::Payment(event)) => {
+                    if matches!(event, PaymentEvent::Created { .. }) {
+                        self.payments.insert(*id, Hosted::new(Payment::create(*id, &event, time)));
+                        continue;
+                    }
+                    let hosted = self.payments.get_mut(id).expect("a payment begins with `created`");
+                    self.postings.extend(ledger::of_payment(&hosted.state, &event));
+                    hosted.state.apply(&event, time);
+                }
+                (EntityKey::Account(customer), Event::Account(event)) => {
+                    self.postings.extend(ledger::of_account(&event));
+                    self.accounts.get_mut(customer).expect("loaded for replay").state.apply(&event);
+                }
+                (EntityKey::Ledger, Event::Ledger(event)) => self.postings.push(ledger::of_entry(&event)),
+                (key, event) => panic!("a record of {key} holds `{}`", event.name()),
+            }
+        }
+    }
+
+    fn replay_order_event(&mut self, id: OrderId, event: &OrderEvent, time: Timestamp) {
+        if matches!(event, OrderEvent::Placed { .. }) {
+            let history = self.orders.get(&id).map(|hosted| hosted.history.clone()).unwrap_or_default();
+            let mut hosted = Hosted::new(Order::create(id, event, time));
+            hosted.history = history;
+            let postings = ledger::of_order(None, event, &hosted.state);
+            self.postings.push((hosted.state.currency, postings));
+            self.orders.insert(id, hosted);
+            return;
+        }
+        let hosted = self.orders.get_mut(&id).expect("an order begins with `placed`");
+        let before = hosted.state.secured.then(|| hosted.state.clone());
+        hosted.state.apply(event);
+        let postings = ledger::of_order(before.as_ref(), event, &hosted.state);
+        self.postings.push((hosted.state.currency, postings));
+    }
+}
+
+fn number<T>(hosted: Option<&mut Hosted<T>>, seq: u64, keep_history: bool) {
+    if let Some(hosted) = hosted {
+        hosted.number(seq, keep_history);
+    }
+}

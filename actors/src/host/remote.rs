@@ -1,0 +1,399 @@
+//! The partition's side of the protocol between partitions (see [`crate::peer`]).
+
+use std::time::Duration;
+
+use smallvec::SmallVec;
+use stockade_domain::account::AccountCommand;
+use stockade_domain::entity::{EntityKey, RemoteStep, StepCommand};
+use stockade_domain::order::{self, Fill, OrderEvent, Tender};
+use stockade_domain::stock::{StockCommand, StockEvent};
+use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Refusal, SkuId};
+
+use super::agenda::ASK_AGAIN_MICROS;
+use super::place::{ABORTED, wallet_payments};
+use super::{Handled, Host};
+use crate::command::KeyDigest;
+use crate::mailbox::Incoming;
+use crate::peer::{HoldRequest, PeerMessage};
+use crate::release::{Basis, Reply};
+
+/// An order that is being paid from a wallet of another partition.
+pub(super) struct Paying {
+    order: OrderId,
+    payments: SmallVec<[Tender; 1]>,
+    key: Option<KeyDigest>,
+    wait: Duration,
+    reply: Option<Reply>,
+    customer: CustomerId,
+    money: Money,
+}
+
+impl Host {
+    pub(super) fn handle_peer(&mut self, message: PeerMessage) {
+        if let PeerMessage::Hold { request, .. } = &message {
+            let short =
+                |host: &mut Self| request.items.iter().any(|(sku, quantity)| host.is_tentatively_short(sku, *quantity));
+            if short(self) {
+                return self.park(Incoming::Peer(message));
+            }
+        }
+        self.handle_peer_now(message);
+    }
+
+    pub(super) fn handle_peer_now(&mut self, message: PeerMessage) {
+        self.run_protected(|host| {
+            host.take_peer_message(message);
+            host.run_messages()
+        });
+    }
+
+    fn take_peer_message(&mut self, message: PeerMessage) {
+        match message {
+            PeerMessage::Hold { from, request } => {
+                let result = self.hold_for_peer(&request);
+                self.tell_peer(from, PeerMessage::Held { order: request.order, by: self.index, result });
+            }
+            PeerMessage::Held { order, by, result } => self.held_by_peer(order, by, result),
+            PeerMessage::HoldMoney { from, order, payment, customer, money } => {
+                let result = self.change_wallet(&customer, &AccountCommand::Hold { payment, money, spend: false });
+                self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Account(customer));
+                self.tell_peer(from, PeerMessage::MoneyHeld { order, payment, result: result.map(|_| ()) });
+            }
+            PeerMessage::MoneyHeld { order, payment, result } => match self.paying.remove(&payment) {
+                Some(paying) => self.pay_with_held_money(paying, payment, result),
+                None => self.money_held(order, payment, result),
+            },
+            PeerMessage::Abort { order, skus } => {
+                for sku in skus {
+                    self.end_tentative(&sku, StockCommand::ReleaseAll { order, reason: ABORTED }, order);
+                }
+            }
+            PeerMessage::AbortMoney { payment, customer } => {
+                // Nothing held any more is nothing to give back.
+                let _ = self.change_wallet(&customer, &AccountCommand::Release { payment });
+            }
+            PeerMessage::Inquire { from, order, sku } => self.answer_inquiry(from, order, sku),
+            PeerMessage::InquireMoney { from, payment, customer } => {
+                let is_open = self.paying.contains_key(&payment) || self.is_placing_with(payment);
+                if !is_open && self.load_payment(payment).is_none() {
+                    self.tell_peer(from, PeerMessage::AbortMoney { payment, customer });
+                }
+            }
+            PeerMessage::Step { from, order, step, what } => self.do_step(from, order, step, &what),
+            PeerMessage::StepDone { order, step } => {
+                let done = order::OrderCommand::StepDone { step };
+                if self.load_order(order).is_some() && self.tell_order(order, &done).is_ok() {
+                    self.ask_owed_steps(order);
+                }
+            }
+            PeerMessage::Order { order, command } => {
+                if let Err(refusal) = self.tell_order(order, &command) {
+                    tracing::warn!(%order, %refusal, "an order refused what another partition told it");
+                }
+            }
+        }
+    }
+
+    fn hold_for_peer(&mut self, request: &HoldRequest) -> Result<SmallVec<[Fill; 2]>, Refusal> {
+        let mut fills = SmallVec::new();
+        let mut holds: Vec<(SkuId, Vec<StockEvent>)> = Vec::new();
+        for (sku, quantity) in &request.items {
+            if let Some(fill) = self.existing_fill(sku, request.order) {
+                fills.push(fill?);
+                continue;
+            }
+            match self.decide_hold(request.order, request.buyer.as_ref(), request.mode, sku, *quantity, true) {
+                Ok((fill, events)) => {
+                    fills.push(fill);
+                    holds.push((sku.clone(), events));
+                }
+                Err(Refusal::StockExhausted { .. }) if request.mode.partial => fills.push(self.empty_fill(sku)?),
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        for (sku, events) in holds {
+            let held: u64 = events.iter().map(held_units).sum();
+            *self.tentative.entry(sku.clone()).or_default() += held;
+            self.change_stock(&sku, &events);
+            self.schedule_sku(&sku);
+        }
+        Ok(fills)
+    }
+
+    /// What the order has here already, if the question is a repeated one.
+    fn existing_fill(&mut self, sku: &SkuId, order: OrderId) -> Option<Result<Fill, Refusal>> {
+        let stock = &self.load_sku(sku)?.state;
+        let (held, allocated) = stock.commitments.get(&order)?.units();
+        let waiting = stock.backorders.iter().find(|b| b.order == order).map_or(0, |b| b.quantity);
+        Some(self.empty_fill(sku).map(|fill| Fill { filled: held + allocated, backordered: waiting, ..fill }))
+    }
+
+    /// Ends an order's commitment at a SKU of this partition.
+    fn end_tentative(&mut self, sku: &SkuId, command: StockCommand, order: OrderId) {
+        match self.decide_stock(sku, &command) {
+            Ok(events) => {
+                self.note_tentative_end(sku, &command, order);
+                self.change_stock(sku, &events);
+            }
+            Err(refusal) => tracing::warn!(%sku, %order, %refusal, "a commitment could not be ended"),
+        }
+    }
+
+    /// Keeps count of tentative units when a command is about to make them firm or give them back.
+    pub(super) fn note_tentative_end(&mut self, sku: &SkuId, command: &StockCommand, order: OrderId) {
+        let ends = matches!(
+            command,
+            StockCommand::Confirm { .. }
+                | StockCommand::Settle { .. }
+                | StockCommand::ReleaseAll { .. }
+                | StockCommand::Release { .. }
+        );
+        if !ends || !self.tentative.contains_key(sku) {
+            return;
+        }
+        let commitment = self.skus.get(sku).and_then(|hosted| hosted.state.commitments.get(&order));
+        let Some(units) = commitment.filter(|commitment| commitment.tentative).map(|c| c.units().0 + c.units().1)
+        else {
+            return;
+        };
+        if let Some(tentative) = self.tentative.get_mut(sku) {
+            *tentative = tentative.saturating_sub(units);
+            if *tentative == 0 {
+                self.tentative.remove(sku);
+            }
+        }
+    }
+
+    /// Asks the homes of a SKU's tentative holds what became of their orders.
+    pub(super) fn inquire_tentative(&mut self, sku: &SkuId) {
+        if !self.tentative.contains_key(sku) {
+            return;
+        }
+        let Some(hosted) = self.skus.get(sku) else { return };
+        let tentative = hosted.state.commitments.iter().filter(|(_, commitment)| commitment.tentative);
+        let mut orders: Vec<OrderId> = tentative.map(|(order, _)| *order).collect();
+        orders.sort();
+        for order in orders {
+            let (home, from) = (self.home_of_route(order.route()), self.index);
+            self.tell_peer(home, PeerMessage::Inquire { from, order, sku: sku.clone() });
+        }
+    }
+
+    fn answer_inquiry(&mut self, from: usize, order: OrderId, sku: SkuId) {
+        if self.placing.contains_key(&order) {
+            return;
+        }
+        let alive = self.load_order(order).is_some_and(|hosted| {
+            hosted.state.outcome == order::Outcome::Open && hosted.state.lines.iter().any(|line| line.sku == sku)
+        });
+        if alive {
+            // Its step is owed and repeated, unless the order confirmed it before this lease ended.
+            self.ask_owed_steps(order);
+        } else {
+            self.tell_peer(from, PeerMessage::Abort { order, skus: SmallVec::from_iter([sku]) });
+        }
+    }
+
+    /// Asks the homes of a wallet's holds for other partitions what became of their payments.
+    pub(super) fn inquire_money(&mut self, customer: &CustomerId) {
+        let mut payments: Vec<PaymentId> = self.load_account(customer).state.holds.keys().copied().collect();
+        payments.retain(|payment| self.home_of_route(payment.route()) != self.index);
+        payments.sort();
+        for payment in &payments {
+            let (home, from) = (self.home_of_route(payment.route()), self.index);
+            self.tell_peer(home, PeerMessage::InquireMoney { from, payment: *payment, customer: customer.clone() });
+        }
+        if !payments.is_empty() {
+            self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Account(customer.clone()));
+        }
+    }
+
+    /// After a restart: whatever was tentative is counted again, and asked about at once.
+    pub(super) fn recover_tentative(&mut self) {
+        let mut leased = Vec::new();
+        for (sku, hosted) in self.skus.iter() {
+            let tentative = hosted.state.commitments.values().filter(|commitment| commitment.tentative);
+            let units: u64 = tentative.map(|commitment| commitment.units().0 + commitment.units().1).sum();
+            let any = hosted.state.commitments.values().any(|commitment| commitment.tentative);
+            if any {
+                leased.push((sku.clone(), units));
+            }
+        }
+        for (sku, units) in leased {
+            self.tentative.insert(sku.clone(), units);
+            self.agenda.add(self.now, EntityKey::Sku(sku));
+        }
+        let wallets = self.accounts.iter().filter(|(_, hosted)| !hosted.state.holds.is_empty());
+        let wallets: Vec<CustomerId> = wallets.map(|(customer, _)| customer.clone()).collect();
+        for customer in wallets {
+            self.agenda.add(self.now, EntityKey::Account(customer));
+        }
+    }
+
+    // ---- steps that other partitions owe an order ----
+
+    pub(super) fn owe_stock_step(&mut self, sku: SkuId, command: &StockCommand, order: OrderId) -> Result<(), Refusal> {
+        let step = RemoteStep::of_stock(sku, command).expect("an order asks only to end or confirm commitments");
+        self.owe_step(order, step);
+        Ok(())
+    }
+
+    pub(super) fn owe_account_step(
+        &mut self,
+        customer: CustomerId,
+        command: &AccountCommand,
+        payment: PaymentId,
+    ) -> Result<(), Refusal> {
+        let order = self.payments.get(&payment).expect("the payment asks").state.order;
+        let step = RemoteStep::of_account(customer, command).expect("a payment asks only to end holds or to refund");
+        self.owe_step(order, step);
+        Ok(())
+    }
+
+    fn owe_step(&mut self, order: OrderId, to: RemoteStep) {
+        let Some(hosted) = self.load_order(order) else { return };
+        let step = hosted.state.next_step;
+        self.change_order(order, &[OrderEvent::StepOwed { step, to: Box::new(to) }]);
+        self.ask_owed_steps(order);
+    }
+
+    /// Asks for the first step that each actor owes; the next only when that is done, so steps stay in order.
+    pub(super) fn ask_owed_steps(&mut self, order: OrderId) {
+        let Some(hosted) = self.orders.get(&order) else { return };
+        let mut asked: Vec<String> = Vec::new();
+        let mut messages = Vec::new();
+        for owed in &hosted.state.owed {
+            let (name, partition) = match owed.to.command(order) {
+                StepCommand::Stock(sku, _) => (format!("sku/{sku}"), self.home_of_name(sku.as_str())),
+                StepCommand::Account(customer, _) => {
+                    (format!("account/{customer}"), self.home_of_name(customer.as_str()))
+                }
+            };
+            if !asked.contains(&name) {
+                asked.push(name);
+                let (from, step, what) = (self.index, owed.step, owed.to.clone());
+                messages.push((partition, PeerMessage::Step { from, order, step, what }));
+            }
+        }
+        for (partition, message) in messages {
+            self.tell_peer(partition, message);
+        }
+    }
+
+    fn do_step(&mut self, from: usize, order: OrderId, step: u32, what: &RemoteStep) {
+        match what.command(order) {
+            StepCommand::Stock(sku, command) => {
+                let done = self.load_sku(&sku).is_some_and(|h| h.state.handled.get(&order).is_some_and(|h| *h >= step));
+                if !done {
+                    self.end_tentative(&sku, command, order);
+                    self.change_stock(&sku, &[StockEvent::Handled { order, step }]);
+                }
+            }
+            StepCommand::Account(customer, command) => {
+                if let Err(refusal) = self.change_wallet(&customer, &command) {
+                    tracing::warn!(%customer, %order, %refusal, "a wallet could not do its step");
+                }
+            }
+        }
+        self.tell_peer(from, PeerMessage::StepDone { order, step });
+    }
+
+    // ---- paying from a wallet of another partition ----
+
+    pub(super) fn pay_across(
+        &mut self,
+        id: OrderId,
+        payments: &[Tender],
+        key: Option<KeyDigest>,
+        wait: Duration,
+        reply: &mut Option<Reply>,
+    ) -> Result<Handled, Refusal> {
+        let order = &self.load_order(id).expect("it was just loaded").state;
+        let due = order.check_payable(order.created_at)?;
+        let customer = order.customer.clone().expect("a wallet has an owner");
+        let plan = order::plan_payments(due, payments, Some(&customer))?;
+        let (first, expires) = (order.payments.len(), order.hold_expires_at);
+        let ids = (first..).map(|number| order::Order::payment_id(id, number, expires));
+        let wallet = wallet_payments(&plan, ids, due.currency);
+        let [(payment, money)] = wallet.as_slice() else {
+            return Err(Refusal::BodyInvalid { field: "payments", why: "name the wallet once".into() });
+        };
+        let (payment, money) = (*payment, *money);
+        if self.paying.contains_key(&payment) {
+            let wanted = "wait for the outcome of the payment that is under way";
+            return Err(Refusal::OrderStateInvalid { status: "awaiting_payment", wanted });
+        }
+        let (payments, reply) = (payments.iter().cloned().collect(), reply.take());
+        let home = self.home_of_name(customer.as_str());
+        let paying = Paying { order: id, payments, key, wait, reply, customer: customer.clone(), money };
+        self.paying.insert(payment, paying);
+        self.tell_peer(home, PeerMessage::HoldMoney { from: self.index, order: id, payment, customer, money });
+        self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Order(id));
+        Ok(Handled::Kept)
+    }
+
+    /// Repeats unanswered questions to wallets of other partitions.
+    pub(super) fn retry_paying(&mut self, id: OrderId) {
+        let open = self.paying.iter().filter(|(_, paying)| paying.order == id);
+        let open: Vec<_> = open.map(|(payment, paying)| (*payment, paying.customer.clone(), paying.money)).collect();
+        for (payment, customer, money) in open {
+            let home = self.home_of_name(customer.as_str());
+            self.tell_peer(home, PeerMessage::HoldMoney { from: self.index, order: id, payment, customer, money });
+            self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Order(id));
+        }
+    }
+
+    fn pay_with_held_money(&mut self, paying: Paying, payment: PaymentId, result: Result<(), Refusal>) {
+        let Paying { order: id, payments, key, wait, mut reply, customer, money } = paying;
+        let now = self.now;
+        let outcome = result.and_then(|()| {
+            // The order may have changed while the wallet was asked.
+            let order = &self.load_order(id).ok_or(Refusal::HoldExpired)?.state;
+            let due = order.check_payable(now)?;
+            let plan = order::plan_payments(due, &payments, Some(&customer))?;
+            let expected = order::Order::payment_id(id, order.payments.len(), order.hold_expires_at);
+            let asked = plan.payments.iter().position(|p| p.method == stockade_domain::payment::Method::Wallet);
+            if asked.is_none_or(|at| plan.payments[at].amount != money.amount)
+                || (asked == Some(0) && expected != payment)
+            {
+                return Err(Refusal::OrderStateInvalid {
+                    status: order.status().name(),
+                    wanted: "it changed: pay again",
+                });
+            }
+            Ok(plan)
+        });
+        match outcome {
+            Ok(plan) => {
+                self.record_payment_start(id, &plan, key);
+                if !plan.needs_gateway() {
+                    self.owe_step(id, RemoteStep::AccountSettle { customer, payment });
+                }
+                if let Ok(Handled::Answered(answer, basis)) = self.answer_placed(id, wait, &mut reply) {
+                    self.answer(reply, Ok(answer), basis);
+                }
+            }
+            Err(refusal) => {
+                let home = self.home_of_name(customer.as_str());
+                self.tell_peer(home, PeerMessage::AbortMoney { payment, customer });
+                self.answer(reply, Err(refusal), Basis::Turn);
+            }
+        }
+    }
+
+    /// Handles a message without asking whether it should wait.
+    pub(super) fn handle_now(&mut self, incoming: Incoming) {
+        match incoming {
+            Incoming::Command(envelope) => self.handle_envelope_now(envelope),
+            Incoming::Peer(message) => self.handle_peer_now(message),
+            gateway @ Incoming::Gateway { .. } => self.handle(gateway),
+        }
+    }
+}
+
+fn held_units(event: &StockEvent) -> u64 {
+    match event {
+        StockEvent::Held { picks, .. } => stockade_domain::stock::units(picks),
+        _ => 0,
+    }
+}

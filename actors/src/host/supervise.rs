@@ -1,0 +1,85 @@
+//! A panic while a command is handled costs that command an error and nothing else.
+//!
+//! The command is cut out of the turn, and every actor it had touched is built anew from its snapshot, its records
+//! in the journal, and what the turn holds of it from earlier commands.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use stockade_domain::Refusal;
+use stockade_domain::entity::EntityKey;
+
+use super::Host;
+use crate::table::Hosted;
+
+impl Host {
+    /// Runs one command. None: it panicked.
+    pub(super) fn run_protected<R>(
+        &mut self,
+        run: impl FnOnce(&mut Self) -> Result<R, Refusal>,
+    ) -> Option<Result<R, Refusal>> {
+        self.turn.begin_command();
+        let mark = self.effects.mark();
+        let result = catch_unwind(AssertUnwindSafe(|| run(self)));
+        match result {
+            Ok(Ok(done)) => {
+                self.post();
+                Some(Ok(done))
+            }
+            Ok(Err(refusal)) => {
+                // A refusal leaves no trace: whatever was begun is taken back.
+                self.undo(mark);
+                Some(Err(refusal))
+            }
+            Err(_) => {
+                tracing::error!(partition = self.index, "an actor panicked; it is rebuilt and its command refused");
+                self.undo(mark);
+                None
+            }
+        }
+    }
+
+    fn undo(&mut self, mark: crate::release::Mark) {
+        self.messages.clear();
+        self.postings.clear();
+        self.effects.cut(mark);
+        if self.turn.command_wrote() {
+            for (record, key) in self.turn.cut_command() {
+                self.rebuild(record, &key);
+            }
+        }
+    }
+
+    fn rebuild(&mut self, record: u32, key: &EntityKey) {
+        if let Err(error) = self.shared.shelf.settle() {
+            // The generation has ended; nothing that rests on this actor can leave any more.
+            tracing::error!(%error, actor = %key, "cannot rebuild");
+            return;
+        }
+        match key {
+            EntityKey::Sku(sku) => self.skus.remove(sku),
+            EntityKey::Order(order) => self.orders.remove(order),
+            EntityKey::Payment(payment) => self.payments.remove(payment),
+            EntityKey::Account(customer) => self.accounts.remove(customer),
+            // The books change only when a command has ended well.
+            EntityKey::Ledger => return,
+        }
+        self.replay_actor(key);
+        let events = self.turn.events(record).to_vec();
+        self.replay_events(key, self.now, &events);
+        match key {
+            EntityKey::Sku(sku) => keep_record(self.skus.get_mut(sku), record),
+            EntityKey::Order(order) => keep_record(self.orders.get_mut(order), record),
+            EntityKey::Payment(payment) => keep_record(self.payments.get_mut(payment), record),
+            EntityKey::Account(customer) => keep_record(self.accounts.get_mut(customer), record),
+            EntityKey::Ledger => {}
+        }
+        self.force_dirty(key);
+        self.reschedule(key);
+    }
+}
+
+fn keep_record<T>(hosted: Option<&mut Hosted<T>>, record: u32) {
+    if let Some(hosted) = hosted {
+        hosted.set_record(record);
+    }
+}

@@ -1,0 +1,131 @@
+//! What partitions say to each other.
+//!
+//! An order whose actors live in several partitions is held by this protocol, in ascending partition order:
+//!
+//! ```text
+//!   home ── Hold ──▶ p0 ── Held ──▶ home ── Hold ──▶ p1 ── Held ──▶ home: the order is recorded
+//!                     └ tentative                     └ refused ──▶ home ── Abort ──▶ p0
+//!   home ── Step ──▶ p (settle, release, ship ...) ── StepDone ──▶ home     repeated until it is done
+//! ```
+//!
+//! A tentative hold whose order is never heard of again asks `Inquire`, and is given back when its home does not
+//! know the order.
+
+use smallvec::SmallVec;
+use stockade_domain::entity::RemoteStep;
+use stockade_domain::order::{Fill, OrderCommand};
+use stockade_domain::stock::HoldMode;
+use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId};
+
+/// Demand for the SKUs of one partition.
+#[derive(Debug, Clone)]
+pub struct HoldRequest {
+    /// Whose.
+    pub order: OrderId,
+    /// Who counts against limits.
+    pub buyer: Option<CustomerId>,
+    /// What to do with what free stock cannot fill.
+    pub mode: HoldMode,
+    /// The SKUs of this partition.
+    pub items: SmallVec<[(SkuId, Quantity); 2]>,
+}
+
+/// A message between partitions.
+#[derive(Debug, Clone)]
+pub enum PeerMessage {
+    /// Hold these tentatively, all or none.
+    Hold {
+        /// Who asks.
+        from: usize,
+        /// What.
+        request: HoldRequest,
+    },
+    /// The answer, with a fill for each item.
+    Held {
+        /// Whose.
+        order: OrderId,
+        /// Who answers.
+        by: usize,
+        /// What was held, or why not.
+        result: Result<SmallVec<[Fill; 2]>, Refusal>,
+    },
+    /// Set wallet money aside.
+    HoldMoney {
+        /// Who asks.
+        from: usize,
+        /// Whose order.
+        order: OrderId,
+        /// For which payment.
+        payment: PaymentId,
+        /// Whose wallet.
+        customer: CustomerId,
+        /// How much.
+        money: Money,
+    },
+    /// The answer.
+    MoneyHeld {
+        /// Whose order.
+        order: OrderId,
+        /// For which payment.
+        payment: PaymentId,
+        /// Whether, or why not.
+        result: Result<(), Refusal>,
+    },
+    /// Give back what was held for an order that was not recorded.
+    Abort {
+        /// Whose.
+        order: OrderId,
+        /// Which SKUs.
+        skus: SmallVec<[SkuId; 2]>,
+    },
+    /// Give back wallet money that was held for an order that was not recorded.
+    AbortMoney {
+        /// For which payment.
+        payment: PaymentId,
+        /// Whose wallet.
+        customer: CustomerId,
+    },
+    /// What became of this order, which has units held here?
+    Inquire {
+        /// Who asks.
+        from: usize,
+        /// Whose.
+        order: OrderId,
+        /// Which SKU.
+        sku: SkuId,
+    },
+    /// What became of the order of this payment, which has money held here?
+    InquireMoney {
+        /// Who asks.
+        from: usize,
+        /// Which payment.
+        payment: PaymentId,
+        /// Whose wallet.
+        customer: CustomerId,
+    },
+    /// Do this for an order.
+    Step {
+        /// Who asks.
+        from: usize,
+        /// Whose.
+        order: OrderId,
+        /// Which step of it.
+        step: u32,
+        /// What.
+        what: Box<RemoteStep>,
+    },
+    /// It is done.
+    StepDone {
+        /// Whose.
+        order: OrderId,
+        /// Which step.
+        step: u32,
+    },
+    /// Tell an order.
+    Order {
+        /// Which.
+        order: OrderId,
+        /// What.
+        command: Box<OrderCommand>,
+    },
+}
