@@ -32,20 +32,25 @@ refuted!(a_twin_that_looks_before_it_takes_gives_too_many, "more credits are giv
 });
 
 #[test]
-fn a_credit_that_came_back_can_be_taken_again() {
+fn a_credit_that_came_back_can_be_taken_again_by_one_who_sees_what_was_done_under_it() {
     let again = Witness::of("the second caller gets the credit of the first");
     let model = again.clone();
     prove(move || {
         let gate = CreditGate::new(1);
+        let done = Arc::new(AtomicU64::new(0));
         let first = gate.try_take(1).expect("one is free");
         let second = {
-            let gate = gate.clone();
-            thread::spawn(move || gate.try_take(1).is_some())
+            let (gate, done, again) = (gate.clone(), done.clone(), model.clone());
+            thread::spawn(move || {
+                if let Some(_credit) = gate.try_take(1) {
+                    assert_eq!(done.load(Ordering::Relaxed), 1, "the credit is back, but its work is not to be seen");
+                    again.saw();
+                }
+            })
         };
+        done.store(1, Ordering::Relaxed);
         drop(first);
-        if second.join().unwrap() {
-            model.saw();
-        }
+        second.join().unwrap();
         assert_eq!(gate.in_use(), 0, "all credits are back");
     });
     again.must_have_been_seen();

@@ -20,7 +20,8 @@ const AVAILABLE: u64 = 1;
 /// ```
 #[derive(Debug)]
 pub struct SoldOutGauge {
-    /// `as_of << 1 | available`: the greater word is the newer one.
+    /// `as_of << 1 | available`: the greater word is the newer one. It is the whole message, nothing else is read on the
+    /// strength of it; so its accesses are relaxed.
     word: AtomicU64,
 }
 
@@ -34,12 +35,12 @@ impl SoldOutGauge {
     pub fn publish(&self, as_of: u64, sold_out: bool) {
         // Sequences stay far below 2^63; beyond it the gauge would stand still rather than run backward.
         let as_of = as_of.min(u64::MAX >> 1);
-        self.word.fetch_max(as_of << 1 | if sold_out { 0 } else { AVAILABLE }, Ordering::AcqRel);
+        self.word.fetch_max(as_of << 1 | if sold_out { 0 } else { AVAILABLE }, Ordering::Relaxed);
     }
 
     /// The sequence at which the SKU was found sold out; none if units can be had, or nothing is known.
     pub fn read(&self) -> Option<u64> {
-        let word = self.word.load(Ordering::Acquire);
+        let word = self.word.load(Ordering::Relaxed);
         (word & AVAILABLE == 0).then_some(word >> 1)
     }
 }
