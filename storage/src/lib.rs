@@ -1,3 +1,4 @@
 //! Stockade: storage.
 
+pub mod disk;
 pub mod record;
