@@ -69,6 +69,21 @@ pub enum Command {
     Check,
 }
 
+impl Command {
+    /// Whether it may make records, and so needs room on the disk.
+    pub const fn writes(&self) -> bool {
+        matches!(
+            self,
+            Self::Stock { .. }
+                | Self::Place { .. }
+                | Self::Pay { .. }
+                | Self::Order { .. }
+                | Self::Account { .. }
+                | Self::Enter { .. }
+        )
+    }
+}
+
 /// What a caller gets.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs, reason = "the variants name what they hold")]

@@ -25,7 +25,6 @@ pub mod command;
 pub mod faults;
 pub mod host;
 pub mod mailbox;
-pub mod note;
 pub mod partition;
 pub mod peer;
 pub mod ports;

@@ -5,13 +5,12 @@ use smallvec::SmallVec;
 use stockade_domain::account::{Account, AccountEvent};
 use stockade_domain::entity::{EntityKey, EntityKind};
 use stockade_domain::ledger;
-use stockade_domain::order::{Order, OrderEvent, Outcome};
+use stockade_domain::order::{Order, OrderEvent, Outcome, note};
 use stockade_domain::payment::{Payment, PaymentEvent};
 use stockade_domain::stock::{Stock, StockEvent, units};
 use stockade_domain::{CustomerId, OrderId, PaymentId, SkuId};
 
 use super::{Host, Message};
-use crate::note;
 use crate::table::Hosted;
 use stockade_domain::order::OrderCommand;
 

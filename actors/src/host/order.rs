@@ -87,8 +87,8 @@ impl Host {
         }
         let customer = order.customer.clone();
         let plan = order::plan_payments(due, payments, customer.as_ref())?;
-        let (first, expires) = (order.payments.len(), order.hold_expires_at);
-        let ids = (first..).map(|number| order::Order::payment_id(id, number, expires));
+        let (first, expires, attempt) = (order.payments.len(), order.hold_expires_at, order.attempt);
+        let ids = (first..).map(|number| order::Order::payment_id(id, attempt, number, expires));
         let wallet = wallet_payments(&plan, ids, due.currency);
         if let Some(customer) = &customer
             && !wallet.is_empty()

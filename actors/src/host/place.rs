@@ -68,7 +68,7 @@ fn merge_refusals(first: Option<Refusal>, next: Refusal) -> Refusal {
 impl Host {
     pub(super) fn place(
         &mut self,
-        order: NewOrder,
+        mut order: NewOrder,
         key: Option<KeyDigest>,
         wait: Duration,
         reply: &mut Option<Reply>,
@@ -76,6 +76,7 @@ impl Host {
         if let Some(known) = self.known_order(&order)? {
             return Ok(known);
         }
+        order.attempt = self.orders.get(&order.id).map_or(0, |refused| refused.state.attempt + 1);
         let demand = order::demand(&order)?;
         let is_local = demand.units.iter().all(|(sku, _)| self.home_of_name(sku.as_str()) == self.index);
         let pays_by_wallet = order.payments.iter().any(|tender| tender.method == Method::Wallet);
@@ -203,7 +204,7 @@ impl Host {
         let OrderEvent::Placed { hold_expires_at, .. } = &placement.placed else {
             unreachable!("an order begins with `placed`");
         };
-        let ids = (0..).map(|number| Order::payment_id(order.id, number, *hold_expires_at));
+        let ids = (0..).map(|number| Order::payment_id(order.id, order.attempt, number, *hold_expires_at));
         let due = wallet_payments(&placement.plan, ids, placement.total.currency);
         self.decide_wallet(order.customer.as_ref(), &due, !placement.plan.needs_gateway())
     }
@@ -369,11 +370,12 @@ impl Host {
             };
             return Err(Refusal::StockExhausted { items: placing.demand.units.iter().map(short).collect(), as_of: 0 });
         }
+        let attempt = placing.order.attempt;
         let placement = order::place(&placing.order, &placing.demand, &fills, now)?;
         let OrderEvent::Placed { hold_expires_at, .. } = &placement.placed else {
             unreachable!("an order begins with `placed`");
         };
-        let ids = (0..).map(|number| Order::payment_id(id, number, *hold_expires_at));
+        let ids = (0..).map(|number| Order::payment_id(id, attempt, number, *hold_expires_at));
         let due = wallet_payments(&placement.plan, ids, placement.total.currency);
         placing.placement = Some(placement);
         match (due.as_slice(), placing.order.customer.clone()) {

@@ -312,8 +312,8 @@ impl Host {
         let due = order.check_payable(order.created_at)?;
         let customer = order.customer.clone().expect("a wallet has an owner");
         let plan = order::plan_payments(due, payments, Some(&customer))?;
-        let (first, expires) = (order.payments.len(), order.hold_expires_at);
-        let ids = (first..).map(|number| order::Order::payment_id(id, number, expires));
+        let (first, expires, attempt) = (order.payments.len(), order.hold_expires_at, order.attempt);
+        let ids = (first..).map(|number| order::Order::payment_id(id, attempt, number, expires));
         let wallet = wallet_payments(&plan, ids, due.currency);
         let [(payment, money)] = wallet.as_slice() else {
             return Err(Refusal::BodyInvalid { field: "payments", why: "name the wallet once".into() });
@@ -351,7 +351,7 @@ impl Host {
             let order = &self.load_order(id).ok_or(Refusal::HoldExpired)?.state;
             let due = order.check_payable(now)?;
             let plan = order::plan_payments(due, &payments, Some(&customer))?;
-            let expected = order::Order::payment_id(id, order.payments.len(), order.hold_expires_at);
+            let expected = order::Order::payment_id(id, order.attempt, order.payments.len(), order.hold_expires_at);
             let asked = plan.payments.iter().position(|p| p.method == stockade_domain::payment::Method::Wallet);
             if asked.is_none_or(|at| plan.payments[at].amount != money.amount)
                 || (asked == Some(0) && expected != payment)

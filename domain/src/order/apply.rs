@@ -20,6 +20,7 @@ impl Order {
             payments,
             hold_expires_at,
             body_digest,
+            attempt,
         } = event
         else {
             panic!("an order begins with `placed`, not {}", event.name());
@@ -59,6 +60,7 @@ impl Order {
             body_digest: *body_digest,
             owed: Vec::new(),
             next_step: 0,
+            attempt: *attempt,
         };
         order.start_payments(payments);
         order.secure_if_covered();
@@ -130,16 +132,16 @@ impl Order {
         self.check();
     }
 
-    /// The id of the payment with this number of an order whose hold ends at this time: a new attempt with the same
-    /// order id has another deadline, so its payments and their gateway keys are new.
-    pub fn payment_id(id: OrderId, number: usize, hold_expires_at: Timestamp) -> PaymentId {
-        PaymentId::of_order(id, number as u32, hold_expires_at)
+    /// The id of the payment with this number. Another attempt with the same order id, or another deadline, gives
+    /// other payments, and so other gateway keys.
+    pub fn payment_id(id: OrderId, attempt: u32, number: usize, hold_expires_at: Timestamp) -> PaymentId {
+        PaymentId::of_order(id, attempt << 16 | number as u32, hold_expires_at)
     }
 
     fn start_payments(&mut self, planned: &[PlannedPayment]) {
         for payment in planned {
             self.payments.push(OrderPayment {
-                id: Self::payment_id(self.id, self.payments.len(), self.hold_expires_at),
+                id: Self::payment_id(self.id, self.attempt, self.payments.len(), self.hold_expires_at),
                 method: payment.method,
                 amount: payment.amount,
                 state: PaymentState::Pending,

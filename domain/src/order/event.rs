@@ -88,6 +88,9 @@ pub enum OrderEvent {
         hold_expires_at: Timestamp,
         #[n(7)]
         body_digest: u64,
+        /// How often an order with this id was refused before.
+        #[n(8)]
+        attempt: u32,
     },
     /// More payments were started.
     #[n(1)]

@@ -14,6 +14,7 @@
 mod apply;
 mod decide;
 mod event;
+pub mod note;
 mod pay;
 mod place;
 #[cfg(test)]

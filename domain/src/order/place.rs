@@ -131,6 +131,7 @@ pub fn place(order: &NewOrder, demand: &Demand, fills: &[Fill], now: Timestamp) 
         payments: plan.payments.clone(),
         hold_expires_at: now.plus_seconds(hold_ttl_seconds),
         body_digest: order.body_digest,
+        attempt: order.attempt,
     };
     Ok(Placement { placed, total, plan })
 }

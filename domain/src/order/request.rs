@@ -96,6 +96,8 @@ pub struct NewOrder {
     pub allow_partial: bool,
     /// Let the rest wait for stock.
     pub allow_backorder: bool,
+    /// How often an order with this id was refused before; the host counts.
+    pub attempt: u32,
     /// A digest of the request: the same id with another digest is a conflict. Zero: nobody compares.
     pub body_digest: u64,
 }
@@ -118,6 +120,7 @@ impl NewOrder {
             expected_total: None,
             allow_partial: false,
             allow_backorder: false,
+            attempt: 0,
             body_digest: 0,
         }
     }

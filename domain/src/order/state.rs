@@ -213,6 +213,9 @@ pub struct Order {
     /// The number of the next such step.
     #[n(17)]
     pub next_step: u32,
+    /// How often an order with this id was refused before.
+    #[n(18)]
+    pub attempt: u32,
 }
 
 impl Order {

@@ -2,7 +2,7 @@
 //!
 //! The low bits are the overall status after the record, the highest bit says that the order was placed by it.
 
-use stockade_domain::order::{Order, OrderStatus, Outcome};
+use super::{Order, OrderStatus, Outcome};
 
 /// The record placed the order.
 pub const PLACED: u8 = 0x80;

@@ -1,0 +1,166 @@
+//! The query models, folded from durable records: which orders there are by time, customer and status, and which
+//! records moved a SKU's stock.
+//!
+//! A model holds no facts of its own, only *where* they are: lists of sequences and order ids, one row per batch of
+//! records and key. So a hot SKU costs a few bytes per movement, and losing a model loses nothing.
+
+use rustc_hash::FxHashMap;
+use stockade_domain::entity::EntityKind;
+use stockade_domain::order::{OrderEvent, OrderStatus, note};
+
+use crate::record::{MalformedRecord, RecordHead, parse_record, put_varint, take_varint};
+
+/// The namespaces of derived rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Model {
+    /// Snapshots of actors, by kind and key.
+    Snapshots = 1,
+    /// When actors with a snapshot are due, by kind and key.
+    Due = 2,
+    /// Sequences of a SKU's records, by SKU.
+    Movements = 3,
+    /// Orders in the sequence in which they were placed.
+    Orders = 4,
+    /// The same, by customer.
+    OrdersByCustomer = 5,
+    /// Orders in the sequence in which they came to a status, by status.
+    OrdersByStatus = 6,
+}
+
+impl Model {
+    /// The models that are folded from records.
+    pub const FOLDED: [Self; 4] = [Self::Movements, Self::Orders, Self::OrdersByCustomer, Self::OrdersByStatus];
+}
+
+/// Where a fact is: its record, and the order if it is about one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// Sequence of the record.
+    pub seq: u64,
+    /// The order; zeros where there is none.
+    pub order: [u8; 16],
+}
+
+/// The fold of a batch of records that is not written yet.
+#[derive(Debug, Default)]
+pub struct Batch {
+    first: u64,
+    last: u64,
+    records: u64,
+    lists: FxHashMap<(u8, Vec<u8>), Vec<Entry>>,
+}
+
+impl Batch {
+    /// Takes in the next record.
+    pub fn take(&mut self, seq: u64, record: &[u8]) -> Result<(), MalformedRecord> {
+        let (head, events) = parse_record(record)?;
+        if self.records == 0 {
+            self.first = seq;
+        }
+        self.last = seq;
+        self.records += 1;
+        match EntityKind::from_byte(head.kind) {
+            Some(EntityKind::Sku) => self.add(Model::Movements, head.key, Entry { seq, order: [0; 16] }),
+            Some(EntityKind::Order) => self.take_order(seq, &head, events)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn take_order(&mut self, seq: u64, head: &RecordHead<'_>, events: &[u8]) -> Result<(), MalformedRecord> {
+        let order = head.key.try_into().map_err(|_| MalformedRecord)?;
+        let entry = Entry { seq, order };
+        if let Some(status) = note::status(head.note) {
+            self.add(Model::OrdersByStatus, &[status as u8], entry);
+        }
+        if head.note & note::PLACED != 0 && head.note & note::REFUSED == 0 {
+            self.add(Model::Orders, &[], entry);
+            let placed: OrderEvent = minicbor::decode(events).map_err(|_| MalformedRecord)?;
+            if let OrderEvent::Placed { customer: Some(customer), .. } = placed {
+                self.add(Model::OrdersByCustomer, customer.as_str().as_bytes(), entry);
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, model: Model, key: &[u8], entry: Entry) {
+        self.lists.entry((model as u8, key.to_vec())).or_default().push(entry);
+    }
+
+    /// Records taken in.
+    pub const fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// The last sequence taken in.
+    pub const fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// The rows of a model: key and value.
+    pub fn rows(&self, model: Model) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + '_ {
+        let of_model = self.lists.iter().filter(move |((space, _), _)| *space == model as u8);
+        of_model.map(move |((_, key), entries)| (row_key(key, self.first), encode_entries(model, entries)))
+    }
+
+    /// The entries of one key, newest first.
+    pub fn newest_first(&self, model: Model, key: &[u8]) -> impl Iterator<Item = Entry> + '_ {
+        let entries = self.lists.get(&(model as u8, key.to_vec())).map_or(&[][..], Vec::as_slice);
+        entries.iter().rev().copied()
+    }
+
+    /// Forgets everything, for the next batch.
+    pub fn clear(&mut self) {
+        self.lists.clear();
+        self.records = 0;
+    }
+}
+
+/// The key of a row: what it is about, and the first sequence of its batch.
+pub fn row_key(key: &[u8], first: u64) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(key.len() + 9);
+    bytes.extend_from_slice(key);
+    bytes.push(0);
+    bytes.extend_from_slice(&first.to_be_bytes());
+    bytes
+}
+
+fn has_orders(model: Model) -> bool {
+    matches!(model, Model::Orders | Model::OrdersByCustomer | Model::OrdersByStatus)
+}
+
+fn encode_entries(model: Model, entries: &[Entry]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(entries.len() * 18);
+    let mut before = 0;
+    for entry in entries {
+        put_varint(&mut bytes, entry.seq - before);
+        before = entry.seq;
+        if has_orders(model) {
+            bytes.extend_from_slice(&entry.order);
+        }
+    }
+    bytes
+}
+
+/// Reads the entries of a row, oldest first.
+pub fn decode_entries(model: Model, mut bytes: &[u8]) -> Result<Vec<Entry>, MalformedRecord> {
+    let mut entries = Vec::new();
+    let mut seq = 0u64;
+    while !bytes.is_empty() {
+        seq = seq.checked_add(take_varint(&mut bytes)?).ok_or(MalformedRecord)?;
+        let mut order = [0; 16];
+        if has_orders(model) {
+            let (taken, rest) = bytes.split_at_checked(16).ok_or(MalformedRecord)?;
+            order.copy_from_slice(taken);
+            bytes = rest;
+        }
+        entries.push(Entry { seq, order });
+    }
+    Ok(entries)
+}
+
+/// The key of an order status in its model.
+pub fn status_key(status: OrderStatus) -> [u8; 1] {
+    [status as u8]
+}
