@@ -1,4 +1,5 @@
 //! Stockade: storage.
 
 pub mod disk;
+pub mod packed;
 pub mod record;
