@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use super::command::{Disposition, Unsellable};
 use super::counters::{Counters, shift};
 use super::event::{Pick, Picks, StockEvent, units};
-use super::state::{Backorder, Bin, Commitment, CommittedPick, Stock};
+use super::state::{Backorder, Bin, Commitment, CommittedPick, Stock, bin_for};
 use crate::{CustomerId, Location, Lot, OrderId, Quantity, Timestamp};
 
 type Bins = SmallVec<[Bin; 1]>;
@@ -37,7 +37,9 @@ impl Stock {
                 }
             }
             StockEvent::Released { order, held, allocated, .. } => {
-                self.take_from_commitment(*order, held, allocated);
+                let buyer = self.take_from_commitment(*order, held, allocated);
+                self.give_back_limit(buyer.as_ref(), units(held) + units(allocated));
+                self.forget_if_empty(*order);
             }
             StockEvent::BackorderFilled { order, picks } => self.fill_backorder(*order, picks),
             StockEvent::BackorderCancelled { order, quantity } => {
@@ -91,7 +93,8 @@ impl Stock {
         assert!(before.is_none(), "an order holds a SKU once");
     }
 
-    fn take_from_commitment(&mut self, order: OrderId, held: &Picks, allocated: &Picks) {
+    /// Takes units off what an order has and says who counts them against the limit per customer.
+    fn take_from_commitment(&mut self, order: OrderId, held: &Picks, allocated: &Picks) -> Option<CustomerId> {
         let commitment = self.commitments.get_mut(&order).expect("released units are committed");
         for (list, from_held) in [(held, true), (allocated, false)] {
             for pick in list {
@@ -103,25 +106,20 @@ impl Stock {
                 }
             }
         }
-        let buyer = commitment.buyer.clone();
-        self.give_back_limit(buyer.as_ref(), units(held) + units(allocated));
-        self.forget_if_empty(order);
+        commitment.buyer.clone()
     }
 
+    /// Displaced units wait again in their old place; they still count against the limit per customer.
     fn displace(&mut self, order: OrderId, held: &Picks, allocated: &Picks) {
-        let commitment = self.commitments.get(&order).expect("displaced units are committed");
-        let (ordinal, buyer) = (commitment.ordinal, commitment.buyer.clone());
+        let buyer = self.take_from_commitment(order, held, allocated);
+        let ordinal = self.commitments[&order].ordinal;
         let quantity = units(held) + units(allocated);
         match self.backorders.iter_mut().find(|backorder| backorder.order == order) {
             Some(backorder) => backorder.quantity += quantity,
             None => {
                 let place = self.backorders.partition_point(|backorder| backorder.ordinal < ordinal);
-                self.backorders.insert(place, Backorder { order, quantity, ordinal, buyer: buyer.clone() });
+                self.backorders.insert(place, Backorder { order, quantity, ordinal, buyer });
             }
-        }
-        self.take_from_commitment(order, held, allocated);
-        if let Some(buyer) = buyer {
-            *self.taken.entry(buyer).or_default() += quantity;
         }
     }
 
@@ -174,8 +172,13 @@ impl Stock {
     }
 
     fn give_back_limit(&mut self, buyer: Option<&CustomerId>, quantity: Quantity) {
-        if let Some(taken) = buyer.and_then(|buyer| self.taken.get_mut(buyer)) {
+        let Some(buyer) = buyer else { return };
+        if let Some(taken) = self.taken.get_mut(buyer) {
             *taken = taken.saturating_sub(quantity);
+            if *taken == 0 {
+                // Who has nothing costs no memory.
+                self.taken.remove(buyer);
+            }
         }
     }
 }
@@ -258,12 +261,13 @@ fn bin_at<'a>(
     lot: Option<&Lot>,
     expires_at: Option<Timestamp>,
 ) -> &'a mut Counters {
-    let found = bins.iter().position(|bin| bin.location == *location && bin.lot.as_ref() == lot);
-    let index = found.unwrap_or_else(|| {
+    let index = bin_for(bins, location, lot, expires_at).unwrap_or_else(|| {
         bins.push(Bin { location: location.clone(), lot: lot.cloned(), expires_at, counters: Counters::default() });
         bins.len() - 1
     });
-    &mut bins[index].counters
+    let bin = &mut bins[index];
+    bin.expires_at = bin.expires_at.or(expires_at);
+    &mut bin.counters
 }
 
 fn take(counters: &mut Counters, from: Unsellable, quantity: Quantity) {

@@ -4,7 +4,6 @@
 
 use super::backorder;
 use super::command::{Disposition, HoldMode, StockCommand, Unsellable};
-use super::counters::Counters;
 use super::definition::{Definition, SkuStatus};
 use super::event::{Pick, Picks, ReleaseReason, StockEvent, units};
 use super::pick;
@@ -205,6 +204,7 @@ fn take_picks(
 }
 
 fn ship(stock: &Stock, order: OrderId, quantity: Quantity, out: &mut Vec<StockEvent>) -> Result<(), Refusal> {
+    check_quantity(quantity)?;
     let picks = stock.commitments.get(&order).map(|commitment| take_picks(commitment, quantity, |pick| pick.allocated));
     match picks {
         Some(picks) if units(&picks) == quantity => {
@@ -225,7 +225,7 @@ fn manage(stock: &Stock, command: &StockCommand, now: Timestamp, out: &mut Vec<S
         }
         C::Receive { location, lot, expires_at, quantity, unit_cost } => {
             check_growth(stock, *quantity)?;
-            check_new_bin(stock, location, lot.as_ref())?;
+            check_new_bin(stock, location, lot.as_ref(), *expires_at)?;
             out.push(StockEvent::Received {
                 location: location.clone(),
                 lot: lot.clone(),
@@ -236,9 +236,13 @@ fn manage(stock: &Stock, command: &StockCommand, now: Timestamp, out: &mut Vec<S
             });
         }
         C::Return { order, location, lot, quantity, disposition, buyer } => {
-            check_growth(stock, *quantity)?;
             let location = location.clone().unwrap_or_else(|| home(stock));
-            check_new_bin(stock, &location, lot.as_ref())?;
+            if order.is_none() {
+                check_growth(stock, *quantity)?;
+                check_new_bin(stock, &location, lot.as_ref(), None)?;
+            }
+            // An order's own units were here before, and it has recorded their return: they cannot be turned away.
+            check_quantity(*quantity)?;
             out.push(StockEvent::Returned {
                 order: *order,
                 location,
@@ -253,7 +257,7 @@ fn manage(stock: &Stock, command: &StockCommand, now: Timestamp, out: &mut Vec<S
             check_quantity(quantity)?;
             if *delta > 0 {
                 check_growth(stock, quantity)?;
-                check_new_bin(stock, location, lot.as_ref())?;
+                check_new_bin(stock, location, lot.as_ref(), None)?;
                 let (location, lot, reason) = (location.clone(), lot.clone(), reason.clone());
                 out.push(StockEvent::AdjustedUp { location, lot, quantity, reason });
             } else {
@@ -276,8 +280,8 @@ fn manage(stock: &Stock, command: &StockCommand, now: Timestamp, out: &mut Vec<S
         }
         C::Transfer { from, lot, to, quantity } => {
             let pick = pick_state(stock, from, lot.as_ref(), Unsellable::Free, *quantity)?;
-            check_new_bin(stock, to, lot.as_ref())?;
             let expires_at = stock.bins[pick.bin as usize].expires_at;
+            check_new_bin(stock, to, lot.as_ref(), expires_at)?;
             out.push(StockEvent::TransferredOut { pick, to: to.clone() });
             out.push(StockEvent::TransferredIn {
                 location: to.clone(),
@@ -288,7 +292,7 @@ fn manage(stock: &Stock, command: &StockCommand, now: Timestamp, out: &mut Vec<S
         }
         C::TransferIn { location, lot, expires_at, quantity } => {
             check_in_transit(stock, *quantity)?;
-            check_new_bin(stock, location, lot.as_ref())?;
+            check_new_bin(stock, location, lot.as_ref(), *expires_at)?;
             let (location, lot) = (location.clone(), lot.clone());
             out.push(StockEvent::TransferredIn { location, lot, expires_at: *expires_at, quantity: *quantity });
         }
@@ -318,8 +322,13 @@ fn check_growth(stock: &Stock, quantity: Quantity) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_new_bin(stock: &Stock, location: &Location, lot: Option<&Lot>) -> Result<(), Refusal> {
-    if stock.bins.len() >= BINS_MAX && stock.find_bin(location, lot).is_none() {
+fn check_new_bin(
+    stock: &Stock,
+    location: &Location,
+    lot: Option<&Lot>,
+    expires_at: Option<Timestamp>,
+) -> Result<(), Refusal> {
+    if stock.bins.len() >= BINS_MAX && stock.find_bin(location, lot, expires_at).is_none() {
         return Err(Refusal::BodyInvalid {
             field: "location",
             why: format!("a SKU has at most {BINS_MAX} locations and lots"),
@@ -348,17 +357,20 @@ fn pick_state(
     quantity: Quantity,
 ) -> Result<Pick, Refusal> {
     check_quantity(quantity)?;
-    let bin = stock.find_bin(location, lot);
-    let counters = bin.map_or_else(Counters::default, |bin| stock.bins[bin as usize].counters);
-    let there = match from {
-        Unsellable::Free => counters.free,
-        Unsellable::Damaged => counters.damaged,
-        Unsellable::QualityControl => counters.quality_control,
-        Unsellable::Expired => counters.expired,
+    let there = |bin: &Bin| match from {
+        Unsellable::Free => bin.counters.free,
+        Unsellable::Damaged => bin.counters.damaged,
+        Unsellable::QualityControl => bin.counters.quality_control,
+        Unsellable::Expired => bin.counters.expired,
     };
-    match bin {
-        Some(bin) if there >= quantity => Ok(Pick { bin, quantity }),
-        _ => Err(Refusal::BelowCommitments { sku: stock.sku.clone(), location: location.clone(), free: there }),
+    // Units without a lot may lie in several bins, one for each date: the one that has most serves.
+    let here = stock.bins.iter().enumerate().filter(|(_, bin)| bin.location == *location && bin.lot.as_ref() == lot);
+    match here.max_by_key(|(index, bin)| (there(bin), std::cmp::Reverse(*index))) {
+        Some((index, bin)) if there(bin) >= quantity => Ok(Pick { bin: index as u16, quantity }),
+        most => {
+            let free = most.map_or(0, |(_, bin)| there(bin));
+            Err(Refusal::BelowCommitments { sku: stock.sku.clone(), location: location.clone(), free })
+        }
     }
 }
 

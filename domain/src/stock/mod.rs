@@ -20,6 +20,8 @@ mod event;
 mod pick;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod rules;
 mod state;
 
 pub use command::{Disposition, HoldMode, StockCommand, Unsellable};

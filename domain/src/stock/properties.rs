@@ -1,1 +1,136 @@
+//! Random histories of one SKU, each step checked against a second, independent count.
+//!
+//! ```text
+//!   commands::history ─▶ decide ─▶ events ─▶ apply ─▶ Stock ──┐
+//!                                    └──▶ Recount (own fold) ─┴─▶ must agree, step by step
+//! ```
 
+mod commands;
+mod recount;
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, TestRunner};
+
+use self::commands::{Step, history};
+use self::recount::Recount;
+use super::{Stock, StockCommand, StockEvent, decide};
+use crate::{SkuId, Timestamp};
+
+/// Runs a history and checks everything after each step; says which movements occurred.
+fn run(steps: &[Step]) -> Result<BTreeSet<&'static str>, TestCaseError> {
+    let mut stock = Stock::new(SkuId::new("sku").unwrap());
+    let mut recount = Recount::default();
+    let mut now = Timestamp(1_700_000_000_000_000);
+    let mut journal: Vec<StockEvent> = Vec::new();
+    let mut seen = BTreeSet::new();
+    for step in steps {
+        now = now.plus_seconds(step.seconds);
+        let events = decide_checked(&stock, &step.command, now)?;
+        for event in &events {
+            recount.check_turn(event, now);
+            stock.apply(event);
+            recount.take(event);
+            let bytes = minicbor::to_vec(event).unwrap();
+            prop_assert_eq!(&minicbor::decode::<StockEvent>(&bytes).unwrap(), event);
+            stock.check();
+            recount.compare(&stock);
+            seen.insert(event.name());
+        }
+        if !events.is_empty() {
+            recount.check_nobody_waits_in_vain(now);
+        }
+        prop_assert_eq!(stock.available(now), recount.available(now));
+        check_repetition(&stock, &step.command, now)?;
+        journal.extend(events);
+    }
+    check_rebuilt(&stock, &journal)?;
+    Ok(seen)
+}
+
+/// A refusal adds nothing to what was decided before it.
+fn decide_checked(stock: &Stock, command: &StockCommand, now: Timestamp) -> Result<Vec<StockEvent>, TestCaseError> {
+    let earlier = StockEvent::Announced { quantity: 7 };
+    let mut out = vec![earlier.clone()];
+    match decide(stock, command, now, &mut out) {
+        Ok(()) => {
+            prop_assert_eq!(&out[0], &earlier);
+            out.remove(0);
+            Ok(out)
+        }
+        Err(refusal) => {
+            prop_assert_eq!(out.len(), 1, "{} left events behind", refusal);
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// A message that ends or confirms a commitment may arrive twice; the second time nothing happens.
+fn check_repetition(stock: &Stock, command: &StockCommand, now: Timestamp) -> Result<(), TestCaseError> {
+    use StockCommand as C;
+    if let C::Settle { .. } | C::Confirm { .. } | C::ReleaseAll { .. } | C::Define(_) = command {
+        prop_assert!(decide_checked(stock, command, now)?.is_empty(), "{:?} happened twice", command);
+    }
+    Ok(())
+}
+
+/// Live state, replayed state and a snapshot read back are one and the same, byte for byte.
+fn check_rebuilt(stock: &Stock, journal: &[StockEvent]) -> Result<(), TestCaseError> {
+    let mut replayed = Stock::new(stock.sku.clone());
+    journal.iter().for_each(|event| replayed.apply(event));
+    prop_assert_eq!(&replayed, stock);
+    let bytes = minicbor::to_vec(stock).unwrap();
+    let restored: Stock = minicbor::decode(&bytes).unwrap();
+    prop_assert_eq!(&restored, stock);
+    prop_assert_eq!(minicbor::to_vec(&restored).unwrap(), bytes.clone());
+    prop_assert_eq!(minicbor::to_vec(&replayed).unwrap(), bytes);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 400, ..Config::default() })]
+
+    #[test]
+    fn every_history_of_a_sku_agrees_with_a_second_count(steps in history(60)) {
+        run(&steps)?;
+    }
+}
+
+/// The property above proves nothing about movements that never occur.
+#[test]
+fn random_histories_contain_every_movement() {
+    let mut runner = TestRunner::deterministic();
+    let mut seen = BTreeSet::new();
+    for _ in 0..150 {
+        let steps = history(60).new_tree(&mut runner).unwrap().current();
+        seen.extend(run(&steps).unwrap());
+    }
+    let wanted = [
+        "defined",
+        "announced",
+        "received",
+        "held",
+        "allocated",
+        "confirmed",
+        "settled",
+        "released",
+        "backorder_filled",
+        "backorder_cancelled",
+        "shipped",
+        "returned",
+        "adjusted_up",
+        "adjusted_down",
+        "oversold",
+        "reclassified",
+        "lot_expired",
+        "written_off",
+        "transferred_out",
+        "transferred_in",
+        "transfer_lost",
+    ];
+    for name in wanted {
+        assert!(seen.contains(name), "{name} never occurred");
+    }
+}

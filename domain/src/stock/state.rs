@@ -154,9 +154,9 @@ impl Stock {
         self.definition.as_ref().map_or(0, |definition| definition.safety_level)
     }
 
-    /// The bin of a location and lot.
-    pub fn find_bin(&self, location: &Location, lot: Option<&Lot>) -> Option<u16> {
-        self.bins.iter().position(|bin| bin.location == *location && bin.lot.as_ref() == lot).map(|index| index as u16)
+    /// The bin in which units of a location, lot and date lie.
+    pub fn find_bin(&self, location: &Location, lot: Option<&Lot>, expires_at: Option<Timestamp>) -> Option<u16> {
+        bin_for(&self.bins, location, lot, expires_at).map(|index| index as u16)
     }
 
     /// Units that wait for stock.
@@ -203,6 +203,19 @@ impl Stock {
         }
         assert!(self.backorders.iter().is_sorted_by_key(|backorder| backorder.ordinal), "backorders wait in turn");
     }
+}
+
+/// Where units of a location, lot and date lie. A lot has one date, whoever names it; units without a lot have
+/// nothing but their date to be told apart by, so that what never expires is not thrown away with what does.
+pub(super) fn bin_for(
+    bins: &[Bin],
+    location: &Location,
+    lot: Option<&Lot>,
+    expires_at: Option<Timestamp>,
+) -> Option<usize> {
+    bins.iter().position(|bin| {
+        bin.location == *location && bin.lot.as_ref() == lot && (lot.is_some() || bin.expires_at == expires_at)
+    })
 }
 
 impl Bin {
