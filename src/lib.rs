@@ -1,1 +1,38 @@
-//! Stockade.
+//! Stockade decides who gets which unit of stock, makes sure the decision is paid for, writes it down before it
+//! answers, and never gets it wrong.
+//!
+//! ```
+//! use stockade::{Config, Engine, Money, NewOrder, Payment, Sku};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let engine = Engine::in_memory()?; // or Engine::open(Config::at("shop-data"))?
+//! engine.put_sku(Sku::new("SKU001", Money::parse("9.99 EUR")?)).await?;
+//! engine.receive("SKU001", 100).await?;
+//! engine.credit("ann", Money::parse("50.00 EUR")?).await?;
+//! let order = engine.place(NewOrder::one("SKU001", 2).customer("ann")).await?; // durable when it returns
+//! let order = engine.pay(order.id, Payment::wallet()).await?;
+//! assert_eq!(order.status, "paid");
+//! engine.close().await?;
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+//!
+//! | module | concept |
+//! |---|---|
+//! | [`engine`] | the handle that embedders and the server use |
+//! | [`http`] | the server: routes, problems, the accept loop |
+//! | [`cli`] | the commands of the binary |
+//! | [`replay`] | real order history, through the engine |
+//! | [`audit`] | everything recomputed from the journal, with code of its own |
+//!
+//! What it is not: a web shop, a tax or shipping calculator, a distributed database.
+
+pub mod engine;
+
+pub use engine::{Config, Engine, EngineError, NewOrder, OrderSnapshot, Payment, Sku};
+pub use stockade_actors::ports::{Clock, Gateway, GatewayAnswer, ManualClock, Notifier, SystemClock};
+pub use stockade_domain::payment::gateway::{GatewayCall, GatewayOutcome, Operation};
+pub use stockade_domain::{
+    Amount, Currency, CustomerId, Location, Money, OrderId, PaymentId, Refusal, SkuId, Timestamp,
+};

@@ -8,7 +8,13 @@ use rustc_hash::FxHashMap;
 use stockade_domain::entity::EntityKind;
 use stockade_domain::order::{OrderEvent, OrderStatus, note};
 
-use crate::record::{MalformedRecord, RecordHead, parse_record, put_varint, take_varint};
+use crate::packed::varint;
+use crate::record::{RecordHead, parse_record};
+
+/// A record or a derived row that cannot be read; what is verified is always readable, so this is a bug.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a record or a derived row is malformed: report it, and remove the derived store to have it rebuilt")]
+pub struct Malformed;
 
 /// The namespaces of derived rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,8 +59,8 @@ pub struct Batch {
 
 impl Batch {
     /// Takes in the next record.
-    pub fn take(&mut self, seq: u64, record: &[u8]) -> Result<(), MalformedRecord> {
-        let (head, events) = parse_record(record)?;
+    pub fn take(&mut self, seq: u64, record: &[u8]) -> Result<(), Malformed> {
+        let (head, events) = parse_record(record).map_err(|_| Malformed)?;
         if self.records == 0 {
             self.first = seq;
         }
@@ -68,15 +74,15 @@ impl Batch {
         Ok(())
     }
 
-    fn take_order(&mut self, seq: u64, head: &RecordHead<'_>, events: &[u8]) -> Result<(), MalformedRecord> {
-        let order = head.key.try_into().map_err(|_| MalformedRecord)?;
+    fn take_order(&mut self, seq: u64, head: &RecordHead<'_>, events: &[u8]) -> Result<(), Malformed> {
+        let order = head.key.try_into().map_err(|_| Malformed)?;
         let entry = Entry { seq, order };
         if let Some(status) = note::status(head.note) {
             self.add(Model::OrdersByStatus, &[status as u8], entry);
         }
         if head.note & note::PLACED != 0 && head.note & note::REFUSED == 0 {
             self.add(Model::Orders, &[], entry);
-            let placed: OrderEvent = minicbor::decode(events).map_err(|_| MalformedRecord)?;
+            let placed: OrderEvent = minicbor::decode(events).map_err(|_| Malformed)?;
             if let OrderEvent::Placed { customer: Some(customer), .. } = placed {
                 self.add(Model::OrdersByCustomer, customer.as_str().as_bytes(), entry);
             }
@@ -134,7 +140,7 @@ fn encode_entries(model: Model, entries: &[Entry]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(entries.len() * 18);
     let mut before = 0;
     for entry in entries {
-        put_varint(&mut bytes, entry.seq - before);
+        varint::put(&mut bytes, entry.seq - before);
         before = entry.seq;
         if has_orders(model) {
             bytes.extend_from_slice(&entry.order);
@@ -144,16 +150,16 @@ fn encode_entries(model: Model, entries: &[Entry]) -> Vec<u8> {
 }
 
 /// Reads the entries of a row, oldest first.
-pub fn decode_entries(model: Model, mut bytes: &[u8]) -> Result<Vec<Entry>, MalformedRecord> {
+pub fn decode_entries(model: Model, bytes: &[u8]) -> Result<Vec<Entry>, Malformed> {
     let mut entries = Vec::new();
-    let mut seq = 0u64;
-    while !bytes.is_empty() {
-        seq = seq.checked_add(take_varint(&mut bytes)?).ok_or(MalformedRecord)?;
+    let (mut seq, mut at) = (0u64, 0);
+    while at < bytes.len() {
+        let step = varint::take(bytes, &mut at).ok_or(Malformed)?;
+        seq = seq.checked_add(step).ok_or(Malformed)?;
         let mut order = [0; 16];
         if has_orders(model) {
-            let (taken, rest) = bytes.split_at_checked(16).ok_or(MalformedRecord)?;
-            order.copy_from_slice(taken);
-            bytes = rest;
+            order.copy_from_slice(bytes.get(at..at + 16).ok_or(Malformed)?);
+            at += 16;
         }
         entries.push(Entry { seq, order });
     }

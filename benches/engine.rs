@@ -1,0 +1,229 @@
+//! Durable orders in process: how many a second, over at least 20 seconds each, ending with the projector caught up.
+//!
+//! `cargo bench --bench engine [-- SECONDS]`. Beside them, in the same run and on the same disk, what the machine can
+//! do at all: groups of records appended to a preallocated file with one `fdatasync` each.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use stockade::{Config, Engine, Money, NewOrder, Payment, Sku};
+
+const SKUS: usize = 1_000;
+const STOCK: u64 = 1_000_000_000;
+
+fn sku(n: usize) -> String {
+    format!("SKU{:05}", n % SKUS)
+}
+
+async fn shop(dir: &Path) -> Engine {
+    let engine = Engine::open(Config::at(dir)).expect("a new directory opens");
+    for n in 0..SKUS {
+        engine.put_sku(Sku::new(sku(n), Money::parse("9.99 EUR").expect("money"))).await.expect("defined");
+        engine.receive(sku(n), STOCK).await.expect("received");
+    }
+    engine
+}
+
+struct Figure {
+    orders: u64,
+    seconds: f64,
+    p50_us: u64,
+    p99_us: u64,
+    p999_us: u64,
+}
+
+fn report(name: &str, engine: &Engine, before: (u64, u64), figure: &Figure) {
+    let (bytes, _) = engine.journal_size();
+    let per_order = (bytes - before.0) as f64 / figure.orders as f64;
+    println!(
+        "{name:<34} {:>9.0} orders/s  p50 {:>6} us  p99 {:>6} us  p99.9 {:>7} us  {per_order:>6.0} journal bytes/order",
+        figure.orders as f64 / figure.seconds,
+        figure.p50_us,
+        figure.p99_us,
+        figure.p999_us,
+    );
+}
+
+/// Keeps `in_flight` orders under way for a while.
+async fn closed_loop(engine: &Engine, in_flight: usize, lines: usize, period: Duration) -> Figure {
+    let begun = Instant::now();
+    let end = begun + period;
+    let count = Arc::new(AtomicU64::new(0));
+    let tasks: Vec<_> = (0..in_flight)
+        .map(|task| {
+            let (engine, count) = (engine.clone(), Arc::clone(&count));
+            tokio::spawn(async move {
+                let mut histogram = hdrhistogram::Histogram::<u64>::new(3).expect("a histogram");
+                let mut n = task * 7919;
+                while Instant::now() < end {
+                    n += 1;
+                    let sent = Instant::now();
+                    let mut order = NewOrder::one(sku(n), 1);
+                    for line in 1..lines {
+                        order = order.line(sku(n + line * 131), 1);
+                    }
+                    engine.place(order.pay(Payment::external("bench"))).await.expect("ample stock");
+                    histogram.record(sent.elapsed().as_micros() as u64).expect("within range");
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+                histogram
+            })
+        })
+        .collect();
+    let mut all = hdrhistogram::Histogram::<u64>::new(3).expect("a histogram");
+    for task in tasks {
+        all.add(task.await.expect("no task panics")).expect("same shape");
+    }
+    finish(engine, begun, count.load(Ordering::Relaxed), &all).await
+}
+
+/// Places batches of 64, sixteen at a time.
+async fn batches(engine: &Engine, period: Duration) -> Figure {
+    let begun = Instant::now();
+    let end = begun + period;
+    let tasks: Vec<_> = (0..16)
+        .map(|task| {
+            let engine = engine.clone();
+            tokio::spawn(async move {
+                let mut histogram = hdrhistogram::Histogram::<u64>::new(3).expect("a histogram");
+                let mut n = task * 7919;
+                while Instant::now() < end {
+                    let sent = Instant::now();
+                    n += 64;
+                    let orders = (0..64).map(|i| NewOrder::one(sku(n + i), 1).pay(Payment::external("bench")));
+                    for pending in engine.place_many(orders) {
+                        pending.await.expect("ample stock");
+                    }
+                    histogram.record_n(sent.elapsed().as_micros() as u64, 64).expect("within range");
+                }
+                histogram
+            })
+        })
+        .collect();
+    let mut all = hdrhistogram::Histogram::<u64>::new(3).expect("a histogram");
+    for task in tasks {
+        all.add(task.await.expect("no task panics")).expect("same shape");
+    }
+    let count = all.len();
+    finish(engine, begun, count, &all).await
+}
+
+async fn finish(engine: &Engine, begun: Instant, orders: u64, all: &hdrhistogram::Histogram<u64>) -> Figure {
+    engine.catch_up().await.expect("the projector is alive");
+    Figure {
+        orders,
+        seconds: begun.elapsed().as_secs_f64(),
+        p50_us: all.value_at_quantile(0.5),
+        p99_us: all.value_at_quantile(0.99),
+        p999_us: all.value_at_quantile(0.999),
+    }
+}
+
+/// What the disk does at all: groups of records of 200 bytes, each made durable.
+fn bare_disk(dir: &Path, group: usize) -> f64 {
+    let path = dir.join("bare");
+    let file = OpenOptions::new().create(true).truncate(true).write(true).open(&path).expect("a file");
+    let size = 64 << 20;
+    (&file).write_all(&vec![0; size]).expect("filled");
+    file.sync_all().expect("synced");
+    let bytes = vec![7u8; group * 200];
+    let (begun, mut at, mut records) = (Instant::now(), 0, 0);
+    while begun.elapsed() < Duration::from_secs(3) {
+        if at + bytes.len() > size {
+            at = 0;
+        }
+        file.write_all_at(&bytes, at as u64).expect("written");
+        file.sync_data().expect("synced");
+        at += bytes.len();
+        records += group;
+    }
+    records as f64 / begun.elapsed().as_secs_f64()
+}
+
+fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or("VmRSS: 0 kB");
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+async fn idle_skus() {
+    let engine = Engine::in_memory().expect("in memory");
+    let (before, count) = (resident_bytes(), 100_000);
+    for chunk in 0..count / 1000 {
+        let pending: Vec<_> = (0..1000)
+            .map(|n| {
+                engine
+                    .put_sku(Sku::new(format!("IDLE{:07}", chunk * 1000 + n), Money::parse("1.00 EUR").expect("money")))
+            })
+            .collect();
+        for sku in pending {
+            sku.await.expect("defined");
+        }
+    }
+    engine.catch_up().await.expect("the projector is alive");
+    let bytes = resident_bytes().saturating_sub(before);
+    println!("{:<34} {:>9} bytes resident each, journal in memory included", "idle SKUs (100,000)", bytes / count);
+}
+
+async fn start_up(dir: &Path, orders: u64) {
+    let engine = shop(dir).await;
+    let mut placed = 0;
+    while placed < orders {
+        let batch = (0..4096).map(|n| NewOrder::one(sku(n), 1).pay(Payment::external("bench")));
+        for pending in engine.place_many(batch) {
+            pending.await.expect("ample stock");
+        }
+        placed += 4096;
+    }
+    engine.close().await.expect("closed");
+    drop(engine);
+    let begun = Instant::now();
+    let engine = Engine::open(Config::at(dir)).expect("opens again");
+    engine.read_stock(sku(0)).await.expect("answers");
+    let first_answer = begun.elapsed();
+    println!("{:<34} {:>9.2} s to the first answer, {placed} orders", "start-up", first_answer.as_secs_f64());
+    engine.close().await.expect("closed");
+}
+
+fn main() {
+    let seconds = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(20);
+    let period = Duration::from_secs(seconds);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let place = tempfile::Builder::new().prefix("stockade-bench").tempdir_in(".").expect("a directory");
+    for group in [1, 64, 1024] {
+        println!(
+            "{:<34} {:>9.0} records/s",
+            format!("bare fdatasync, groups of {group}"),
+            bare_disk(place.path(), group)
+        );
+    }
+    runtime.block_on(async {
+        for (name, in_flight, lines) in [
+            ("one line, 1 in flight", 1, 1),
+            ("one line, 64 in flight", 64, 1),
+            ("one line, 1,024 in flight", 1024, 1),
+            ("five lines, 1,024 in flight", 1024, 5),
+        ] {
+            let dir = tempfile::tempdir_in(place.path()).expect("a directory");
+            let engine = shop(dir.path()).await;
+            let before = engine.journal_size();
+            let figure = closed_loop(&engine, in_flight, lines, period).await;
+            report(name, &engine, before, &figure);
+            engine.close().await.expect("closed");
+        }
+        let dir = tempfile::tempdir_in(place.path()).expect("a directory");
+        let engine = shop(dir.path()).await;
+        let before = engine.journal_size();
+        let figure = batches(&engine, period).await;
+        report("batches of 64, 16 under way", &engine, before, &figure);
+        engine.close().await.expect("closed");
+        idle_skus().await;
+        let dir = tempfile::tempdir_in(place.path()).expect("a directory");
+        start_up(dir.path(), 1_000_000).await;
+    });
+}

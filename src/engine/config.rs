@@ -1,0 +1,88 @@
+//! How an engine is set up.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use stockade_actors::ports::{Clock, Gateway, LogNotifier, Notifier, SystemClock};
+
+use super::simulated_gateway::SimulatedGateway;
+
+/// The configuration of one engine. Every field has a default that suits a shop on one machine.
+#[derive(Clone)]
+pub struct Config {
+    /// The directory with all its state; none: in memory, gone when it is dropped.
+    pub dir: Option<PathBuf>,
+    /// How many partitions; one up to four cores.
+    pub partitions: usize,
+    /// How many requests may be inside at once; beyond them callers get `overloaded`.
+    pub credits: u32,
+    /// Size of a journal segment.
+    pub segment_bytes: u64,
+    /// Records between two checkpoints.
+    pub checkpoint_records: u64,
+    /// How many orders stay in memory although they could be loaded again.
+    pub orders_in_memory_max: usize,
+    /// Bytes of cache for derived records.
+    pub cache_bytes: u64,
+    /// Where time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// The card gateway.
+    pub gateway: Arc<dyn Gateway>,
+    /// Who is told of payments.
+    pub notifier: Arc<dyn Notifier>,
+    /// The key of the engine's own ids; none: random.
+    pub id_key: Option<[u8; 32]>,
+}
+
+impl Config {
+    /// An engine whose state lies in this directory.
+    pub fn at(dir: impl Into<PathBuf>) -> Self {
+        Self { dir: Some(dir.into()), ..Self::in_memory() }
+    }
+
+    /// An engine without a directory.
+    pub fn in_memory() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Self {
+            dir: None,
+            partitions: cores.div_ceil(4),
+            credits: 65_536,
+            segment_bytes: 64 << 20,
+            checkpoint_records: 2_000_000,
+            orders_in_memory_max: 200_000,
+            cache_bytes: 32 << 20,
+            clock: Arc::new(SystemClock),
+            gateway: Arc::new(SimulatedGateway::default()),
+            notifier: Arc::new(LogNotifier),
+            id_key: None,
+        }
+    }
+
+    /// With this many partitions.
+    #[must_use]
+    pub fn partitions(mut self, partitions: usize) -> Self {
+        self.partitions = partitions.max(1);
+        self
+    }
+
+    /// With this clock.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// With this gateway.
+    #[must_use]
+    pub fn gateway(mut self, gateway: impl Gateway + 'static) -> Self {
+        self.gateway = Arc::new(gateway);
+        self
+    }
+
+    /// With this many records between two checkpoints.
+    #[must_use]
+    pub const fn checkpoint_records(mut self, records: u64) -> Self {
+        self.checkpoint_records = records;
+        self
+    }
+}

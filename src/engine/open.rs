@@ -1,0 +1,473 @@
+//! Opening and closing: the journal is read, the actors come back, the threads start.
+//!
+//! ```text
+//!   journal: verify, find the last checkpoints and the keys of the retention window
+//!   derived store: open at the last checkpoint whose every block verifies, or the one before, or empty
+//!   partitions: snapshots as of their cuts, then every later record
+//!   threads: one per partition (actix), the writer, the projector
+//! ```
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use actix::Actor;
+use parking_lot::Mutex;
+use stockade_actors::faults::Faults;
+use stockade_actors::host::{Gauges, Host, Recovery, Shared, partition_of};
+use stockade_actors::mailbox::Mailbox;
+use stockade_actors::partition::{Partition, Stop, Wake};
+use stockade_actors::ports::Ports;
+use stockade_actors::release::{Departure, Departures, Outlet, depart, give_up};
+use stockade_domain::entity::{EntityKey, EntityKind};
+use stockade_domain::{CustomerId, SkuId, Timestamp};
+use stockade_storage::disk::{Disk, DiskError, MemoryDisk, RealDisk};
+use stockade_storage::journal::{
+    FRAME_OVERHEAD, FileJournal, JournalError, JournalOptions, JournalReader, OpenError, Opened, Released, Room,
+    Writer, open_journal,
+};
+use stockade_storage::packed::{
+    Blocks, Direction, KeyRange, Manifest, MemoryBlocks, Options, PackedStore, SledBlocks, SledOptions,
+};
+use stockade_storage::projection::Model;
+use stockade_storage::record::parse_record;
+use stockade_sync::{CreditGate, GroupBuffer, Inbox};
+
+use super::config::Config;
+use super::error::EngineError;
+use super::history::{History, space};
+use super::ids::IdMaker;
+use super::keys::Keys;
+use super::projector::{Checkpoint, Projector, ProjectorHandle};
+use super::{Engine, ID_RETENTION_SECONDS, Inner};
+
+/// Bytes of journal read at once while opening.
+const READ_BYTES: usize = 4 << 20;
+/// When nothing was written for so long, a seal proves what was.
+const SEAL_AFTER: Duration = Duration::from_millis(200);
+/// How far the query models may lag behind, in records, before newcomers are told to wait.
+const LAG_MAX: u64 = 16_000_000;
+
+/// The threads of an engine, and what only they need.
+pub(super) struct Threads {
+    history: Arc<History>,
+    failed: Arc<AtomicBool>,
+    room: Room,
+    /// Bytes that everything on its way may need in the worst case.
+    room_wanted: u64,
+    running: Mutex<Option<Running>>,
+}
+
+struct Running {
+    partitions: Vec<(actix::Addr<Partition>, JoinHandle<()>)>,
+    writer: JoinHandle<()>,
+    projector: ProjectorHandle,
+}
+
+impl Threads {
+    pub(super) fn history(&self) -> &Arc<History> {
+        &self.history
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// Whether the journal has room for more work and the projector is not too far behind.
+    pub(super) fn has_room(&self) -> bool {
+        self.room.has_room(self.room_wanted)
+    }
+
+    pub(super) fn lags_too_far(&self) -> bool {
+        self.history.lag() > LAG_MAX
+    }
+
+    /// Stops everything, in the order in which work flows, so that nothing is lost on the way.
+    pub(super) fn close(&self, buffer: &GroupBuffer) -> Result<(), EngineError> {
+        let Some(running) = self.running.lock().take() else { return Ok(()) };
+        let Running { partitions, writer, mut projector } = running;
+        for (address, _) in &partitions {
+            address.do_send(Stop);
+        }
+        for (_, thread) in partitions {
+            thread.join().map_err(|_| EngineError::Thread("a partition panicked".into()))?;
+        }
+        // All turns are appended: what is buffered is written, and then the projector has everything.
+        let result = self.departures_settled();
+        projector.stop();
+        buffer.close();
+        writer.join().map_err(|_| EngineError::Thread("the journal's writer panicked".into()))?;
+        result
+    }
+
+    fn departures_settled(&self) -> Result<(), EngineError> {
+        let last = self.history.buffer.last_appended();
+        self.history.departures.wait(last).map_err(|_| {
+            EngineError::Io("the journal failed: what was not acknowledged may be lost; open again".into())
+        })
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        let buffer = Arc::clone(&self.history.buffer);
+        if let Err(error) = self.close(&buffer) {
+            tracing::error!(%error, "the engine could not be closed in order");
+        }
+    }
+}
+
+fn open_error(dir: &Path, error: OpenError) -> EngineError {
+    match error {
+        OpenError::InUse { .. } => EngineError::InUse { dir: dir.into() },
+        OpenError::FormatNewer { .. } => EngineError::Newer(error.to_string()),
+        OpenError::Damaged(_) => EngineError::Damaged(error.to_string()),
+        OpenError::Disk(DiskError::Full { .. }) => EngineError::Full(error.to_string()),
+        OpenError::Disk(_) => EngineError::Unusable { dir: dir.into(), why: error.to_string() },
+    }
+}
+
+/// What a first pass over the journal finds.
+struct Survey {
+    /// The last two checkpoints, the newest last.
+    checkpoints: Vec<Checkpoint>,
+    keys: Keys,
+}
+
+fn survey(reader: &JournalReader, last: u64, now: Timestamp) -> Result<Survey, EngineError> {
+    let mut found = Survey { checkpoints: Vec::new(), keys: Keys::new() };
+    let oldest = now.0 - i64::from(ID_RETENTION_SECONDS) * 1_000_000;
+    for_each_record(reader, 1, last, &mut |seq, bytes| {
+        let Ok((head, events)) = parse_record(bytes) else { return };
+        match EntityKind::from_byte(head.kind) {
+            None => {
+                if let Ok(checkpoint) = minicbor::decode::<Checkpoint>(events) {
+                    found.checkpoints.push(checkpoint);
+                    if found.checkpoints.len() > 2 {
+                        found.checkpoints.remove(0);
+                    }
+                }
+            }
+            Some(kind) if head.time >= oldest => {
+                if let (Some(digest), Some(made)) = (head.digest, EntityKey::from_parts(kind, head.key)) {
+                    found.keys.recover(*digest, made, seq, Timestamp(head.time));
+                }
+            }
+            Some(_) => {}
+        }
+    })?;
+    Ok(found)
+}
+
+fn for_each_record(
+    reader: &JournalReader,
+    first: u64,
+    last: u64,
+    visit: &mut dyn FnMut(u64, &[u8]),
+) -> Result<(), EngineError> {
+    let mut next = first;
+    while next <= last {
+        let after =
+            reader.read_from(next, READ_BYTES, visit).map_err(|error| EngineError::Damaged(error.to_string()))?;
+        if after == next {
+            return Err(EngineError::Damaged(format!("record {next} is missing")));
+        }
+        next = after;
+    }
+    Ok(())
+}
+
+/// Opens the derived store at the newest checkpoint that verifies.
+fn open_store(
+    blocks: &Arc<dyn Blocks>,
+    checkpoints: &[Checkpoint],
+) -> Result<(PackedStore, Option<Checkpoint>), EngineError> {
+    let options = Options::default();
+    let manifests: Vec<Option<Manifest>> =
+        checkpoints.iter().map(|checkpoint| Manifest::decode(&checkpoint.manifest).ok()).collect();
+    for (index, checkpoint) in checkpoints.iter().enumerate().rev() {
+        let Some(manifest) = &manifests[index] else { continue };
+        let previous = index.checked_sub(1).and_then(|before| manifests[before].as_ref());
+        match PackedStore::open_with(Arc::clone(blocks), options, Some(manifest), previous) {
+            Ok(store) => return Ok((store, Some(checkpoint.clone()))),
+            Err(error) => tracing::warn!(%error, "a checkpoint does not verify; falling back"),
+        }
+    }
+    let store = PackedStore::open(Arc::clone(blocks), options).map_err(|error| EngineError::Io(error.to_string()))?;
+    Ok((store, None))
+}
+
+/// What each partition begins with, given how many there are now.
+fn recoveries(
+    store: &PackedStore,
+    checkpoint: Option<&Checkpoint>,
+    partitions: usize,
+) -> Result<Vec<Recovery>, EngineError> {
+    let mut recoveries: Vec<Recovery> = (0..partitions).map(|_| Recovery::default()).collect();
+    let Some(checkpoint) = checkpoint else { return Ok(recoveries) };
+    let books = checkpoint.books.iter().map(|books| minicbor::decode(books));
+    for (index, ledger) in books.enumerate() {
+        let ledger = ledger.map_err(|error: minicbor::decode::Error| EngineError::Damaged(error.to_string()))?;
+        recoveries[index % partitions].ledger.add(&ledger);
+    }
+    let key_of = |row: &[u8]| {
+        let (kind, key) = row.split_first()?;
+        EntityKey::from_parts(EntityKind::from_byte(*kind)?, key)
+    };
+    let io = |error: stockade_storage::packed::PackedError| EngineError::Io(error.to_string());
+    let names = |kind: EntityKind, take: &mut dyn FnMut(EntityKey)| {
+        let range = KeyRange::prefix(&[kind as u8]);
+        let mut visit = |key: &[u8], _: &[u8]| {
+            key_of(key).into_iter().for_each(&mut *take);
+            std::ops::ControlFlow::Continue(())
+        };
+        store.scan(space(Model::Snapshots), &range, Direction::Ascending, &mut visit).map_err(io)
+    };
+    let (mut skus, mut accounts): (Vec<SkuId>, Vec<CustomerId>) = (Vec::new(), Vec::new());
+    names(EntityKind::Sku, &mut |key| {
+        if let EntityKey::Sku(sku) = key {
+            skus.push(sku);
+        }
+    })?;
+    names(EntityKind::Account, &mut |key| {
+        if let EntityKey::Account(customer) = key {
+            accounts.push(customer);
+        }
+    })?;
+    for sku in skus {
+        let home = partition_of(&EntityKey::Sku(sku.clone()), partitions);
+        recoveries[home].cold_skus.push(sku);
+    }
+    for customer in accounts {
+        let home = partition_of(&EntityKey::Account(customer.clone()), partitions);
+        recoveries[home].cold_accounts.push(customer);
+    }
+    let mut due = |key: &[u8], at: &[u8]| {
+        if let (Some(key), Ok(at)) = (key_of(key), at.try_into()) {
+            recoveries[partition_of(&key, partitions)].due.push((Timestamp(i64::from_be_bytes(at)), key));
+        }
+        std::ops::ControlFlow::Continue(())
+    };
+    store.scan(space(Model::Due), &KeyRange::all(), Direction::Ascending, &mut due).map_err(io)?;
+    Ok(recoveries)
+}
+
+/// Brings the actors back: the records that their snapshots do not know yet.
+fn replay(
+    hosts: &mut [Host],
+    history: &History,
+    checkpoint: Option<&Checkpoint>,
+    last: u64,
+) -> Result<(), EngineError> {
+    let partitions = hosts.len();
+    let cuts: &[u64] = checkpoint.map_or(&[], |checkpoint| &checkpoint.cuts);
+    let cut_of = |key: &EntityKey| if cuts.is_empty() { 0 } else { cuts[partition_of(key, cuts.len())] };
+    let first = cuts.iter().min().map_or(1, |cut| cut + 1);
+    for_each_record(&history.reader, first, last, &mut |seq, bytes| {
+        let Ok((head, events)) = parse_record(bytes) else { return };
+        let key = EntityKind::from_byte(head.kind).and_then(|kind| EntityKey::from_parts(kind, head.key));
+        if let Some(key) = key.filter(|key| seq > cut_of(key)) {
+            hosts[partition_of(&key, partitions)].recover_record(seq, &key, Timestamp(head.time), events);
+        }
+    })
+}
+
+pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
+    let dir = config.dir.clone().unwrap_or_default();
+    let ids = IdMaker::new(Arc::clone(&config.clock), config.id_key.unwrap_or_else(IdMaker::random_key));
+    let options = JournalOptions { segment_bytes: config.segment_bytes, ..JournalOptions::new(ids.journal_id()) };
+    let Opened { journal, reader, upkeep, recovered } =
+        open_journal(open_disk(&config)?, &options).map_err(|error| open_error(&dir, error))?;
+    let blocks = open_blocks(&config)?;
+    let (last, room) = (recovered.last_seq, upkeep.room());
+    let now = config.clock.now();
+    let Survey { checkpoints, keys } = survey(&reader, last, now)?;
+    let (store, checkpoint) = open_store(&blocks, &checkpoints)?;
+    let mut recoveries = recoveries(&store, checkpoint.as_ref(), config.partitions)?;
+
+    let buffer = Arc::new(GroupBuffer::new(last + 1));
+    let departures = Arc::new(Departures::new(last));
+    let projected = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.projected);
+    let history = Arc::new(History::new(store, reader, projected, Arc::clone(&departures), Arc::clone(&buffer)));
+    let (gauges, faults) = (Arc::new(Gauges::default()), Arc::new(Faults::default()));
+    let shared = Shared {
+        partitions: config.partitions,
+        ports: Ports {
+            clock: Arc::clone(&config.clock),
+            gateway: Arc::clone(&config.gateway),
+            notifier: Arc::clone(&config.notifier),
+            faults: Arc::clone(&faults),
+        },
+        buffer: Arc::clone(&buffer),
+        departures: Arc::clone(&departures),
+        gauges: Arc::clone(&gauges),
+        shelf: Arc::clone(&history) as _,
+        orders_in_memory_max: config.orders_in_memory_max,
+    };
+    let mut seats: Vec<Seat> = (0..config.partitions).map(Seat::new).collect::<Result<_, _>>()?;
+    let mailboxes: Vec<Mailbox> = seats.iter().map(|seat| seat.mailbox.clone()).collect();
+    let mut hosts: Vec<Host> = seats.iter().map(|seat| seat.host(&shared, &mailboxes)).collect();
+    for (host, recovery) in hosts.iter_mut().zip(recoveries.drain(..)) {
+        host.begin_recovery(recovery);
+    }
+    replay(&mut hosts, &history, checkpoint.as_ref(), last)?;
+    hosts.iter_mut().for_each(Host::finish_recovery);
+
+    let failed = Arc::new(AtomicBool::new(false));
+    let writer = spawn_writer(journal, &buffer, &departures, &failed)?;
+    let cut = checkpoint.as_ref().and_then(|checkpoint| checkpoint.cuts.iter().min().copied()).unwrap_or(0);
+    let projector = Projector::new(Arc::clone(&history), upkeep, mailboxes.clone(), cut, config.checkpoint_records)
+        .spawn()
+        .map_err(|error| EngineError::Thread(error.to_string()))?;
+    let mut partitions = Vec::new();
+    for (seat, host) in seats.drain(..).zip(hosts) {
+        partitions.push(seat.start(host, Arc::clone(&config.clock))?);
+    }
+    let running = Mutex::new(Some(Running { partitions, writer, projector }));
+    let room_wanted = (u64::from(config.credits) * (FRAME_OVERHEAD + 512)).min(config.segment_bytes / 4);
+    Ok(Engine(Arc::new(Inner {
+        gate: CreditGate::new(config.credits),
+        gauges,
+        mailboxes,
+        keys,
+        ids,
+        departures,
+        buffer,
+        faults,
+        threads: Threads { history, failed, room, room_wanted, running },
+        config,
+    })))
+}
+
+fn open_disk(config: &Config) -> Result<Arc<dyn Disk>, EngineError> {
+    let Some(dir) = &config.dir else { return Ok(Arc::new(MemoryDisk::new())) };
+    let disk = RealDisk::open(dir).map_err(|error| open_error(dir, error.into()))?;
+    Ok(Arc::new(disk))
+}
+
+fn open_blocks(config: &Config) -> Result<Arc<dyn Blocks>, EngineError> {
+    let Some(dir) = &config.dir else { return Ok(Arc::new(MemoryBlocks::new())) };
+    let derived = dir.join("derived");
+    let options = SledOptions { cache_bytes: config.cache_bytes, ..SledOptions::default() };
+    let blocks = SledBlocks::open(&derived, options).or_else(|error| {
+        // What is derived can be made again: the journal is the truth.
+        tracing::warn!(%error, "the derived store cannot be opened; it is rebuilt from the journal");
+        SledBlocks::wipe(&derived).and_then(|()| SledBlocks::open(&derived, options))
+    });
+    let unusable =
+        |error: stockade_storage::packed::StoreError| EngineError::Unusable { dir: dir.into(), why: error.to_string() };
+    Ok(Arc::new(blocks.map_err(unusable)?))
+}
+
+/// What the writer gives back: answers leave, or are told that their outcome is unknown.
+struct Departing {
+    failed: Arc<AtomicBool>,
+}
+
+impl Released<Departure> for Departing {
+    fn due(&mut self, items: &mut Vec<Departure>) {
+        depart(items);
+    }
+
+    fn lost(&mut self, items: &mut Vec<Departure>, error: Option<&JournalError>) {
+        if error.is_some() {
+            self.failed.store(true, Ordering::Release);
+        }
+        give_up(items);
+    }
+}
+
+fn spawn_writer(
+    journal: FileJournal,
+    buffer: &Arc<GroupBuffer>,
+    departures: &Arc<Departures>,
+    failed: &Arc<AtomicBool>,
+) -> Result<JoinHandle<()>, EngineError> {
+    let departing = Box::new(Departing { failed: Arc::clone(failed) });
+    Writer::new(Box::new(journal), Arc::clone(buffer), Arc::clone(departures), departing)
+        .spawn(SEAL_AFTER)
+        .map_err(|error| EngineError::Thread(error.to_string()))
+}
+
+/// A partition's thread, before it has its actor.
+struct Seat {
+    index: usize,
+    mailbox: Mailbox,
+    inbox: Arc<Inbox<stockade_actors::mailbox::Incoming>>,
+    address: Arc<OnceLock<actix::Addr<Partition>>>,
+    runtime: tokio::runtime::Handle,
+    start: mpsc::Sender<(Host, Arc<dyn stockade_actors::ports::Clock>)>,
+    started: mpsc::Receiver<actix::Addr<Partition>>,
+    thread: JoinHandle<()>,
+}
+
+impl Seat {
+    fn new(index: usize) -> Result<Self, EngineError> {
+        let address: Arc<OnceLock<actix::Addr<Partition>>> = Arc::default();
+        let inbox: Arc<Inbox<_>> = Arc::default();
+        let wake_address = Arc::clone(&address);
+        // Before the actor has started nobody needs to wake it: it looks at its mail when it starts.
+        let wake = Arc::new(move || {
+            if let Some(address) = wake_address.get() {
+                address.do_send(Wake);
+            }
+        });
+        let mailbox = Mailbox::new(Arc::clone(&inbox), wake);
+        let (start, to_start) = mpsc::channel();
+        let (handle_out, handle_in) = mpsc::channel();
+        let (started_out, started) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name(format!("stockade-partition-{index}"))
+            .spawn(move || run_partition(&handle_out, &to_start, &started_out))
+            .map_err(|error| EngineError::Thread(error.to_string()))?;
+        let runtime = handle_in.recv().map_err(|_| EngineError::Thread("a partition did not start".into()))?;
+        Ok(Self { index, mailbox, inbox, address, runtime, start, started, thread })
+    }
+
+    fn host(&self, shared: &Shared, peers: &[Mailbox]) -> Host {
+        let outlet = Outlet {
+            gateway: Arc::clone(&shared.ports.gateway),
+            notifier: Arc::clone(&shared.ports.notifier),
+            runtime: self.runtime.clone(),
+            mailbox: self.mailbox.clone(),
+        };
+        Host::new(self.index, shared.clone(), Arc::clone(&self.inbox), outlet, peers.to_vec())
+    }
+
+    fn start(
+        self,
+        host: Host,
+        clock: Arc<dyn stockade_actors::ports::Clock>,
+    ) -> Result<(actix::Addr<Partition>, JoinHandle<()>), EngineError> {
+        let gone = |_| EngineError::Thread("a partition ended before it began".into());
+        self.start.send((host, clock)).map_err(|_| EngineError::Thread("a partition ended before it began".into()))?;
+        let address = self.started.recv().map_err(gone)?;
+        let _ = self.address.set(address.clone());
+        // Mail that came between the start and now has found nobody to wake.
+        address.do_send(Wake);
+        Ok((address, self.thread))
+    }
+}
+
+fn run_partition(
+    handle: &mpsc::Sender<tokio::runtime::Handle>,
+    start: &mpsc::Receiver<(Host, Arc<dyn stockade_actors::ports::Clock>)>,
+    started: &mpsc::Sender<actix::Addr<Partition>>,
+) {
+    let system = actix::System::with_tokio_rt(|| {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made")
+    });
+    system.block_on(async {
+        let _ = handle.send(tokio::runtime::Handle::current());
+    });
+    // An engine that could not be opened sends no host: then there is nothing to run.
+    let Ok((host, clock)) = start.recv() else { return };
+    system.block_on(async {
+        let _ = started.send(Partition::new(host, clock).start());
+    });
+    if let Err(error) = system.run() {
+        tracing::error!(%error, "a partition's system ended badly");
+    }
+}

@@ -1,0 +1,311 @@
+//! The projector: a low-priority thread that folds durable records into the query models, writes the partitions'
+//! snapshots, and has the journal vouch for both with a manifest.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, Sender, unbounded};
+use minicbor::{Decode, Encode};
+use stockade_actors::command::Command;
+use stockade_actors::host::{CheckpointPart, CheckpointSink};
+use stockade_actors::mailbox::{Incoming, Mailbox};
+use stockade_actors::release::Envelope;
+use stockade_storage::disk::DiskError;
+use stockade_storage::journal::Upkeep;
+use stockade_storage::packed::{Compaction, RowBatch};
+use stockade_storage::projection::Model;
+use stockade_storage::record::{RecordHead, encode_record};
+
+use super::history::{History, HistoryError, actor_key, space};
+
+/// Records folded before they are written as rows.
+const BATCH_RECORDS: u64 = 65_536;
+/// Bytes of journal read at once.
+const READ_BYTES: usize = 1 << 20;
+/// How long it lets records gather while it is ahead.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// What a checkpoint consists of; the journal holds it as a record of storage's own.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Checkpoint {
+    /// For each partition the sequence up to which the snapshots go.
+    #[n(0)]
+    pub(crate) cuts: Vec<u64>,
+    /// For each partition its books.
+    #[cbor(n(1))]
+    pub(crate) books: Vec<minicbor::bytes::ByteVec>,
+    /// How far the query models go.
+    #[n(2)]
+    pub(crate) projected: u64,
+    /// The runs, with their hashes.
+    #[cbor(n(3))]
+    pub(crate) manifest: minicbor::bytes::ByteVec,
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// A checkpoint whose parts are coming in.
+struct Collecting {
+    cuts: Vec<Option<u64>>,
+    books: Vec<Option<Vec<u8>>>,
+}
+
+/// Stops the projector.
+pub(crate) struct ProjectorHandle {
+    stop: Arc<AtomicBool>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl ProjectorHandle {
+    /// Lets it finish what is durable, and waits for it.
+    pub(crate) fn stop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            if thread.join().is_err() {
+                tracing::error!("the projector panicked; what is derived is rebuilt at the next start");
+            }
+        }
+    }
+}
+
+/// The projector's state machine; a thread merely drives it.
+pub(crate) struct Projector {
+    history: Arc<History>,
+    upkeep: Upkeep,
+    mailboxes: Vec<Mailbox>,
+    next: u64,
+    last_cut: u64,
+    snapshots_through: u64,
+    checkpoint_records: u64,
+    collecting: Option<Collecting>,
+    parts: Receiver<CheckpointPart>,
+    sink: Sender<CheckpointPart>,
+}
+
+impl Projector {
+    pub(crate) fn new(
+        history: Arc<History>,
+        upkeep: Upkeep,
+        mailboxes: Vec<Mailbox>,
+        last_cut: u64,
+        checkpoint_records: u64,
+    ) -> Self {
+        let (sink, parts) = unbounded();
+        let next = history.projected.durable() + 1;
+        let snapshots_through = history.store.through(space(Model::Snapshots));
+        Self {
+            history,
+            upkeep,
+            mailboxes,
+            next,
+            last_cut,
+            snapshots_through,
+            checkpoint_records,
+            collecting: None,
+            parts,
+            sink,
+        }
+    }
+
+    /// Drives it on a thread of its own.
+    pub(crate) fn spawn(mut self) -> std::io::Result<ProjectorHandle> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopping = Arc::clone(&stop);
+        let history = Arc::clone(&self.history);
+        let thread = thread::Builder::new().name("stockade-projector".into()).spawn(move || {
+            // Lower priority than those who answer; without the right to it, it runs like everybody else.
+            let _ = rustix::process::nice(5);
+            self.run(&stopping);
+        })?;
+        history.set_projector(thread.thread().clone());
+        Ok(ProjectorHandle { stop, thread: Some(thread) })
+    }
+
+    fn run(&mut self, stop: &AtomicBool) {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut context = Context::from_waker(&waker);
+        loop {
+            let stopping = stop.load(Ordering::Acquire);
+            match self.step() {
+                Ok(true) => continue,
+                Ok(false) if stopping => break,
+                Ok(false) => {}
+                Err(error) => {
+                    // What is derived can be built again; what is true is in the journal.
+                    tracing::error!(%error, "the projector stopped; lists are stale until the engine is reopened");
+                    self.history.projected.close(&mut Vec::new());
+                    return;
+                }
+            }
+            if self.history.departures.poll_reached(self.next, &mut context).is_pending() {
+                thread::park_timeout(Duration::from_secs(1));
+            } else {
+                thread::park_timeout(PAUSE);
+            }
+        }
+        if let Err(error) = self.flush() {
+            tracing::error!(%error, "the query models could not be written; they are rebuilt at the next start");
+        }
+    }
+
+    /// One bounded piece of work; says whether there is more.
+    pub(crate) fn step(&mut self) -> Result<bool, HistoryError> {
+        self.prepare();
+        let folded = self.fold()?;
+        let collected = self.collect()?;
+        let due = self.history.departures.durable().saturating_sub(self.last_cut) >= self.checkpoint_records;
+        if due && self.collecting.is_none() {
+            self.start_checkpoint();
+        }
+        if folded || collected {
+            return Ok(true);
+        }
+        if self.upkeep.seal_step().map_err(HistoryError::of)?.is_some() {
+            return Ok(true);
+        }
+        let compacted = self.history.store.compact_step(1 << 20).map_err(HistoryError::of)?;
+        Ok(compacted == Compaction::Pending)
+    }
+
+    /// Keeps a spare segment ready. A full disk is no failure here: admission refuses new work before it is needed.
+    fn prepare(&self) {
+        match self.upkeep.prepare() {
+            Ok(_) => {}
+            Err(DiskError::Full { .. }) => {}
+            Err(error) => tracing::warn!(%error, "no spare segment could be prepared"),
+        }
+    }
+
+    /// Takes the next durable records in.
+    fn fold(&mut self) -> Result<bool, HistoryError> {
+        let durable = self.history.departures.durable();
+        if self.next > durable {
+            return Ok(false);
+        }
+        let mut wrong = None;
+        let after = {
+            let mut batch = self.history.batch.write();
+            let mut visit = |seq: u64, record: &[u8]| {
+                if let Err(error) = batch.take(seq, record) {
+                    wrong = Some(HistoryError::of(error));
+                }
+            };
+            self.history.reader.read_from(self.next, READ_BYTES, &mut visit).map_err(HistoryError::of)?
+        };
+        if let Some(error) = wrong {
+            return Err(error);
+        }
+        let progressed = after > self.next;
+        self.next = after;
+        self.history.projected.publish(after - 1, &mut Vec::new());
+        if self.history.batch.read().records() >= BATCH_RECORDS {
+            self.flush()?;
+        }
+        Ok(progressed)
+    }
+
+    /// Writes the folded batch as rows.
+    fn flush(&mut self) -> Result<(), HistoryError> {
+        let mut batch = self.history.batch.write();
+        if batch.records() == 0 {
+            return Ok(());
+        }
+        let through = batch.last();
+        for model in Model::FOLDED {
+            let mut rows = RowBatch::new();
+            for (key, value) in batch.rows(model) {
+                rows.put(&key, &value).map_err(HistoryError::of)?;
+            }
+            if !rows.is_empty() {
+                self.history.store.write_run(space(model), &mut rows, through).map_err(HistoryError::of)?;
+            }
+        }
+        batch.clear();
+        Ok(())
+    }
+
+    fn start_checkpoint(&mut self) {
+        let partitions = self.mailboxes.len();
+        self.collecting = Some(Collecting { cuts: vec![None; partitions], books: vec![None; partitions] });
+        self.last_cut = self.history.departures.durable();
+        let history = Arc::clone(&self.history);
+        let parts = self.sink.clone();
+        let sink: CheckpointSink = Arc::new(move |part| {
+            // A projector that is gone needs no parts.
+            let _ = parts.send(part);
+            history.nudge();
+        });
+        for mailbox in &self.mailboxes {
+            let (envelope, _) = Envelope::new(Command::Checkpoint { sink: Arc::clone(&sink) }, None);
+            mailbox.send(Incoming::Command(envelope));
+        }
+    }
+
+    /// Writes a part of a checkpoint; with the last one, the manifest.
+    fn collect(&mut self) -> Result<bool, HistoryError> {
+        let Ok(part) = self.parts.try_recv() else { return Ok(false) };
+        // Snapshots hold only what is durable.
+        self.history.departures.wait(part.cut).map_err(HistoryError::of)?;
+        let (mut snapshots, mut due) = (RowBatch::new(), RowBatch::new());
+        for row in &part.rows {
+            let key = actor_key(row.kind as u8, &row.key);
+            snapshots.put(&key, &row.state).map_err(HistoryError::of)?;
+            match row.due {
+                Some(at) => due.put(&key, &at.0.to_be_bytes()).map_err(HistoryError::of)?,
+                None => due.remove(&key).map_err(HistoryError::of)?,
+            }
+        }
+        for (model, rows) in [(Model::Snapshots, &mut snapshots), (Model::Due, &mut due)] {
+            if !rows.is_empty() {
+                self.snapshots_through = self.snapshots_through.max(part.cut);
+                let through = self.snapshots_through;
+                self.history.store.write_run(space(model), rows, through).map_err(HistoryError::of)?;
+            }
+        }
+        let Some(collecting) = &mut self.collecting else { return Ok(true) };
+        if let Some(books) = part.books {
+            collecting.cuts[part.partition] = Some(part.cut);
+            collecting.books[part.partition] = Some(books);
+        }
+        if collecting.books.iter().all(Option::is_some) {
+            self.finish_checkpoint()?;
+        }
+        Ok(true)
+    }
+
+    fn finish_checkpoint(&mut self) -> Result<(), HistoryError> {
+        let Some(Collecting { cuts, books }) = self.collecting.take() else { return Ok(()) };
+        self.flush()?;
+        let manifest = self.history.store.manifest().map_err(HistoryError::of)?;
+        let checkpoint = Checkpoint {
+            cuts: cuts.into_iter().flatten().collect(),
+            books: books.into_iter().flatten().map(Into::into).collect(),
+            projected: self.next - 1,
+            manifest: manifest.encode().into(),
+        };
+        let events = minicbor::to_vec(&checkpoint).map_err(HistoryError::of)?;
+        let head = RecordHead { kind: 0, key: &[], time: 0, note: 0, digest: None };
+        let mut record = Vec::new();
+        encode_record(&mut record, &head, &events);
+        let appended = self.history.buffer.append(&record, 1).map_err(HistoryError::of)?;
+        self.history.departures.wait(appended.last()).map_err(HistoryError::of)?;
+        self.history.store.journaled(manifest.number);
+        let cut = checkpoint.cuts.iter().copied().min().unwrap_or(0);
+        for mailbox in &self.mailboxes {
+            let (envelope, _) = Envelope::new(Command::CheckpointDone { cut }, None);
+            mailbox.send(Incoming::Command(envelope));
+        }
+        tracing::debug!(cut, runs = manifest.runs.len(), "checkpoint");
+        Ok(())
+    }
+}

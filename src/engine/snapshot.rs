@@ -1,0 +1,343 @@
+//! Things as they are shown outside: to embedders as structs, over HTTP as their JSON. One shape for both.
+
+use serde::Serialize;
+use stockade_actors::command::{AccountView, OrderView, StockView};
+use stockade_domain::order::Order;
+use stockade_domain::stock::Counters;
+use stockade_domain::{Amount, Currency, Money, OrderId, Timestamp};
+
+/// Money as JSON: `{"amount":"19.99","currency":"GBP"}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MoneyJson(pub Money);
+
+impl Serialize for MoneyJson {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+        let mut json = serializer.serialize_struct("Money", 2)?;
+        json.serialize_field("amount", &Text(self.0.amount))?;
+        json.serialize_field("currency", self.0.currency.as_str())?;
+        json.end()
+    }
+}
+
+/// Anything that prints, as a JSON string.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Text<T>(pub T);
+
+impl<T: std::fmt::Display> Serialize for Text<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// A time as RFC 3339 in UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeJson(pub Timestamp);
+
+impl std::fmt::Display for TimeJson {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match jiff::Timestamp::from_microsecond(self.0.0) {
+            Ok(time) => write!(f, "{time:.6}"),
+            Err(_) => f.write_str("9999-12-31T23:59:59Z"),
+        }
+    }
+}
+
+impl Serialize for TimeJson {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// An order as it is shown outside. Its JSON is that of `GET /orders/{id}`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrderSnapshot {
+    /// Its id.
+    pub id: OrderId,
+    /// The overall status, by its public name.
+    pub status: &'static str,
+    /// Everything else.
+    pub order: Order,
+    /// The sequence at which this was true.
+    pub as_of: u64,
+    /// The same request had been accepted before.
+    pub replayed: bool,
+}
+
+impl From<OrderView> for OrderSnapshot {
+    fn from(view: OrderView) -> Self {
+        let OrderView { order, as_of, replayed } = view;
+        Self { id: order.id, status: order.status().name(), order, as_of, replayed }
+    }
+}
+
+impl OrderSnapshot {
+    /// What it costs.
+    pub fn total(&self) -> Money {
+        Money::new(self.order.total(), self.order.currency)
+    }
+}
+
+#[derive(Serialize)]
+struct LineJson<'a> {
+    line: usize,
+    sku: &'a str,
+    quantity: u64,
+    unit_price: MoneyJson,
+    total: MoneyJson,
+    held: u64,
+    allocated: u64,
+    backordered: u64,
+    unfilled: u64,
+    cancelled: u64,
+    shipped: u64,
+    returned: u64,
+}
+
+#[derive(Serialize)]
+struct ChargeJson {
+    kind: &'static str,
+    amount: MoneyJson,
+}
+
+#[derive(Serialize)]
+struct TotalsJson {
+    lines: MoneyJson,
+    charges: MoneyJson,
+    total: MoneyJson,
+    paid: MoneyJson,
+    refunded: MoneyJson,
+    due: MoneyJson,
+}
+
+#[derive(Serialize)]
+struct PaymentJson<'a> {
+    id: Text<stockade_domain::PaymentId>,
+    method: &'static str,
+    amount: MoneyJson,
+    status: &'static str,
+    sub_status: &'static str,
+    refunded: MoneyJson,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct OrderJson<'a> {
+    id: Text<OrderId>,
+    status: &'static str,
+    payment_status: &'static str,
+    fulfillment_status: &'static str,
+    return_status: &'static str,
+    customer: Option<&'a str>,
+    lines: Vec<LineJson<'a>>,
+    charges: Vec<ChargeJson>,
+    totals: TotalsJson,
+    payments: Vec<PaymentJson<'a>>,
+    hold_expires_at: Option<TimeJson>,
+    created_at: TimeJson,
+    tracking: Option<&'a str>,
+    as_of: Text<u64>,
+}
+
+impl Serialize for OrderSnapshot {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let order = &self.order;
+        let money = |amount: Amount| MoneyJson(Money::new(amount, order.currency));
+        let lines = order.lines.iter().enumerate().map(|(line, row)| {
+            let open = row.filled - row.shipped;
+            let (held, allocated) = if order.secured { (0, open) } else { (open, 0) };
+            LineJson {
+                line,
+                sku: row.sku.as_str(),
+                quantity: row.quantity,
+                unit_price: money(row.unit_price),
+                total: money(row.due(order.currency)),
+                held,
+                allocated,
+                backordered: row.backordered,
+                unfilled: row.unfilled,
+                cancelled: row.cancelled,
+                shipped: row.shipped,
+                returned: row.returned,
+            }
+        });
+        let payments = order.payments.iter().map(|payment| PaymentJson {
+            id: Text(payment.id),
+            method: payment.method.name(),
+            amount: money(payment.amount),
+            status: payment.state.name(),
+            sub_status: payment.state.name(),
+            refunded: money(payment.refunded),
+            failure: payment.failure.as_deref(),
+        });
+        let (total, charges, paid) = (order.total(), order.charges_total(), order.paid());
+        let due = if order.awaits_payment() { Amount((total.0 - paid.0).max(0)) } else { Amount::ZERO };
+        OrderJson {
+            id: Text(order.id),
+            status: self.status,
+            payment_status: order.payment_status().name(),
+            fulfillment_status: order.fulfillment_status().name(),
+            return_status: order.return_status().name(),
+            customer: order.customer.as_ref().map(|customer| customer.as_str()),
+            lines: lines.collect(),
+            charges: order
+                .charges
+                .iter()
+                .map(|charge| ChargeJson { kind: charge.kind.name(), amount: MoneyJson(charge.money) })
+                .collect(),
+            totals: TotalsJson {
+                lines: money(Amount(total.0 - charges.0)),
+                charges: money(charges),
+                total: money(total),
+                paid: money(paid),
+                refunded: money(order.refunded()),
+                due: money(due),
+            },
+            payments: payments.collect(),
+            hold_expires_at: order.awaits_payment().then_some(TimeJson(order.hold_expires_at)),
+            created_at: TimeJson(order.created_at),
+            tracking: order.tracking.as_deref(),
+            as_of: Text(self.as_of),
+        }
+        .serialize(serializer)
+    }
+}
+
+/// A SKU's stock as it is shown outside. Its JSON is that of `GET /skus/{sku}/stock`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StockSnapshot(pub StockView);
+
+#[derive(Serialize)]
+struct UnavailableJson {
+    damaged: u64,
+    quality_control: u64,
+    expired: u64,
+    safety: u64,
+}
+
+#[derive(Serialize)]
+struct LocationJson<'a> {
+    location: &'a str,
+    on_hand: u64,
+    free: u64,
+    held: u64,
+    allocated: u64,
+    unavailable: UnavailableJson,
+}
+
+#[derive(Serialize)]
+struct StockJson<'a> {
+    sku: &'a str,
+    on_hand: u64,
+    available: u64,
+    held: u64,
+    allocated: u64,
+    incoming: u64,
+    backordered: u64,
+    offered: u64,
+    unavailable: UnavailableJson,
+    locations: Vec<LocationJson<'a>>,
+    as_of: Text<u64>,
+}
+
+fn unavailable(counters: &Counters, safety: u64) -> UnavailableJson {
+    let Counters { damaged, quality_control, expired, .. } = *counters;
+    UnavailableJson { damaged, quality_control, expired, safety }
+}
+
+impl Serialize for StockSnapshot {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (view, levels) = (&self.0, &self.0.levels);
+        let totals = &levels.totals;
+        let locations = view.locations.iter().map(|(location, counters)| LocationJson {
+            location: location.as_str(),
+            on_hand: counters.on_hand(),
+            free: counters.free,
+            held: counters.held,
+            allocated: counters.allocated,
+            unavailable: unavailable(counters, counters.free.min(view.definition.safety_level)),
+        });
+        StockJson {
+            sku: view.sku.as_str(),
+            on_hand: totals.on_hand(),
+            available: levels.available,
+            held: totals.held,
+            allocated: totals.allocated,
+            incoming: levels.incoming,
+            backordered: levels.backordered,
+            offered: 0,
+            unavailable: unavailable(totals, levels.safety),
+            locations: locations.collect(),
+            as_of: Text(view.as_of),
+        }
+        .serialize(serializer)
+    }
+}
+
+/// A SKU's definition as it is shown outside. Its JSON is that of `GET /skus/{sku}`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SkuSnapshot(pub StockView);
+
+impl Serialize for SkuSnapshot {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Json<'a> {
+            sku: &'a str,
+            name: &'a str,
+            price: MoneyJson,
+            status: &'static str,
+            category: Option<&'a str>,
+            brand: Option<&'a str>,
+            limit_per_customer: Option<u64>,
+            hold_ttl_seconds: u32,
+            backorder: Option<Backorder>,
+            safety_level: u64,
+            as_of: Text<u64>,
+        }
+        #[derive(Serialize)]
+        struct Backorder {
+            max: u64,
+        }
+        let definition = &self.0.definition;
+        Json {
+            sku: self.0.sku.as_str(),
+            name: &definition.name,
+            price: MoneyJson(definition.price),
+            status: definition.status.name(),
+            category: definition.category.as_deref(),
+            brand: definition.brand.as_deref(),
+            limit_per_customer: definition.limit_per_customer,
+            hold_ttl_seconds: definition.hold_ttl_seconds,
+            backorder: definition.backorder_max.map(|max| Backorder { max }),
+            safety_level: definition.safety_level,
+            as_of: Text(self.0.as_of),
+        }
+        .serialize(serializer)
+    }
+}
+
+/// A wallet as it is shown outside. Its JSON is that of `GET /wallets/{customer}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WalletSnapshot(pub AccountView);
+
+impl Serialize for WalletSnapshot {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Json<'a> {
+            customer: &'a str,
+            balance: Option<MoneyJson>,
+            held: Option<MoneyJson>,
+            as_of: Text<u64>,
+        }
+        let view = &self.0;
+        let money = |amount| view.currency.map(|currency: Currency| MoneyJson(Money::new(amount, currency)));
+        Json {
+            customer: view.customer.as_str(),
+            balance: money(view.balance),
+            held: money(view.held),
+            as_of: Text(view.as_of),
+        }
+        .serialize(serializer)
+    }
+}
