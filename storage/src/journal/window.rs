@@ -1,0 +1,37 @@
+//! A piece of a segment in memory that moves along with whoever reads it.
+
+use super::damage::ReadError;
+use super::source::Source;
+
+/// Reads ahead, and keeps the bytes it has read until others are asked for.
+#[derive(Debug)]
+pub(crate) struct Window {
+    source: Source,
+    read_ahead: usize,
+    bytes: Vec<u8>,
+    start: u64,
+    filled: usize,
+}
+
+impl Window {
+    pub(crate) fn new(source: Source, read_ahead: usize) -> Self {
+        Self { source, read_ahead, bytes: Vec::new(), start: 0, filled: 0 }
+    }
+
+    /// Up to `length` bytes from `offset`; fewer only at the end of the segment.
+    pub(crate) fn bytes(&mut self, offset: u64, length: usize) -> Result<&[u8], ReadError> {
+        let inside = offset >= self.start && offset + length as u64 <= self.start + self.filled as u64;
+        if !inside {
+            let wanted = length.max(self.read_ahead);
+            if self.bytes.len() < wanted {
+                self.bytes.resize(wanted, 0);
+            }
+            // A failed read must not leave old bytes behind under a new offset.
+            self.filled = 0;
+            self.start = offset;
+            self.filled = self.source.read_at(offset, &mut self.bytes[..wanted])?;
+        }
+        let from = (offset - self.start) as usize;
+        Ok(&self.bytes[from..self.filled.min(from + length)])
+    }
+}
