@@ -32,7 +32,7 @@ pub mod list {
     }
 }
 
-/// `FxHashMap` as an array of pairs, sorted by key.
+/// `FxHashMap` as a map, sorted by key.
 pub mod map {
     use std::hash::Hash;
 
@@ -49,7 +49,7 @@ pub mod map {
     ) -> Result<(), EncodeError<W::Error>> {
         let mut pairs: Vec<_> = map.iter().collect();
         pairs.sort_by(|a, b| a.0.cmp(b.0));
-        e.array(pairs.len() as u64)?;
+        e.map(pairs.len() as u64)?;
         pairs.into_iter().try_for_each(|(key, value)| {
             key.encode(e, ctx)?;
             value.encode(e, ctx)
@@ -61,7 +61,7 @@ pub mod map {
         d: &mut Decoder<'b>,
         ctx: &mut Ctx,
     ) -> Result<FxHashMap<K, V>, DecodeError> {
-        let length = d.array()?.ok_or_else(|| DecodeError::message("an array of known length"))?;
+        let length = d.map()?.ok_or_else(|| DecodeError::message("a map of known length"))?;
         (0..length).map(|_| Ok((K::decode(d, ctx)?, V::decode(d, ctx)?))).collect()
     }
 }
@@ -106,5 +106,49 @@ pub mod optional_text {
     /// Reads the text or null.
     pub fn decode<Ctx>(d: &mut Decoder<'_>, ctx: &mut Ctx) -> Result<Option<CompactString>, DecodeError> {
         Ok(Option::<&str>::decode(d, ctx)?.map(CompactString::new))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use minicbor::{Decode, Decoder, Encode};
+    use rustc_hash::FxHashMap;
+
+    #[derive(Debug, PartialEq, Encode, Decode)]
+    struct Newer {
+        #[cbor(n(0), with = "super::map")]
+        by_name: FxHashMap<u32, u32>,
+        #[n(1)]
+        last: u32,
+    }
+
+    #[derive(Debug, PartialEq, Encode, Decode)]
+    struct Older {
+        #[n(1)]
+        last: u32,
+    }
+
+    #[test]
+    fn a_reader_that_does_not_know_a_map_skips_it_whole() {
+        let newer = Newer { by_name: (0..40).map(|n| (n, n)).collect(), last: 7 };
+        let bytes = minicbor::to_vec(&newer).unwrap();
+        assert_eq!(minicbor::decode::<Older>(&bytes).unwrap(), Older { last: 7 });
+        assert_eq!(minicbor::decode::<Newer>(&bytes).unwrap(), newer);
+    }
+
+    #[test]
+    fn equal_maps_have_equal_bytes_however_they_grew() {
+        let bytes = |keys: &mut dyn Iterator<Item = u32>| {
+            let by_name = keys.map(|n| (n, 1)).collect();
+            minicbor::to_vec(Newer { by_name, last: 0 }).unwrap()
+        };
+        assert_eq!(bytes(&mut (0..1000)), bytes(&mut (0..1000).rev()));
+    }
+
+    #[test]
+    fn a_length_that_lies_is_an_error_and_allocates_nothing() {
+        for bytes in [&[0x82, 0xbb, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff][..], &[0x82, 0xbf, 0xff]] {
+            assert!(Decoder::new(bytes).decode::<Newer>().is_err());
+        }
     }
 }

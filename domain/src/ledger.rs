@@ -9,7 +9,7 @@
 //! | payment secured | its tender | deposits |
 //! | order secured | deposits | revenue (exact), charges, rounding |
 //! | units of a secured order cancelled or returned | revenue (exact), charges, rounding | deposits |
-//! | refund without goods | goodwill | deposits |
+//! | refund without goods, or for less than the goods | goodwill | deposits |
 //! | refund done | deposits | its tender |
 
 use compact_str::CompactString;
@@ -186,28 +186,31 @@ pub fn of_order(before: Option<&Order>, event: &OrderEvent, after: &Order) -> Po
     }
     let before = before.expect("a secured order was there before");
     match event {
-        OrderEvent::Cancelled { .. } | OrderEvent::Expired | OrderEvent::Refused { .. } => {
+        OrderEvent::Cancelled { .. } => {
             let mut postings = give_up(before, |index| after.lines[index].cancelled - before.lines[index].cancelled);
             let charges = Amount(before.charges_total().0 - after.charges_total().0);
             if charges.0 != 0 {
                 postings.extend([debit(LedgerAccount::Charges, charges), credit(LedgerAccount::Deposits, charges)]);
             }
+            postings.extend(keep(before, after));
             postings
         }
-        OrderEvent::Returned { refund, .. } => {
+        OrderEvent::Returned { .. } => {
             let mut postings = give_up(before, |index| after.lines[index].returned - before.lines[index].returned);
-            let worth: i128 = postings.iter().filter(|p| p.account == LedgerAccount::Deposits).map(|p| -p.amount).sum();
-            let kept = worth - i128::from(refund.0);
-            if kept != 0 {
-                postings.push(Posting { account: LedgerAccount::Deposits, amount: kept });
-                postings.push(Posting { account: LedgerAccount::Goodwill, amount: -kept });
-            }
+            postings.extend(keep(before, after));
             postings
         }
-        OrderEvent::RefundGranted { amount, .. } => {
-            smallvec![debit(LedgerAccount::Goodwill, *amount), credit(LedgerAccount::Deposits, *amount)]
-        }
+        OrderEvent::RefundGranted { .. } => keep(before, after),
         _ => Postings::new(),
+    }
+}
+
+/// What the house keeps of a paid order beyond what it still costs, or gave away, is no longer the customer's.
+fn keep(before: &Order, after: &Order) -> Postings {
+    let kept = Amount(after.kept.0 - before.kept.0);
+    match kept.0 {
+        0 => Postings::new(),
+        _ => smallvec![debit(LedgerAccount::Deposits, kept), credit(LedgerAccount::Goodwill, kept)],
     }
 }
 
@@ -304,9 +307,10 @@ impl<C> Encode<C> for Ledger {
         e: &mut minicbor::Encoder<W>,
         ctx: &mut C,
     ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        e.array(self.balances.len() as u64)?;
+        e.map(self.balances.len() as u64)?;
         for (currency, row) in &self.balances {
             currency.encode(e, ctx)?;
+            e.array(ACCOUNTS as u64)?;
             for amount in row {
                 e.bytes(&amount.to_be_bytes())?;
             }
@@ -317,10 +321,13 @@ impl<C> Encode<C> for Ledger {
 
 impl<'b, C> Decode<'b, C> for Ledger {
     fn decode(d: &mut minicbor::Decoder<'b>, ctx: &mut C) -> Result<Self, minicbor::decode::Error> {
-        let wrong = || minicbor::decode::Error::message("a balance has 16 bytes");
+        let wrong = || minicbor::decode::Error::message("a balance has 16 bytes, a currency one for each account");
         let mut ledger = Self::default();
-        for _ in 0..d.array()?.ok_or_else(wrong)? {
+        for _ in 0..d.map()?.ok_or_else(wrong)? {
             let currency = Currency::decode(d, ctx)?;
+            if d.array()? != Some(ACCOUNTS as u64) {
+                return Err(wrong());
+            }
             for amount in ledger.row(currency) {
                 *amount = i128::from_be_bytes(d.bytes()?.try_into().map_err(|_| wrong())?);
             }

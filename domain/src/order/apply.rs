@@ -61,6 +61,7 @@ impl Order {
             owed: Vec::new(),
             next_step: 0,
             attempt: *attempt,
+            kept: Amount::ZERO,
         };
         order.start_payments(payments);
         order.secure_if_covered();
@@ -102,12 +103,17 @@ impl Order {
                 }
             }
             OrderEvent::Delivered => self.delivered = true,
-            OrderEvent::Returned { lines, .. } => {
+            OrderEvent::Returned { lines, refund } => {
+                let owed = self.owed_back();
+                let mut worth = 0;
                 for ReturnedLine { line, quantity, .. } in lines {
-                    self.lines[*line as usize].returned += quantity;
+                    let line = &mut self.lines[*line as usize];
+                    worth += line.share(*quantity, self.currency).0;
+                    line.returned += quantity;
                 }
+                self.keep(Amount(worth - refund.0), owed);
             }
-            OrderEvent::RefundGranted { .. } => {}
+            OrderEvent::RefundGranted { amount, .. } => self.keep(Amount(-amount.0), self.owed_back()),
             OrderEvent::RefundStarted { number, amount } => {
                 let payment = &mut self.payments[*number as usize];
                 payment.state = PaymentState::Refunding;
@@ -158,7 +164,13 @@ impl Order {
         }
     }
 
+    /// The house keeps this much, or gives it away; but what it owes already is no gift.
+    fn keep(&mut self, amount: Amount, owed: Amount) {
+        self.kept.0 += if amount.0 < 0 { (amount.0 + owed.0).min(0) } else { amount.0 };
+    }
+
     fn cancel(&mut self, lines: &[LineUnits], whole: bool) {
+        let was_secured = self.secured;
         if whole {
             self.end(Outcome::Cancelled);
         } else {
@@ -169,6 +181,11 @@ impl Order {
                 line.cancelled += units;
             });
             self.secure_if_covered();
+        }
+        if was_secured {
+            // What was given away before is set off against what would go back now; what was kept stays kept.
+            let left = self.paid().0 - self.refunded().0 - self.total().0;
+            self.kept = Amount(self.kept.0.max(0).min(left));
         }
     }
 

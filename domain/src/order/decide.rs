@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 use super::event::{LineUnits, OrderEvent, ReturnedLine};
 use super::refund;
 use super::state::{Order, Outcome};
+use super::told;
 use crate::payment::{Method, PaymentCommand};
 use crate::stock::{Disposition, ReleaseReason, StockCommand};
 use crate::{Amount, Money, PaymentId, Quantity, Refusal, SkuId, Timestamp, check_quantity};
@@ -90,10 +91,26 @@ pub enum OrderAsk {
     Payment(PaymentId, PaymentCommand),
 }
 
-type Decision = Result<(), Refusal>;
+pub(super) type Decision = Result<(), Refusal>;
 
-/// Decides a command at `now`; events go to `out`, messages to `asks`.
+/// Decides a command at `now`; events go to `out`, messages to `asks`, both untouched by a refusal.
 pub fn decide(
+    order: &Order,
+    command: &OrderCommand,
+    now: Timestamp,
+    out: &mut Vec<OrderEvent>,
+    asks: &mut Vec<OrderAsk>,
+) -> Decision {
+    let (events_before, asks_before) = (out.len(), asks.len());
+    let decision = decide_command(order, command, now, out, asks);
+    if decision.is_err() {
+        out.truncate(events_before);
+        asks.truncate(asks_before);
+    }
+    decision
+}
+
+fn decide_command(
     order: &Order,
     command: &OrderCommand,
     now: Timestamp,
@@ -112,19 +129,24 @@ pub fn decide(
             let amount = worth_of(order, lines)?;
             grant_refund(order, amount, reason, out, asks)
         }
-        OrderCommand::PaymentPaid { payment } => payment_paid(order, *payment, out, asks),
-        OrderCommand::PaymentFailed { payment, reason } => payment_failed(order, *payment, reason, now, out, asks),
+        OrderCommand::PaymentPaid { payment } => told::payment_paid(order, *payment, out, asks),
+        OrderCommand::PaymentFailed { payment, reason } => {
+            told::payment_failed(order, *payment, reason, now, out, asks)
+        }
         OrderCommand::PaymentRefunded { payment, amount, done } => {
             let number = number_of(order, *payment)?;
-            out.push(OrderEvent::Refunded { number, amount: *amount, done: *done });
+            // One refund of a payment is under way at a time; a repeated message finds none.
+            if order.payments[number as usize].refunding == *amount && amount.0 > 0 {
+                out.push(OrderEvent::Refunded { number, amount: *amount, done: *done });
+            }
             Ok(())
         }
         OrderCommand::BackorderFilled { sku, quantity } => {
-            backorder_filled(order, sku, *quantity, out, asks);
+            told::backorder_filled(order, sku, *quantity, out, asks);
             Ok(())
         }
         OrderCommand::Displaced { sku, quantity } => {
-            displaced(order, sku, *quantity, out);
+            told::displaced(order, sku, *quantity, out, asks);
             Ok(())
         }
         OrderCommand::DeadlineReached => {
@@ -192,7 +214,7 @@ impl Order {
     }
 }
 
-fn number_of(order: &Order, payment: PaymentId) -> Result<u32, Refusal> {
+pub(super) fn number_of(order: &Order, payment: PaymentId) -> Result<u32, Refusal> {
     order.payment_number(payment).ok_or_else(|| Refusal::NotFound { what: format!("payment {payment}") })
 }
 
@@ -214,14 +236,14 @@ fn extend(order: &Order, seconds: u32, now: Timestamp, out: &mut Vec<OrderEvent>
 }
 
 /// Releases all stock of an order that just ended, and unwinds its payments.
-fn give_back(order: &Order, reason: ReleaseReason, out: &mut Vec<OrderEvent>, asks: &mut Vec<OrderAsk>) {
+pub(super) fn give_back(order: &Order, reason: ReleaseReason, out: &mut Vec<OrderEvent>, asks: &mut Vec<OrderAsk>) {
     for (sku, _) in order.by_sku(|_, line| line.filled + line.backordered) {
         asks.push(OrderAsk::Stock(sku, StockCommand::ReleaseAll { order: order.id, reason }));
     }
     refund::unwind(order, out, asks);
 }
 
-fn settle_all(order: &Order, asks: &mut Vec<OrderAsk>) {
+pub(super) fn settle_all(order: &Order, asks: &mut Vec<OrderAsk>) {
     asks.extend(order.settle_asks().map(|(sku, command)| OrderAsk::Stock(sku, command)));
 }
 
@@ -241,16 +263,25 @@ fn check_no_refund_under_way(order: &Order) -> Decision {
     Ok(())
 }
 
+/// Whether a card's charge may still move money.
+pub(super) fn has_open_charge(order: &Order) -> bool {
+    order.payments.iter().any(|payment| payment.is_pending() && payment.method == Method::Card)
+}
+
+pub(super) fn abandon_open_charges(order: &Order, asks: &mut Vec<OrderAsk>) {
+    let open = order.payments.iter().filter(|payment| payment.is_pending() && payment.method == Method::Card);
+    asks.extend(open.map(|charge| OrderAsk::Payment(charge.id, PaymentCommand::Abandon)));
+}
+
 fn cancel_whole(order: &Order, out: &mut Vec<OrderEvent>, asks: &mut Vec<OrderAsk>) -> Decision {
     check_open(order, "it is over already")?;
     check_nothing_shipped(order)?;
     check_no_refund_under_way(order)?;
-    let open_charge = order.payments.iter().find(|payment| payment.is_pending() && payment.method == Method::Card);
-    if let Some(charge) = open_charge {
+    if has_open_charge(order) {
         // Void first, release after: the money of an open charge may still move.
         if !order.cancel_requested {
             out.push(OrderEvent::CancelRequested);
-            asks.push(OrderAsk::Payment(charge.id, PaymentCommand::Abandon));
+            abandon_open_charges(order, asks);
         }
         return Ok(());
     }
@@ -304,7 +335,7 @@ fn cancel_lines(
     if after.secured && !order.secured {
         settle_all(&after, asks);
     }
-    let too_much = after.paid().0 - after.refunded().0 - after.total().0;
+    let too_much = after.paid().0 - after.refunded().0 - after.total().0 - after.kept.0;
     if too_much > 0 {
         refund::start(order, Amount(too_much), out, asks)?;
     }
@@ -315,7 +346,7 @@ fn no_line(index: u32) -> Refusal {
     Refusal::BodyInvalid { field: "lines", why: format!("the order has no line {index}") }
 }
 
-fn line_units(chosen: &[Quantity]) -> SmallVec<[LineUnits; 1]> {
+pub(super) fn line_units(chosen: &[Quantity]) -> SmallVec<[LineUnits; 1]> {
     let row = |(line, quantity): (usize, &Quantity)| LineUnits { line: line as u32, quantity: *quantity };
     chosen.iter().enumerate().filter(|(_, units)| **units > 0).map(row).collect()
 }
@@ -459,8 +490,11 @@ fn grant_refund(
     out: &mut Vec<OrderEvent>,
     asks: &mut Vec<OrderAsk>,
 ) -> Decision {
-    check_open(order, "its money went back when it ended")?;
-    if !order.secured {
+    if order.owed_back().0 <= 0 {
+        // Unless a refund failed: that one can be tried again, even when the order is over.
+        check_open(order, "its money went back when it ended")?;
+    }
+    if order.awaits_payment() {
         return Err(Refusal::OrderStateInvalid {
             status: order.status().name(),
             wanted: "only a paid order can be refunded",
@@ -469,105 +503,4 @@ fn grant_refund(
     let amount = check_refund(order, amount)?;
     out.push(OrderEvent::RefundGranted { amount, reason: reason.clone() });
     refund::start(order, amount, out, asks)
-}
-
-fn payment_paid(order: &Order, payment: PaymentId, out: &mut Vec<OrderEvent>, asks: &mut Vec<OrderAsk>) -> Decision {
-    let number = number_of(order, payment)?;
-    if !order.payments[number as usize].is_pending() {
-        return Ok(());
-    }
-    out.push(OrderEvent::PaymentSecured { number });
-    let mut after = order.clone();
-    after.apply(&out[out.len() - 1]);
-    if order.outcome != Outcome::Open {
-        // Late money for an order that is over goes back.
-        refund::unwind(&after, out, asks);
-    } else if after.secured {
-        settle_all(order, asks);
-    } else if !after.payments.iter().any(|payment| payment.is_pending() && payment.method == Method::Card) {
-        // The gateway has answered: what the wallets held for the rest is spent.
-        for payment in after.payments.iter().filter(|payment| payment.is_pending()) {
-            asks.push(OrderAsk::Payment(payment.id, PaymentCommand::Secure));
-        }
-    }
-    Ok(())
-}
-
-fn payment_failed(
-    order: &Order,
-    payment: PaymentId,
-    reason: &CompactString,
-    now: Timestamp,
-    out: &mut Vec<OrderEvent>,
-    asks: &mut Vec<OrderAsk>,
-) -> Decision {
-    let number = number_of(order, payment)?;
-    if !order.payments[number as usize].is_pending() {
-        return Ok(());
-    }
-    out.push(OrderEvent::PaymentFailed { number, reason: reason.clone() });
-    let mut after = order.clone();
-    after.apply(&out[out.len() - 1]);
-    if order.outcome != Outcome::Open {
-        return Ok(());
-    }
-    let card_failed = order.payments[number as usize].method == Method::Card;
-    if order.cancel_requested && !after.payments.iter().any(|p| p.is_pending() && p.method == Method::Card) {
-        out.push(OrderEvent::Cancelled { lines: SmallVec::new(), whole: true });
-        give_back(&after, ReleaseReason::Cancelled, out, asks);
-    } else if order.placing && card_failed {
-        out.push(OrderEvent::Refused { reason: reason.clone() });
-        give_back(&after, ReleaseReason::PaymentFailed, out, asks);
-    } else if after.next_due().is_some_and(|due| due <= now) {
-        out.push(OrderEvent::Expired);
-        give_back(&after, ReleaseReason::Expired, out, asks);
-    } else if card_failed {
-        // What the wallets held beside the card is free again.
-        for payment in after.payments.iter().filter(|payment| payment.is_pending() && payment.method == Method::Wallet)
-        {
-            asks.push(OrderAsk::Payment(payment.id, PaymentCommand::Abandon));
-        }
-    }
-    Ok(())
-}
-
-fn backorder_filled(
-    order: &Order,
-    sku: &SkuId,
-    quantity: Quantity,
-    out: &mut Vec<OrderEvent>,
-    asks: &mut Vec<OrderAsk>,
-) {
-    let mut left = quantity;
-    let mut chosen = vec![0; order.lines.len()];
-    for (index, line) in order.lines.iter().enumerate().filter(|(_, line)| line.sku == *sku) {
-        chosen[index] = line.backordered.min(left);
-        left -= chosen[index];
-    }
-    let lines = line_units(&chosen);
-    if !lines.is_empty() {
-        out.push(OrderEvent::BackorderFilled { lines });
-        if order.secured {
-            asks.push(OrderAsk::Stock(sku.clone(), StockCommand::Settle { order: order.id }));
-        }
-    }
-    if left > 0 {
-        // The order gave these up while the message was on its way: they go back.
-        let reason = ReleaseReason::Cancelled;
-        let back = StockCommand::Release { order: order.id, filled: left, backordered: 0, reason };
-        asks.push(OrderAsk::Stock(sku.clone(), back));
-    }
-}
-
-fn displaced(order: &Order, sku: &SkuId, quantity: Quantity, out: &mut Vec<OrderEvent>) {
-    let mut left = quantity;
-    let mut chosen = vec![0; order.lines.len()];
-    for (index, line) in order.lines.iter().enumerate().rev().filter(|(_, line)| line.sku == *sku) {
-        chosen[index] = line.unshipped().min(left);
-        left -= chosen[index];
-    }
-    let lines = line_units(&chosen);
-    if !lines.is_empty() {
-        out.push(OrderEvent::Displaced { lines });
-    }
 }

@@ -23,6 +23,7 @@ mod refund;
 mod request;
 mod state;
 mod status;
+mod told;
 
 pub use decide::{OrderAsk, OrderCommand, RefundChoice, decide};
 pub use event::{LineUnits, OrderEvent, PlacedLine, PlannedPayment, ReturnedLine};

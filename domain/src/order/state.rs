@@ -216,6 +216,10 @@ pub struct Order {
     /// How often an order with this id was refused before.
     #[n(18)]
     pub attempt: u32,
+    /// What the house keeps of units that were given up (returned without a refund); below zero: what it gave away.
+    /// Once the order is paid, `paid - refunded - total - kept` is what a failed refund still owes the buyer.
+    #[n(19)]
+    pub kept: Amount,
 }
 
 impl Order {
@@ -243,6 +247,14 @@ impl Order {
     /// What went back or is on its way.
     pub fn refunded(&self) -> Amount {
         self.sum_payments(|payment| payment.refunded)
+    }
+
+    /// What a refund that failed has left with the house: it is the buyer's and can be refunded again.
+    pub fn owed_back(&self) -> Amount {
+        if self.awaits_payment() {
+            return Amount::ZERO;
+        }
+        Amount(self.paid().0 - self.refunded().0 - self.total().0 - self.kept.0)
     }
 
     /// What payments of open outcome would bring.
@@ -278,5 +290,6 @@ impl Order {
     pub fn check(&self) {
         self.lines.iter().for_each(Line::check);
         assert!(self.refunded().0 <= self.paid().0, "no more goes back than was paid");
+        assert!(self.payments.iter().all(|payment| payment.refunding.0 >= 0), "a refund ends once");
     }
 }

@@ -90,7 +90,7 @@ fn check_rebuilt(stock: &Stock, journal: &[StockEvent]) -> Result<(), TestCaseEr
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 400, ..Config::default() })]
+    #![proptest_config(Config { failure_persistence: None, ..Config::with_cases(400) })]
 
     #[test]
     fn every_history_of_a_sku_agrees_with_a_second_count(steps in history(60)) {

@@ -1,0 +1,236 @@
+//! What must hold in the shop after every step, recomputed from the actors' states by plain sums.
+
+use std::collections::BTreeMap;
+
+use super::shop::Shop;
+use crate::account::Account;
+use crate::entity::{EntityKey, Event};
+use crate::ledger::{self, Ledger, LedgerAccount};
+use crate::order::{Order, OrderEvent, Outcome};
+use crate::payment::{Method, Payment, PaymentState};
+use crate::stock::Stock;
+use crate::{OrderId, Quantity, SkuId};
+
+impl Shop {
+    /// Everything that is true between any two steps.
+    pub(super) fn check(&self) {
+        self.orders.values().for_each(Order::check);
+        self.stocks.values().for_each(Stock::check);
+        self.accounts.values().for_each(Account::check);
+        self.ledger.check();
+        self.check_commitments();
+        self.check_payments();
+        self.check_books();
+    }
+
+    /// What the SKUs have committed is what the orders think they have.
+    fn check_commitments(&self) {
+        type Units = (Quantity, Quantity, Quantity);
+        let mut wanted: BTreeMap<(&SkuId, OrderId), Units> = BTreeMap::new();
+        for order in self.orders.values() {
+            for line in order.lines.iter().filter(|line| line.unshipped() + line.backordered > 0) {
+                assert_eq!(order.outcome, Outcome::Open, "an order that is over has nothing");
+                let row = wanted.entry((&line.sku, order.id)).or_default();
+                row.2 += line.backordered;
+                *(if order.secured { &mut row.1 } else { &mut row.0 }) += line.unshipped();
+            }
+        }
+        let mut found: BTreeMap<(&SkuId, OrderId), Units> = BTreeMap::new();
+        for stock in self.stocks.values() {
+            for (order, commitment) in &stock.commitments {
+                (found.entry((&stock.sku, *order)).or_default().0, found.get_mut(&(&stock.sku, *order)).unwrap().1) =
+                    commitment.units();
+            }
+            for backorder in &stock.backorders {
+                found.entry((&stock.sku, backorder.order)).or_default().2 += backorder.quantity;
+            }
+        }
+        assert_eq!(found, wanted, "(held, allocated, waiting) by SKU and order");
+    }
+
+    /// An order's view of a payment is the payment's own.
+    fn check_payments(&self) {
+        let mut count = 0;
+        for order in self.orders.values() {
+            for seen in &order.payments {
+                let payment = &self.payments[&seen.id];
+                count += 1;
+                assert_eq!((seen.state, seen.amount), (payment.state, payment.money.amount), "{payment:?}");
+                assert_eq!(seen.refunded, payment.refunding());
+                assert_eq!(seen.refunding.0, payment.refunding().0 - payment.refunded().0);
+                let held = payment.payer.as_ref().and_then(|payer| self.accounts.get(payer));
+                let held = held.and_then(|account| account.holds.get(&payment.id));
+                let pending_wallet = payment.method == Method::Wallet && payment.state == PaymentState::Pending;
+                assert_eq!(
+                    held.copied(),
+                    pending_wallet.then_some(payment.money.amount),
+                    "a hold ends with its payment"
+                );
+            }
+        }
+        assert_eq!(count, self.payments.len(), "every payment belongs to an order");
+        let holds: usize = self.accounts.values().map(|account| account.holds.len()).sum();
+        let pending = |payment: &&Payment| payment.method == Method::Wallet && payment.state == PaymentState::Pending;
+        assert_eq!(holds, self.payments.values().filter(pending).count());
+    }
+
+    fn balance(&self, account: LedgerAccount) -> i128 {
+        self.ledger.balance(self.currency, account)
+    }
+
+    /// Every account of the books is what the actors say it is.
+    fn check_books(&self) {
+        let tender = |method: Method| -> i128 {
+            let rows = self.payments.values().filter(|payment| payment.method == method);
+            rows.map(|payment| i128::from(brought(payment) - payment.refunded().0)).sum()
+        };
+        let wallets: i128 = self.accounts.values().map(|account| i128::from(account.balance.0)).sum();
+        assert_eq!(-self.balance(LedgerAccount::Wallets), wallets);
+        assert_eq!(self.balance(LedgerAccount::Card), tender(Method::Card));
+        assert_eq!(self.balance(LedgerAccount::Receivable), tender(Method::Account));
+        let credited: i128 = wallets + tender(Method::Wallet);
+        assert_eq!(self.balance(LedgerAccount::Cash), tender(Method::External) + credited);
+        let (mut revenue, mut due, mut charges, mut kept, mut deposits) = (0, 0, 0, 0, 0);
+        for order in self.orders.values() {
+            let payments = order.payments.iter().map(|seen| &self.payments[&seen.id]);
+            deposits += payments.map(|payment| i128::from(brought(payment) - payment.refunded().0)).sum::<i128>();
+            if order.secured {
+                for line in &order.lines {
+                    let units = i128::from(line.units()) - i128::from(line.cancelled) - i128::from(line.returned);
+                    revenue += i128::from(line.unit_price.0) * units;
+                    due += i128::from(line.due(order.currency).0);
+                }
+                charges += i128::from(order.charges_total().0);
+                kept += i128::from(order.kept.0);
+            } else {
+                assert_eq!(order.kept.0, 0, "only a paid order keeps or gives");
+            }
+            assert!(order.owed_back().0 >= 0, "the house owes nothing below zero: {order:?}");
+        }
+        assert_eq!(-self.balance(LedgerAccount::Revenue), revenue, "revenue is exact");
+        assert_eq!(-self.balance(LedgerAccount::Rounding), due - revenue);
+        assert_eq!(-self.balance(LedgerAccount::Charges), charges);
+        assert_eq!(-self.balance(LedgerAccount::Goodwill), kept);
+        assert_eq!(-self.balance(LedgerAccount::Deposits), deposits - due - charges - kept, "given and not yet earned");
+        assert_eq!(self.balance(LedgerAccount::BadDebt), 0);
+    }
+
+    /// When nothing is under way any more: whoever kept goods has paid for them and for nothing else, the gateway
+    /// took what the books say, and no deposit is left but what a failed refund owes.
+    pub(super) fn check_at_rest(&self) {
+        let mut owed = 0;
+        for order in self.orders.values() {
+            assert!(!order.is_pinned() && order.payments.iter().all(|payment| payment.refunding.0 == 0));
+            let payments = || order.payments.iter().map(|seen| &self.payments[&seen.id]);
+            let captured: i64 = payments().map(|payment| brought(payment) - payment.refunded().0).sum();
+            if order.awaits_payment() {
+                owed += captured;
+                continue;
+            }
+            assert_eq!(captured, order.total().0 + order.kept.0 + order.owed_back().0, "paid for what was kept");
+            let failed = payments().any(|payment| payment.refunds.iter().any(|refund| refund.done == Some(false)));
+            assert!(failed || order.owed_back().0 == 0, "all that was owed went back");
+            owed += order.owed_back().0;
+        }
+        assert_eq!(-self.balance(LedgerAccount::Deposits), i128::from(owed));
+        for payment in self.payments.values().filter(|payment| payment.method == Method::Card) {
+            let booked = brought(payment) - payment.refunded().0;
+            assert_eq!(
+                self.gateway.taken(payment.id).0,
+                booked,
+                "the gateway's money is the books' money: {payment:?}"
+            );
+        }
+    }
+
+    /// Everything rebuilt from the journal, and everything read back from snapshots, is what is live.
+    pub(super) fn check_rebuilt(&self) {
+        let mut stocks: BTreeMap<_, Stock> = BTreeMap::new();
+        let mut orders: BTreeMap<_, Order> = BTreeMap::new();
+        let mut payments: BTreeMap<_, Payment> = BTreeMap::new();
+        let mut accounts: BTreeMap<_, Account> = BTreeMap::new();
+        let mut books = Ledger::default();
+        for (key, event, at) in &self.journal {
+            let event = &reread(key, event);
+            match (key, event) {
+                (EntityKey::Sku(sku), Event::Stock(event)) => {
+                    stocks.entry(sku.clone()).or_insert_with(|| Stock::new(sku.clone())).apply(event);
+                }
+                (EntityKey::Order(id), Event::Order(event)) => {
+                    let before = orders.get(id).cloned();
+                    if let OrderEvent::Placed { .. } = event {
+                        orders.insert(*id, Order::create(*id, event, *at));
+                    } else {
+                        orders.get_mut(id).unwrap().apply(event);
+                    }
+                    books.post(self.currency, &ledger::of_order(before.as_ref(), event, &orders[id]));
+                }
+                (EntityKey::Payment(id), Event::Payment(event)) => match payments.get_mut(id) {
+                    Some(payment) => {
+                        let rows = ledger::of_payment(payment, event);
+                        payment.apply(event, *at);
+                        rows.into_iter().for_each(|(currency, postings)| books.post(currency, &postings));
+                    }
+                    None => drop(payments.insert(*id, Payment::create(*id, event, *at))),
+                },
+                (EntityKey::Account(id), Event::Account(event)) => {
+                    accounts.entry(id.clone()).or_insert_with(|| Account::new(id.clone())).apply(event);
+                    let rows = ledger::of_account(event);
+                    rows.into_iter().for_each(|(currency, postings)| books.post(currency, &postings));
+                }
+                _ => unreachable!("{key} has no {event:?}"),
+            }
+        }
+        assert_eq!(stocks, restored(&self.stocks));
+        assert_eq!(orders, restored(&self.orders));
+        assert_eq!(payments, restored(&self.payments));
+        assert_eq!(accounts.into_iter().collect::<Vec<_>>(), touched(restored(&self.accounts)));
+        assert_eq!(books.rows(), self.ledger.rows());
+        let bytes = minicbor::to_vec(&self.ledger).unwrap();
+        assert_eq!(minicbor::decode::<Ledger>(&bytes).unwrap(), self.ledger);
+        let mut whole = minicbor::Decoder::new(&bytes);
+        whole.skip().unwrap();
+        assert_eq!(whole.position(), bytes.len(), "the books are one well-formed item");
+    }
+}
+
+/// Wallets that something ever happened to.
+fn touched<K>(accounts: BTreeMap<K, Account>) -> Vec<(K, Account)> {
+    accounts.into_iter().filter(|(_, account)| account.currency.is_some()).collect()
+}
+
+/// What a payment brought, refunds not counted.
+fn brought(payment: &Payment) -> i64 {
+    match payment.state {
+        PaymentState::Pending | PaymentState::Failed => 0,
+        PaymentState::Paid | PaymentState::Refunding | PaymentState::Refunded => payment.money.amount.0,
+    }
+}
+
+/// The event as the journal gives it back.
+fn reread(key: &EntityKey, event: &Event) -> Event {
+    let bytes = match event {
+        Event::Stock(event) => minicbor::to_vec(event),
+        Event::Order(event) => minicbor::to_vec(event),
+        Event::Payment(event) => minicbor::to_vec(event),
+        Event::Account(event) => minicbor::to_vec(event),
+        Event::Ledger(event) => minicbor::to_vec(event),
+    };
+    let read = Event::decode_all(key.kind(), &bytes.unwrap()).unwrap();
+    assert_eq!(read, std::slice::from_ref(event));
+    read.into_iter().next().unwrap()
+}
+
+/// Every state as its snapshot gives it back, with equal bytes.
+fn restored<K: Ord + Clone, T: minicbor::Encode<()> + for<'b> minicbor::Decode<'b, ()>>(
+    live: &BTreeMap<K, T>,
+) -> BTreeMap<K, T> {
+    let mut restored = BTreeMap::new();
+    for (key, state) in live {
+        let bytes = minicbor::to_vec(state).unwrap();
+        let read: T = minicbor::decode(&bytes).unwrap();
+        assert_eq!(minicbor::to_vec(&read).unwrap(), bytes);
+        restored.insert(key.clone(), read);
+    }
+    restored
+}

@@ -1,0 +1,135 @@
+//! What an order does with what others tell it: its payments and its SKUs.
+
+use compact_str::CompactString;
+use smallvec::SmallVec;
+
+use super::decide::{
+    Decision, OrderAsk, abandon_open_charges, give_back, has_open_charge, line_units, number_of, settle_all,
+};
+use super::event::OrderEvent;
+use super::refund;
+use super::state::{Order, Outcome};
+use crate::payment::{Method, PaymentCommand};
+use crate::stock::{ReleaseReason, StockCommand};
+use crate::{PaymentId, Quantity, SkuId, Timestamp};
+
+pub(super) fn payment_paid(
+    order: &Order,
+    payment: PaymentId,
+    out: &mut Vec<OrderEvent>,
+    asks: &mut Vec<OrderAsk>,
+) -> Decision {
+    let number = number_of(order, payment)?;
+    if !order.payments[number as usize].is_pending() {
+        return Ok(());
+    }
+    out.push(OrderEvent::PaymentSecured { number });
+    let mut after = order.clone();
+    after.apply(&out[out.len() - 1]);
+    if order.outcome != Outcome::Open {
+        // Late money for an order that is over goes back.
+        refund::unwind(&after, out, asks);
+    } else if after.secured {
+        settle_all(order, asks);
+    } else if !has_open_charge(&after) {
+        // The gateway has answered: what the wallets held for the rest is spent.
+        for payment in after.payments.iter().filter(|payment| payment.is_pending()) {
+            asks.push(OrderAsk::Payment(payment.id, PaymentCommand::Secure));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn payment_failed(
+    order: &Order,
+    payment: PaymentId,
+    reason: &CompactString,
+    now: Timestamp,
+    out: &mut Vec<OrderEvent>,
+    asks: &mut Vec<OrderAsk>,
+) -> Decision {
+    let number = number_of(order, payment)?;
+    if !order.payments[number as usize].is_pending() {
+        return Ok(());
+    }
+    out.push(OrderEvent::PaymentFailed { number, reason: reason.clone() });
+    let mut after = order.clone();
+    after.apply(&out[out.len() - 1]);
+    if order.outcome != Outcome::Open {
+        return Ok(());
+    }
+    let card_failed = order.payments[number as usize].method == Method::Card;
+    if has_open_charge(&after) && (order.cancel_requested || order.placing && card_failed) {
+        // Void first, release after: the others are undone too before the order ends.
+        abandon_open_charges(&after, asks);
+    } else if order.cancel_requested {
+        out.push(OrderEvent::Cancelled { lines: SmallVec::new(), whole: true });
+        give_back(&after, ReleaseReason::Cancelled, out, asks);
+    } else if order.placing && card_failed {
+        out.push(OrderEvent::Refused { reason: reason.clone() });
+        give_back(&after, ReleaseReason::PaymentFailed, out, asks);
+    } else if after.next_due().is_some_and(|due| due <= now) {
+        out.push(OrderEvent::Expired);
+        give_back(&after, ReleaseReason::Expired, out, asks);
+    } else if card_failed {
+        // What the wallets held beside the card is free again.
+        for payment in after.payments.iter().filter(|payment| payment.is_pending() && payment.method == Method::Wallet)
+        {
+            asks.push(OrderAsk::Payment(payment.id, PaymentCommand::Abandon));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn backorder_filled(
+    order: &Order,
+    sku: &SkuId,
+    quantity: Quantity,
+    out: &mut Vec<OrderEvent>,
+    asks: &mut Vec<OrderAsk>,
+) {
+    let mut left = quantity;
+    let mut chosen = vec![0; order.lines.len()];
+    for (index, line) in order.lines.iter().enumerate().filter(|(_, line)| line.sku == *sku) {
+        chosen[index] = line.backordered.min(left);
+        left -= chosen[index];
+    }
+    let lines = line_units(&chosen);
+    if !lines.is_empty() {
+        out.push(OrderEvent::BackorderFilled { lines });
+        if order.secured {
+            asks.push(OrderAsk::Stock(sku.clone(), StockCommand::Settle { order: order.id }));
+        }
+    }
+    if left > 0 {
+        // The order gave these up while the message was on its way: they go back.
+        let reason = ReleaseReason::Cancelled;
+        let back = StockCommand::Release { order: order.id, filled: left, backordered: 0, reason };
+        asks.push(OrderAsk::Stock(sku.clone(), back));
+    }
+}
+
+pub(super) fn displaced(
+    order: &Order,
+    sku: &SkuId,
+    quantity: Quantity,
+    out: &mut Vec<OrderEvent>,
+    asks: &mut Vec<OrderAsk>,
+) {
+    let mut left = quantity;
+    let mut chosen = vec![0; order.lines.len()];
+    for (index, line) in order.lines.iter().enumerate().rev().filter(|(_, line)| line.sku == *sku) {
+        chosen[index] = line.unshipped().min(left);
+        left -= chosen[index];
+    }
+    let lines = line_units(&chosen);
+    if !lines.is_empty() {
+        out.push(OrderEvent::Displaced { lines });
+    }
+    if left > 0 {
+        // The order gave these up while the message was on its way: nobody waits for them.
+        let reason = ReleaseReason::Cancelled;
+        let back = StockCommand::Release { order: order.id, filled: 0, backordered: left, reason };
+        asks.push(OrderAsk::Stock(sku.clone(), back));
+    }
+}
