@@ -28,7 +28,9 @@
 //!
 //! What it is not: a web shop, a tax or shipping calculator, a distributed database.
 
+pub mod audit;
 pub mod engine;
+pub mod replay;
 
 pub use engine::{Config, Engine, EngineError, NewOrder, OrderSnapshot, Payment, Sku};
 pub use stockade_actors::ports::{Clock, Gateway, GatewayAnswer, ManualClock, Notifier, SystemClock};

@@ -1,0 +1,426 @@
+//! The auditor's own fold of orders: which event may follow which, where every unit and every cent is.
+
+use smallvec::SmallVec;
+use stockade_domain::entity::RemoteStep;
+use stockade_domain::order::{LineUnits, OrderEvent, Outcome, PlannedPayment, ReturnedLine};
+use stockade_domain::payment::{Method, PaymentState};
+use stockade_domain::{Currency, CustomerId, OrderId, PaymentId, QUANTITY_MAX, Quantity, SkuId, Timestamp};
+
+use super::ledger::{Books, rounded, share};
+use super::report::{Rule, Scene};
+
+/// A line, every unit of it in one state.
+pub(super) struct Line {
+    pub(super) sku: SkuId,
+    price: i64,
+    pub(super) quantity: i64,
+    pub(super) filled: i64,
+    pub(super) backordered: i64,
+    unfilled: i64,
+    cancelled: i64,
+    pub(super) shipped: i64,
+    pub(super) returned: i64,
+    /// What the accepted units cost together.
+    net: i128,
+}
+
+impl Line {
+    fn accepted(&self) -> i64 {
+        self.quantity - self.unfilled
+    }
+
+    fn given_up(&self) -> i64 {
+        self.cancelled + self.returned
+    }
+
+    fn unshipped(&self) -> i64 {
+        self.filled - self.shipped
+    }
+
+    /// What the next `units` to be given up are worth.
+    fn worth(&self, units: i64, currency: Currency) -> i128 {
+        share(self.net, self.accepted(), self.given_up(), units, currency)
+    }
+
+    fn due(&self, currency: Currency) -> i128 {
+        self.worth(self.accepted() - self.given_up(), currency)
+    }
+
+    fn adds_up(&self) -> bool {
+        let all = [self.filled, self.backordered, self.unfilled, self.cancelled, self.shipped, self.returned];
+        all.iter().all(|units| *units >= 0)
+            && self.filled + self.backordered + self.unfilled + self.cancelled == self.quantity
+            && self.shipped <= self.filled
+            && self.returned <= self.shipped
+    }
+}
+
+/// A payment as the order knows it.
+pub(super) struct Pay {
+    pub(super) id: PaymentId,
+    pub(super) method: Method,
+    pub(super) amount: i64,
+    pub(super) state: PaymentState,
+    pub(super) refunded: i64,
+    pub(super) refunding: i64,
+}
+
+/// An order as its records make it.
+pub(super) struct Order {
+    id: OrderId,
+    pub(super) last_time: Timestamp,
+    pub(super) last_seq: u64,
+    pub(super) customer: Option<CustomerId>,
+    pub(super) currency: Currency,
+    pub(super) lines: SmallVec<[Line; 1]>,
+    charges: i128,
+    pub(super) payments: SmallVec<[Pay; 1]>,
+    expires_at: Timestamp,
+    pub(super) outcome: Outcome,
+    pub(super) secured: bool,
+    /// The outcome of the first payments is still awaited.
+    placing: bool,
+    cancel_requested: bool,
+    delivered: bool,
+    attempt: u32,
+    pub(super) owed: Vec<(u32, RemoteStep)>,
+    step_next: u32,
+    /// Sales recognised and not given up, in ten-thousandths.
+    pub(super) recognised: i128,
+    /// The last record in which a payment or the whole order failed: a key bound before it is free.
+    pub(super) failed_seq: u64,
+}
+
+impl Order {
+    /// Begins an order; `None` when the event is not its placing.
+    pub(super) fn place(id: OrderId, event: &OrderEvent, books: &mut Books, scene: &mut Scene<'_>) -> Option<Self> {
+        let OrderEvent::Placed { customer, currency, lines, charges, payments, hold_expires_at, attempt, .. } = event
+        else {
+            return None;
+        };
+        let line = |line: &stockade_domain::order::PlacedLine, scene: &mut Scene<'_>| {
+            let (quantity, filled) = (count(line.quantity, scene), count(line.filled, scene));
+            let backordered = count(line.backordered, scene);
+            let price_is_right = scene.expect(line.unit_price.0 >= 0, Rule::OrderMoney, || "a price below zero".into());
+            scene.expect(quantity > 0, Rule::QuantityInvalid, || "a line of no units".into());
+            let price = if price_is_right { line.unit_price.0 } else { 0 };
+            let net = rounded(i128::from(price) * i128::from(filled + backordered), *currency);
+            let unfilled = quantity - filled - backordered;
+            let (cancelled, shipped, returned) = (0, 0, 0);
+            let sku = line.sku.clone();
+            Line { sku, price, quantity, filled, backordered, unfilled, cancelled, shipped, returned, net }
+        };
+        let mut order = Self {
+            id,
+            last_time: scene.now,
+            last_seq: scene.seq,
+            customer: customer.clone(),
+            currency: *currency,
+            lines: lines.iter().map(|placed| line(placed, scene)).collect(),
+            charges: charges.iter().map(|charge| i128::from(charge.money.amount.0)).sum(),
+            payments: SmallVec::new(),
+            expires_at: *hold_expires_at,
+            outcome: Outcome::Open,
+            secured: false,
+            placing: payments.iter().any(|payment| payment.method == Method::Card),
+            cancel_requested: false,
+            delivered: false,
+            attempt: *attempt,
+            owed: Vec::new(),
+            step_next: 0,
+            recognised: 0,
+            failed_seq: 0,
+        };
+        let accepted: i64 = order.lines.iter().map(Line::accepted).sum();
+        scene.expect(accepted > 0, Rule::LineUnits, || "an order was placed of which nothing was accepted".into());
+        let fair = charges.iter().all(|charge| charge.money.currency == *currency && charge.money.amount.0 >= 0);
+        scene.expect(fair, Rule::OrderPayments, || "a charge is negative or in another currency".into());
+        scene.expect(order.expires_at > scene.now, Rule::OrderTransition, || "its hold ended before it began".into());
+        order.start_payments(payments, scene);
+        order.secure_if_covered(books);
+        order.check(scene);
+        Some(order)
+    }
+
+    /// Takes an event in.
+    pub(super) fn take(&mut self, event: &OrderEvent, books: &mut Books, scene: &mut Scene<'_>) {
+        use OrderEvent as E;
+        if let Some(why) = self.refuses(event, scene.now) {
+            scene.fault(Rule::OrderTransition, format!("{} came although {why}", event.name()));
+        }
+        match event {
+            // Another attempt is begun by `place`.
+            E::Placed { .. } => {}
+            E::PaymentsStarted { payments } => self.start_payments(payments, scene),
+            E::PaymentSecured { number } => {
+                self.pay_step(*number, &[PaymentState::Pending], PaymentState::Paid, scene);
+                self.placing = false;
+                self.secure_if_covered(books);
+            }
+            E::PaymentFailed { number, .. } => {
+                self.failed_seq = scene.seq;
+                self.pay_step(*number, &[PaymentState::Pending], PaymentState::Failed, scene);
+            }
+            E::Extended { hold_expires_at } => self.expires_at = *hold_expires_at,
+            E::CancelRequested => self.cancel_requested = true,
+            E::Cancelled { whole: true, .. } => self.end(Outcome::Cancelled, books),
+            E::Cancelled { lines, whole: false } => self.cancel(lines, books, scene),
+            E::Expired => self.end(Outcome::Expired, books),
+            E::Refused { .. } => {
+                self.failed_seq = scene.seq;
+                self.end(Outcome::Refused, books);
+            }
+            E::BackorderFilled { lines } => self.each(lines, scene, |line, units| {
+                line.backordered -= units;
+                line.filled += units;
+            }),
+            E::Displaced { lines } => self.each(lines, scene, |line, units| {
+                line.filled -= units;
+                line.backordered += units;
+            }),
+            E::Shipped { lines, .. } => self.each(lines, scene, |line, units| line.shipped += units),
+            E::Delivered => self.delivered = true,
+            E::Returned { lines, refund } => self.take_back(lines, refund.0, books, scene),
+            E::RefundGranted { amount, .. } => {
+                self.expect_refundable(amount.0, scene);
+                books.grant(self.currency, i128::from(amount.0));
+                self.recognised -= i128::from(amount.0);
+            }
+            E::RefundStarted { number, amount } => {
+                self.pay_step(*number, &[PaymentState::Paid], PaymentState::Refunding, scene);
+                self.refund_step(*number, amount.0, amount.0, scene);
+            }
+            E::Refunded { number, amount, done } => {
+                self.refund_step(*number, if *done { 0 } else { -amount.0 }, -amount.0, scene);
+                let all = self.payments.get(*number as usize).is_some_and(|pay| pay.refunded == pay.amount);
+                let to = if all { PaymentState::Refunded } else { PaymentState::Paid };
+                self.pay_step(*number, &[PaymentState::Refunding], to, scene);
+            }
+            E::StepOwed { step, to } => {
+                self.step_next = step.saturating_add(1);
+                self.owed.push((*step, to.as_ref().clone()));
+            }
+            E::StepDone { step } => self.owed.retain(|(owed, _)| owed != step),
+        }
+        self.check(scene);
+    }
+
+    /// Why the state does not allow this event, if it does not.
+    fn refuses(&self, event: &OrderEvent, now: Timestamp) -> Option<&'static str> {
+        use OrderEvent as E;
+        let open = self.outcome == Outcome::Open;
+        let pinned = self.payments.iter().any(|pay| pay.state == PaymentState::Pending);
+        let any_shipped = self.lines.iter().any(|line| line.shipped > 0);
+        let failed = self.payments.iter().any(|pay| pay.state == PaymentState::Failed);
+        let rules: &[(bool, &'static str)] = match event {
+            E::Placed { .. } => &[(self.outcome == Outcome::Refused, "it was placed already")],
+            E::PaymentsStarted { .. } => &[
+                (open, "it was over"),
+                (!self.secured, "it was paid"),
+                (!pinned, "a payment was under way"),
+                (self.expires_at > now, "its hold had ended"),
+            ],
+            E::PaymentSecured { .. } | E::PaymentFailed { .. } | E::Refunded { .. } | E::RefundStarted { .. } => &[],
+            E::Extended { hold_expires_at } => &[
+                (open && !self.secured, "it did not wait for payment"),
+                (*hold_expires_at > self.expires_at, "its hold would have ended earlier"),
+            ],
+            E::CancelRequested => &[(open && pinned, "no charge was open"), (!self.cancel_requested, "it was asked")],
+            E::Cancelled { lines, whole } => &[
+                (open, "it was over"),
+                (!whole || !any_shipped, "some of it had been shipped"),
+                (*whole || !lines.is_empty(), "no line was named"),
+            ],
+            E::Expired => &[
+                (open, "it was over"),
+                (!self.secured, "it was paid"),
+                (!pinned, "a payment was under way"),
+                (self.expires_at <= now, "its deadline had not come"),
+            ],
+            E::Refused { .. } => {
+                &[(open && !self.secured && self.placing, "it was not being placed"), (failed, "no payment had failed")]
+            }
+            E::BackorderFilled { lines } | E::Displaced { lines } => &[(!lines.is_empty(), "no line was named")],
+            E::Shipped { lines, .. } => {
+                &[(open && self.secured, "it was not paid or was over"), (!lines.is_empty(), "no line was named")]
+            }
+            E::Delivered => &[
+                (
+                    open && any_shipped && self.lines.iter().all(|line| line.unshipped() + line.backordered == 0),
+                    "not all of it was shipped",
+                ),
+                (!self.delivered, "it was delivered already"),
+            ],
+            E::Returned { lines, .. } => {
+                &[(open && any_shipped, "nothing was shipped"), (!lines.is_empty(), "no line was named")]
+            }
+            E::RefundGranted { .. } => &[(open && self.secured, "it was not paid or was over")],
+            E::StepOwed { step, .. } => &[(*step == self.step_next, "another step was next")],
+            E::StepDone { step } => &[(self.owed.iter().any(|(owed, _)| owed == step), "the step was not owed")],
+        };
+        rules.iter().find(|(holds, _)| !holds).map(|(_, why)| *why)
+    }
+
+    fn start_payments(&mut self, planned: &[PlannedPayment], scene: &mut Scene<'_>) {
+        let due = self.total() - self.paid();
+        let sum: i128 = planned.iter().map(|payment| i128::from(payment.amount.0)).sum();
+        let whole = planned.iter().all(|payment| payment.amount.0 > 0 && payment.amount.is_rounded(self.currency));
+        scene.expect(whole && sum <= due, Rule::OrderPayments, || {
+            format!("payments of {sum} were started where {due} ten-thousandths are due")
+        });
+        for payment in planned {
+            let number = self.payments.len() as u32;
+            let id = PaymentId::of_order(self.id, self.attempt << 16 | number, self.expires_at);
+            let (method, amount, state) = (payment.method, payment.amount.0, PaymentState::Pending);
+            self.payments.push(Pay { id, method, amount, state, refunded: 0, refunding: 0 });
+        }
+    }
+
+    fn pay_step(&mut self, number: u32, from: &[PaymentState], to: PaymentState, scene: &mut Scene<'_>) {
+        let Some(pay) = self.payments.get_mut(number as usize) else {
+            return scene.fault(Rule::OrderTransition, format!("there is no payment number {number}"));
+        };
+        let before = std::mem::replace(&mut pay.state, to);
+        scene.expect(from.contains(&before), Rule::OrderTransition, || {
+            format!("payment number {number} went from {} to {}", before.name(), to.name())
+        });
+    }
+
+    fn refund_step(&mut self, number: u32, refunded: i64, refunding: i64, scene: &mut Scene<'_>) {
+        let Some(pay) = self.payments.get_mut(number as usize) else { return };
+        pay.refunded = pay.refunded.saturating_add(refunded);
+        pay.refunding = pay.refunding.saturating_add(refunding);
+        let (amount, sums) = (pay.amount, (pay.refunded, pay.refunding));
+        let within = sums.1 >= 0 && sums.1 <= sums.0 && sums.0 <= amount && refunding != 0;
+        scene.expect(within, Rule::RefundExceeds, || {
+            format!("payment number {number} of {amount} has {} refunded, {} of it under way", sums.0, sums.1)
+        });
+    }
+
+    fn expect_refundable(&self, amount: i64, scene: &mut Scene<'_>) {
+        let left = self.paid() - self.payments.iter().map(|pay| i128::from(pay.refunded)).sum::<i128>();
+        let within = (0..=left).contains(&i128::from(amount));
+        scene.expect(within, Rule::RefundExceeds, || {
+            format!("{amount} was to go back, {left} is left of what was paid")
+        });
+    }
+
+    fn take_back(&mut self, lines: &[ReturnedLine], refund: i64, books: &mut Books, scene: &mut Scene<'_>) {
+        self.expect_refundable(refund, scene);
+        let currency = self.currency;
+        let (mut exact, mut worth) = (0, 0);
+        for returned in lines {
+            let units = count(returned.quantity, scene);
+            let Some(line) = self.lines.get_mut(returned.line as usize) else {
+                scene.fault(Rule::LineUnits, format!("there is no line {}", returned.line));
+                continue;
+            };
+            exact += i128::from(line.price) * i128::from(units);
+            worth += line.worth(units, currency);
+            line.returned += units;
+        }
+        if self.secured {
+            books.give_up(currency, exact, worth);
+            books.keep(currency, worth - i128::from(refund));
+            self.recognised -= i128::from(refund);
+        }
+    }
+
+    fn cancel(&mut self, lines: &[LineUnits], books: &mut Books, scene: &mut Scene<'_>) {
+        let (currency, secured) = (self.currency, self.secured);
+        let (mut exact, mut worth) = (0, 0);
+        self.each(lines, scene, |line, units| {
+            exact += i128::from(line.price) * i128::from(units);
+            worth += line.worth(units, currency);
+            let waiting = line.backordered.min(units);
+            line.backordered -= waiting;
+            line.filled -= units - waiting;
+            line.cancelled += units;
+        });
+        if secured {
+            books.give_up(currency, exact, worth);
+            self.recognised -= worth;
+        }
+        self.secure_if_covered(books);
+    }
+
+    fn end(&mut self, outcome: Outcome, books: &mut Books) {
+        let (mut exact, mut worth) = (0, 0);
+        for line in &mut self.lines {
+            let units = line.filled + line.backordered;
+            exact += i128::from(line.price) * i128::from(units);
+            worth += line.worth(units, self.currency);
+            line.cancelled += units;
+            (line.filled, line.backordered) = (0, 0);
+        }
+        if self.secured {
+            books.give_up(self.currency, exact, worth);
+            books.give_up_charges(self.currency, self.charges);
+            self.recognised -= worth + self.charges;
+        }
+        self.outcome = outcome;
+        self.placing = false;
+    }
+
+    fn each(&mut self, lines: &[LineUnits], scene: &mut Scene<'_>, mut change: impl FnMut(&mut Line, i64)) {
+        for LineUnits { line, quantity } in lines {
+            let units = count(*quantity, scene);
+            match self.lines.get_mut(*line as usize) {
+                Some(line) => change(line, units),
+                None => scene.fault(Rule::LineUnits, format!("there is no line {line}")),
+            }
+        }
+    }
+
+    fn secure_if_covered(&mut self, books: &mut Books) {
+        if self.secured || self.outcome != Outcome::Open || self.paid() < self.total() {
+            return;
+        }
+        self.secured = true;
+        let left = |line: &Line| i128::from(line.price) * i128::from(line.accepted() - line.given_up());
+        let exact: i128 = self.lines.iter().map(left).sum();
+        let due: i128 = self.lines.iter().map(|line| line.due(self.currency)).sum();
+        books.recognise(self.currency, exact, due, self.charges);
+        self.recognised = due + self.charges;
+    }
+
+    fn total(&self) -> i128 {
+        let charges = if self.outcome == Outcome::Open { self.charges } else { 0 };
+        self.lines.iter().map(|line| line.due(self.currency)).sum::<i128>() + charges
+    }
+
+    fn paid(&self) -> i128 {
+        let counts = |pay: &&Pay| !matches!(pay.state, PaymentState::Pending | PaymentState::Failed);
+        self.payments.iter().filter(counts).map(|pay| i128::from(pay.amount)).sum()
+    }
+
+    /// Units in one state each, and no sale that nobody paid.
+    fn check(&self, scene: &mut Scene<'_>) {
+        if let Some(at) = self.lines.iter().position(|line| !line.adds_up()) {
+            let line = &self.lines[at];
+            let states = [line.filled, line.backordered, line.unfilled, line.cancelled, line.shipped, line.returned];
+            let detail = format!(
+                "line {at} of {} units has {states:?} filled, backordered, unfilled, cancelled, shipped, returned",
+                line.quantity
+            );
+            scene.fault(Rule::LineUnits, detail);
+        }
+        let gone: i128 = self.payments.iter().map(|pay| i128::from(pay.refunded - pay.refunding)).sum();
+        let kept = self.paid() - gone;
+        scene.expect(self.recognised <= kept, Rule::OrderMoney, || {
+            format!("{} ten-thousandths are booked as sold, {kept} were paid and kept", self.recognised)
+        });
+    }
+
+    /// Units of a SKU over all lines.
+    pub(super) fn sum_of(&self, sku: &SkuId, of: impl Fn(&Line) -> i64) -> i64 {
+        self.lines.iter().filter(|line| line.sku == *sku).map(of).sum()
+    }
+}
+
+/// Units within bounds; anything else is reported and counted as none.
+fn count(quantity: Quantity, scene: &mut Scene<'_>) -> i64 {
+    let within =
+        scene.expect(quantity <= QUANTITY_MAX, Rule::QuantityInvalid, || format!("{quantity} units on a line"));
+    if within { quantity as i64 } else { 0 }
+}
