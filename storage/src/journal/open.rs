@@ -46,7 +46,7 @@ pub struct Recovered {
     pub archived: u64,
     /// Bytes of frames that were read and checked.
     pub bytes: u64,
-    /// Bytes of a write that was begun and never acknowledged; they were zeroed.
+    /// Bytes of a write that was begun and never acknowledged; a new segment was begun behind them.
     pub cut_bytes: u64,
     /// Whether there was no journal before.
     pub created: bool,
@@ -66,10 +66,10 @@ pub fn open_journal(disk: Arc<dyn Disk>, options: &JournalOptions) -> Result<Ope
     let mut opening = Opening::begin(disk, files)?;
     opening.check_nothing_is_missing_at_the_end()?;
     opening.follow_chain()?;
-    let tail = opening.judge_tail()?;
+    let last = opening.judge_tail()?;
     opening.remove_leftovers()?;
-    match tail {
-        Some(tail) => opening.resume(tail, options, lock),
+    match last {
+        Some(last) => opening.resume(last, options, lock),
         None => create(opening.disk, options, lock),
     }
 }
@@ -116,11 +116,11 @@ struct Opening {
     bytes: u64,
 }
 
-/// What is to be done about the end of the last segment.
-struct TailWork {
-    last: Verified,
-    /// Up to here it has to be zeroed.
-    zero_until: u64,
+/// The segment that was written last, with its end judged.
+struct Last {
+    verified: Verified,
+    /// Bytes of a write that was begun and never acknowledged.
+    torn: u64,
 }
 
 impl Opening {
@@ -231,12 +231,12 @@ impl Opening {
         });
     }
 
-    fn judge_tail(&mut self) -> Result<Option<TailWork>, OpenError> {
+    fn judge_tail(&mut self) -> Result<Option<Last>, OpenError> {
         let key = self.key();
-        let Some(mut last) = self.last.take() else { return Ok(None) };
-        let zero_until = last.judge_tail(key)?;
-        self.chain = last.chain;
-        Ok(Some(TailWork { last, zero_until }))
+        let Some(mut verified) = self.last.take() else { return Ok(None) };
+        let torn = verified.judge_tail(key)?;
+        self.chain = verified.chain;
+        Ok(Some(Last { verified, torn }))
     }
 
     /// A segment gets a footer, and goes into the archive, only when the next one is being written already.
@@ -266,48 +266,47 @@ impl Opening {
         Ok(())
     }
 
-    /// Goes on where the last generation stopped.
-    fn resume(mut self, tail: TailWork, options: &JournalOptions, lock: Arc<DiskLock>) -> Result<Opened, OpenError> {
-        let TailWork { last, zero_until } = tail;
+    /// Goes on where the last generation stopped: behind its last frame, or in a new segment when something stands there.
+    /// Nothing but zeros is ever written over, so a power loss while this runs leaves nothing that looks like damage.
+    fn resume(mut self, last: Last, options: &JournalOptions, lock: Arc<DiskLock>) -> Result<Opened, OpenError> {
+        let Last { verified: last, torn } = last;
         let Source::Plain(file) = last.source.clone() else {
             return Err(OpenError::damaged(last.file(), 0, Reason::SegmentPlace));
         };
-        let end = last.segment.end;
-        let sealed = last.last_frame.is_some_and(|(_, is_seal)| is_seal);
-        write_tail_again(&last, &*file, zero_until)?;
-        let number = last.segment.number;
+        write_last_frame_again(&last, &*file)?;
+        let (number, end) = (last.segment.number, last.segment.end);
+        let spares = Spares::new(Arc::clone(&self.disk), options, number + 1);
         let archived = self.segments.iter().filter(|segment| segment.archived).count() as u64;
-        self.segments.push(last.segment);
         let recovered = Recovered {
             last_seq: self.chain.last,
             chain: self.chain.hash,
-            segments: number,
+            segments: number + u64::from(torn > 0),
             archived,
             bytes: self.bytes,
-            cut_bytes: zero_until - end,
+            cut_bytes: torn,
             created: false,
         };
-        let writing = Writing { number, length: file.length()?, file, offset: end, header: None };
         let journal = self.journal.unwrap_or(options.journal_id);
+        let (writing, sealed) = if torn > 0 {
+            let spare = spares.take(options.segment_length())?;
+            (Writing::spare(spare, journal, self.chain.last + 1, self.chain.hash), false)
+        } else {
+            let sealed = last.last_frame.is_some_and(|(_, is_seal)| is_seal);
+            (Writing { number, length: file.length()?, file, offset: end, header: None }, sealed)
+        };
+        self.segments.push(last.segment);
         let catalog = Catalog::new(self.disk, journal, self.segments);
-        start(catalog, writing, self.chain, sealed, recovered, options, lock)
+        start(catalog, spares, writing, self.chain, sealed, recovered, lock)
     }
 }
 
-/// Writes the frame in doubt once more, and zeros behind it: what can be read now need not be on the disk, and after a
-/// failed sync a sync alone would not bring it there.
-fn write_tail_again(last: &Verified, file: &dyn DiskFile, zero_until: u64) -> Result<(), OpenError> {
-    const ZEROS: [u8; 4096] = [0; 4096];
+/// Writes the frame in doubt once more: what can be read now need not be on the disk, and after a failed sync a sync alone
+/// would not bring it there.
+fn write_last_frame_again(last: &Verified, file: &dyn DiskFile) -> Result<(), OpenError> {
     let first_frame = SEGMENT_HEADER as u64;
     // The header went out together with the first frame.
     let from = last.last_frame.map_or(0, |(offset, _)| if offset > first_frame { offset } else { 0 });
     file.write_at(from, &[&last.bytes_from(from)?])?;
-    let mut at = last.segment.end;
-    while at < zero_until {
-        let piece = ZEROS.len().min((zero_until - at) as usize);
-        file.write_at(at, &[&ZEROS[..piece]])?;
-        at += piece as u64;
-    }
     file.sync_data()?;
     Ok(())
 }
@@ -315,25 +314,24 @@ fn write_tail_again(last: &Verified, file: &dyn DiskFile, zero_until: u64) -> Re
 /// Begins a journal.
 fn create(disk: Arc<dyn Disk>, options: &JournalOptions, lock: Arc<DiskLock>) -> Result<Opened, OpenError> {
     let chain = Chain { hash: [0; 32], last: 0 };
-    let spare = Spares::new(Arc::clone(&disk), options, 1).take(options.segment_length())?;
-    let writing = Writing::spare(spare, options.journal_id, 1, chain.hash);
+    let spares = Spares::new(Arc::clone(&disk), options, 1);
+    let writing = Writing::spare(spares.take(options.segment_length())?, options.journal_id, 1, chain.hash);
     let catalog = Catalog::new(disk, options.journal_id, Vec::new());
     let recovered =
         Recovered { last_seq: 0, chain: chain.hash, segments: 1, archived: 0, bytes: 0, cut_bytes: 0, created: true };
-    start(catalog, writing, chain, false, recovered, options, lock)
+    start(catalog, spares, writing, chain, false, recovered, lock)
 }
 
 fn start(
     catalog: Catalog,
+    spares: Spares,
     writing: Writing,
     chain: Chain,
     sealed: bool,
     recovered: Recovered,
-    options: &JournalOptions,
     lock: Arc<DiskLock>,
 ) -> Result<Opened, OpenError> {
-    let catalog = Arc::new(catalog);
-    let spares = Arc::new(Spares::new(Arc::clone(&catalog.disk), options, writing.number + 1));
+    let (catalog, spares) = (Arc::new(catalog), Arc::new(spares));
     let mut journal = FileJournal {
         catalog: Arc::clone(&catalog),
         spares: Arc::clone(&spares),

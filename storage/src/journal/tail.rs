@@ -25,8 +25,7 @@ const PIECE: usize = 64 << 10;
 pub(crate) enum Tail {
     /// Zeros up to the end.
     Unwritten,
-    /// A write that was begun and never acknowledged; zeros must go over it. Its last byte that is not zero stands before
-    /// this offset.
+    /// A write that was begun and never acknowledged. Its last byte that is not zero stands before this offset.
     Torn { until: u64 },
     /// A frame whose records are whole and whose end mark is not.
     Whole(FrameHeader),

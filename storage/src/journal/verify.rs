@@ -138,15 +138,15 @@ impl Verified {
         OpenError::damaged(self.file(), self.segment.end, reason)
     }
 
-    /// Judges what stands behind the last frame of the last segment. `Ok` says up to where it has to be zeroed; a frame
-    /// that is whole but for its end mark has then been accepted.
+    /// Judges what stands behind the last frame of the last segment: how many bytes of a write that was begun and never
+    /// acknowledged. A frame that is whole but for its end mark is accepted.
     pub(super) fn judge_tail(&mut self, key: CrcKey) -> Result<u64, OpenError> {
         let at = self.segment.end;
         let mut window = Window::new(self.source.clone(), READ_AHEAD);
         let none = self.stopped.unwrap_or(NoFrame::Header(NoHeader::Invalid));
         match judge(&mut window, key, at, self.length, self.chain.last + 1, none)? {
-            Tail::Unwritten => Ok(at),
-            Tail::Torn { until } => Ok(until),
+            Tail::Unwritten => Ok(0),
+            Tail::Torn { until } => Ok(until - at),
             Tail::Damaged(reason) => Err(OpenError::damaged(self.file(), at, reason)),
             Tail::Whole(header) => {
                 let bytes = window.bytes(at, HEADER + header.length as usize)?.to_vec();
@@ -154,7 +154,7 @@ impl Verified {
                     return Err(OpenError::damaged(self.file(), at, Reason::SegmentEnds));
                 };
                 self.accept(&Frame { offset: at, header, header_bytes, payload })?;
-                Ok(self.segment.end)
+                Ok(0)
             }
         }
     }
