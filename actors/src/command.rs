@@ -45,6 +45,9 @@ pub enum Command {
     ReadOrder {
         order: OrderId,
     },
+    ReadOrderHistory {
+        order: OrderId,
+    },
     Account {
         customer: CustomerId,
         command: AccountCommand,
@@ -93,6 +96,7 @@ pub enum Answer {
     Account(AccountView),
     Ledger(Box<Ledger>),
     Count(u64),
+    Sequences(Vec<u64>),
 }
 
 /// A SKU as shown outside.

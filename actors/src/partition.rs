@@ -84,5 +84,8 @@ impl Handler<Stop> for Partition {
     fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
         while self.host.step() {}
         actix::ActorContext::stop(ctx);
+        if let Some(system) = actix::System::try_current() {
+            system.stop();
+        }
     }
 }

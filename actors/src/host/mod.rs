@@ -253,6 +253,7 @@ impl Host {
             Command::Pay { order, payments, key, wait } => self.pay(order, &payments, key, wait, reply),
             Command::Order { order, command, key } => self.run_order_command(order, *command, key),
             Command::ReadOrder { order } => self.read_order(order),
+            Command::ReadOrderHistory { order } => self.read_order_history(order),
             Command::Account { customer, command, key } => self.run_account_command(&customer, &command, key),
             Command::ReadAccount { customer } => self.read_account(&customer),
             Command::Enter { event } => self.enter(&event),

@@ -24,6 +24,13 @@ impl Host {
         self.order_answer(order, false)
     }
 
+    /// The sequences of all records of an order.
+    pub(super) fn read_order_history(&mut self, order: OrderId) -> Result<Handled, Refusal> {
+        let hosted = self.load_order(order).filter(|hosted| !Self::is_refused(&hosted.state));
+        let hosted = hosted.ok_or_else(|| Refusal::NotFound { what: format!("order {order}") })?;
+        Ok(Handled::Answered(Answer::Sequences(hosted.history.to_vec()), hosted.basis()))
+    }
+
     /// An order as the answer to a command.
     pub(super) fn order_answer(&mut self, order: OrderId, replayed: bool) -> Result<Handled, Refusal> {
         let hosted = self.load_order(order).filter(|hosted| !Self::is_refused(&hosted.state));

@@ -60,7 +60,7 @@ mod run_writer;
 mod sled_blocks;
 mod stats;
 mod store;
-mod varint;
+pub(crate) mod varint;
 
 use std::fmt;
 
