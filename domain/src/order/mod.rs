@@ -21,6 +21,8 @@ mod place;
 mod properties;
 mod refund;
 mod request;
+#[cfg(test)]
+mod rules;
 mod state;
 mod status;
 mod told;

@@ -14,6 +14,8 @@
 mod decide;
 mod event;
 pub mod gateway;
+#[cfg(test)]
+mod rules;
 mod state;
 mod table;
 

@@ -1,6 +1,6 @@
 //! What must hold in the shop after every step, recomputed from the actors' states by plain sums.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::shop::Shop;
 use crate::account::Account;
@@ -52,6 +52,8 @@ impl Shop {
     fn check_payments(&self) {
         let mut count = 0;
         for order in self.orders.values() {
+            let open_charge = order.payments.iter().any(|seen| seen.is_pending() && seen.method == Method::Card);
+            assert!(order.outcome == Outcome::Open || !open_charge, "void first, release after");
             for seen in &order.payments {
                 let payment = &self.payments[&seen.id];
                 count += 1;
@@ -143,6 +145,17 @@ impl Shop {
         }
     }
 
+    fn check_each_payment_ends_once(&self) {
+        let mut ended = BTreeSet::new();
+        for (key, event, _) in &self.journal {
+            if let Event::Order(OrderEvent::PaymentSecured { number } | OrderEvent::PaymentFailed { number, .. }) =
+                event
+            {
+                assert!(ended.insert((key.clone(), *number)), "payment {number} of {key} ended twice");
+            }
+        }
+    }
+
     /// Everything rebuilt from the journal, and everything read back from snapshots, is what is live.
     pub(super) fn check_rebuilt(&self) {
         let mut stocks: BTreeMap<_, Stock> = BTreeMap::new();
@@ -181,6 +194,7 @@ impl Shop {
                 _ => unreachable!("{key} has no {event:?}"),
             }
         }
+        self.check_each_payment_ends_once();
         assert_eq!(stocks, restored(&self.stocks));
         assert_eq!(orders, restored(&self.orders));
         assert_eq!(payments, restored(&self.payments));

@@ -1,0 +1,186 @@
+//! What an order does with what its payments, its SKUs and the clock tell it.
+
+use super::{CANCEL, Desk, START, amount, cancel, line, sku};
+use crate::Timestamp;
+use crate::order::{OrderCommand, Outcome};
+use crate::payment::{Method, PaymentCommand, PaymentState};
+use crate::stock::StockCommand;
+
+const DEADLINE: OrderCommand = OrderCommand::DeadlineReached;
+
+#[test]
+fn wallet_money_beside_a_card_is_spent_only_when_the_card_has_paid() {
+    let mut desk = Desk::with(&[line("sku", "10.00", 1, 0)], &[(Method::Wallet, "3.00"), (Method::Card, "7.00")]);
+    assert_eq!(desk.secure(1), ["payment_secured"]);
+    assert!(matches!(&desk.asks[..], [super::OrderAsk::Payment(id, PaymentCommand::Secure)] if *id == desk.id(0)));
+    desk.secure(0);
+    assert!(desk.order.secured);
+    assert!(matches!(desk.stock_asks()[..], [StockCommand::Settle { .. }]));
+}
+
+#[test]
+fn a_declined_card_ends_an_order_that_is_being_placed_and_frees_the_wallet() {
+    let mut desk = Desk::with(&[line("sku", "10.00", 1, 0)], &[(Method::Wallet, "3.00"), (Method::Card, "7.00")]);
+    assert_eq!(desk.fail(1), ["payment_failed", "refused"]);
+    assert_eq!(desk.abandoned(), [0]);
+    assert!(matches!(desk.stock_asks()[..], [StockCommand::ReleaseAll { .. }]));
+    assert_eq!(desk.fail(0), ["payment_failed"], "what was abandoned ends quietly");
+}
+
+#[test]
+fn nothing_is_released_before_every_open_charge_is_undone() {
+    let cards = [(Method::Card, "4.00"), (Method::Card, "6.00")];
+    let mut placing = Desk::with(&[line("sku", "10.00", 1, 0)], &cards);
+    assert_eq!(placing.fail(0), ["payment_failed"]);
+    assert_eq!((placing.abandoned(), placing.stock_asks()), (vec![1], vec![]));
+    assert_eq!(placing.fail(1), ["payment_failed", "refused"]);
+    assert_eq!(placing.stock_asks().len(), 1);
+
+    let mut cancelled = Desk::with(&[line("sku", "10.00", 1, 0)], &cards);
+    assert_eq!(cancelled.run(CANCEL).unwrap(), ["cancel_requested"]);
+    assert_eq!((cancelled.abandoned(), cancelled.stock_asks()), (vec![0, 1], vec![]));
+    assert!(cancelled.run(CANCEL).unwrap().is_empty(), "once is enough");
+    assert_eq!(cancelled.fail(0), ["payment_failed"]);
+    assert_eq!(cancelled.fail(1), ["payment_failed", "cancelled"]);
+    assert_eq!(cancelled.order.outcome, Outcome::Cancelled);
+}
+
+#[test]
+fn money_that_comes_after_the_end_goes_back() {
+    let mut desk = Desk::with(&[line("sku", "10.00", 1, 0)], &[(Method::External, "4.00"), (Method::Wallet, "6.00")]);
+    desk.secure(0);
+    assert_eq!(desk.run(CANCEL).unwrap(), ["cancelled", "refund_started"]);
+    assert_eq!((desk.refunds(), desk.abandoned()), (vec![(0, amount("4.00"))], vec![1]));
+    assert_eq!(desk.secure(1), ["payment_secured", "refund_started"]);
+    assert_eq!(desk.refunds(), [(1, amount("6.00"))]);
+    assert!(!desk.order.secured, "an order that is over is not paid");
+}
+
+#[test]
+fn hearing_the_same_twice_is_hearing_it_once() {
+    let mut desk = Desk::with(&[line("sku", "10.00", 2, 0)], &[(Method::Card, "20.00")]);
+    desk.secure(0);
+    assert!(desk.secure(0).is_empty());
+    assert!(desk.fail(0).is_empty(), "what is paid cannot fail");
+    desk.run(cancel(&[(0, 1)])).unwrap();
+    let (payment, back) = (desk.id(0), amount("10.00"));
+    let refunded = OrderCommand::PaymentRefunded { payment, amount: back, done: true };
+    assert_eq!(desk.run(refunded.clone()).unwrap(), ["refunded"]);
+    assert!(desk.run(refunded).unwrap().is_empty());
+    assert_eq!(desk.order.payments[0].refunded, back);
+    let strange = OrderCommand::PaymentPaid { payment: crate::order::Order::payment_id(desk.order.id, 9, 9, START) };
+    assert_eq!(desk.code(strange), "not_found");
+}
+
+#[test]
+fn an_unpaid_order_expires_at_its_deadline_but_not_while_a_payment_is_under_way() {
+    let late = START.plus_seconds(900);
+    let mut unpaid = Desk::with(&[line("sku", "1.00", 1, 1)], &[]);
+    assert!(unpaid.run(DEADLINE).unwrap().is_empty(), "it is not time yet");
+    unpaid.now = late;
+    assert_eq!(unpaid.run(DEADLINE).unwrap(), ["expired"]);
+    assert!(matches!(unpaid.stock_asks()[..], [StockCommand::ReleaseAll { .. }]));
+    assert!(unpaid.run(DEADLINE).unwrap().is_empty());
+
+    let mut pinned = Desk::with(&[line("sku", "1.00", 1, 0)], &[(Method::Wallet, "1.00")]);
+    pinned.now = late;
+    assert_eq!(pinned.order.next_due(), None);
+    assert!(pinned.run(DEADLINE).unwrap().is_empty());
+    assert_eq!(pinned.fail(0), ["payment_failed", "expired"], "its time had come meanwhile");
+
+    let mut paid = Desk::paid("1.00", 1, "1.00");
+    paid.now = late;
+    assert!(paid.run(DEADLINE).unwrap().is_empty());
+}
+
+#[test]
+fn a_part_payment_goes_back_when_its_order_expires() {
+    let mut desk = Desk::with(&[line("sku", "10.00", 1, 0)], &[(Method::External, "4.00")]);
+    desk.secure(0);
+    desk.now = START.plus_seconds(900);
+    assert_eq!(desk.run(DEADLINE).unwrap(), ["expired", "refund_started"]);
+    assert_eq!(desk.refunds(), [(0, amount("4.00"))]);
+}
+
+#[test]
+fn a_hold_is_extended_within_a_week_and_only_while_it_waits_for_money() {
+    let extend = |seconds| OrderCommand::Extend { seconds };
+    let mut desk = Desk::with(&[line("sku", "1.00", 1, 0)], &[]);
+    assert_eq!(desk.code(extend(0)), "body_invalid");
+    assert_eq!(desk.code(extend(u32::MAX)), "body_invalid");
+    desk.run(extend(100)).unwrap();
+    assert_eq!(desk.order.hold_expires_at, START.plus_seconds(1000));
+    desk.now = START.plus_seconds(1000);
+    assert_eq!(desk.code(extend(100)), "hold_expired");
+    desk.run(DEADLINE).unwrap();
+    assert_eq!(desk.code(extend(100)), "hold_expired");
+    assert_eq!(Desk::paid("1.00", 1, "1.00").code(extend(100)), "already_paid");
+}
+
+#[test]
+fn what_can_be_paid_is_what_is_due_and_in_time() {
+    let code = |desk: &Desk, now: Timestamp| desk.order.check_payable(now).map_err(|refusal| refusal.code());
+    let open = Desk::with(&[line("sku", "5.00", 1, 0)], &[]);
+    assert_eq!(code(&open, START), Ok(super::eur("5.00")));
+    assert_eq!(code(&open, open.order.hold_expires_at), Err("hold_expired"));
+    let pinned = Desk::with(&[line("sku", "5.00", 1, 0)], &[(Method::Card, "5.00")]);
+    assert_eq!(code(&pinned, START), Err("order_state_invalid"));
+    assert_eq!(code(&Desk::paid("5.00", 1, "5.00"), START), Err("already_paid"));
+    let mut over = Desk::with(&[line("sku", "5.00", 1, 0)], &[]);
+    over.run(CANCEL).unwrap();
+    assert_eq!(code(&over, START), Err("order_state_invalid"));
+}
+
+#[test]
+fn a_filled_backorder_of_a_paid_order_is_settled_and_of_an_unpaid_one_held() {
+    let filled = OrderCommand::BackorderFilled { sku: sku("sku"), quantity: 3 };
+    let lines = [line("sku", "1.00", 0, 2), line("sku", "1.00", 1, 2)];
+    let mut unpaid = Desk::with(&lines, &[]);
+    unpaid.run(filled.clone()).unwrap();
+    assert_eq!(unpaid.order.lines.iter().map(|line| line.filled).collect::<Vec<_>>(), [2, 2]);
+    assert!(unpaid.asks.is_empty());
+    let mut paid = Desk::with(&lines, &[(Method::External, "5.00")]);
+    paid.secure(0);
+    assert_eq!(paid.order.status().name(), "paid");
+    paid.run(filled).unwrap();
+    assert!(matches!(paid.stock_asks()[..], [StockCommand::Settle { .. }]));
+}
+
+#[test]
+fn units_that_arrive_after_they_were_given_up_go_on_to_the_next() {
+    let mut desk = Desk::with(&[line("sku", "1.00", 1, 2)], &[]);
+    desk.run(cancel(&[(0, 2)])).unwrap();
+    let filled = OrderCommand::BackorderFilled { sku: sku("sku"), quantity: 2 };
+    assert!(desk.run(filled).unwrap().is_empty());
+    assert!(matches!(desk.stock_asks()[..], [StockCommand::Release { filled: 2, backordered: 0, .. }]));
+}
+
+#[test]
+fn units_that_are_displaced_after_they_were_given_up_wait_for_nobody() {
+    let mut desk = Desk::with(&[line("sku", "1.00", 3, 0)], &[]);
+    desk.run(cancel(&[(0, 2)])).unwrap();
+    let displaced = OrderCommand::Displaced { sku: sku("sku"), quantity: 3 };
+    assert_eq!(desk.run(displaced).unwrap(), ["oversold"]);
+    assert!(matches!(desk.stock_asks()[..], [StockCommand::Release { filled: 0, backordered: 2, .. }]));
+    assert_eq!((desk.order.lines[0].filled, desk.order.lines[0].backordered), (0, 1));
+}
+
+#[test]
+fn a_shortfall_takes_from_the_last_lines_first_and_never_what_was_shipped() {
+    let mut desk = Desk::with(&[line("sku", "1.00", 2, 0), line("sku", "1.00", 2, 0)], &[(Method::External, "4.00")]);
+    desk.secure(0);
+    desk.run(OrderCommand::Ship { lines: Some(vec![(1, 1)]), tracking: None }).unwrap();
+    desk.run(OrderCommand::Displaced { sku: sku("sku"), quantity: 2 }).unwrap();
+    assert_eq!(desk.order.lines.iter().map(|line| line.filled).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(desk.order.payment_status(), PaymentState::Paid);
+}
+
+#[test]
+fn a_step_owed_by_another_partition_is_done_once() {
+    let mut desk = Desk::paid("1.00", 1, "1.00");
+    let to = Box::new(crate::entity::RemoteStep::Confirm { sku: sku("sku") });
+    desk.order.apply(&crate::order::OrderEvent::StepOwed { step: 0, to });
+    assert_eq!((desk.order.owed.len(), desk.order.next_step), (1, 1));
+    assert_eq!(desk.run(OrderCommand::StepDone { step: 0 }).unwrap(), ["step_done"]);
+    assert!(desk.run(OrderCommand::StepDone { step: 0 }).unwrap().is_empty());
+}

@@ -1,0 +1,213 @@
+//! The rules of a payment, one by one, each as a sentence.
+
+use super::gateway::{GatewayCall, GatewayOutcome, Operation};
+use super::{
+    Method, OpenOperation, Payment, PaymentAsk, PaymentCommand, PaymentEvent, PaymentState, decide, first_call,
+};
+use crate::account::AccountCommand;
+use crate::{Amount, CustomerId, Money, OrderId, PaymentId, Refusal, Timestamp};
+
+const START: Timestamp = Timestamp(1_700_000_000_000_000);
+
+struct Till {
+    payment: Payment,
+    now: Timestamp,
+    asks: Vec<PaymentAsk>,
+}
+
+fn charge() -> Operation {
+    Operation::Charge { token: "tok".into() }
+}
+
+fn approved() -> GatewayOutcome {
+    GatewayOutcome::Approved { reference: "ref-1".into() }
+}
+
+fn declined() -> GatewayOutcome {
+    GatewayOutcome::Declined { reason: "no funds".into() }
+}
+
+fn unknown() -> GatewayOutcome {
+    GatewayOutcome::Unknown { reason: "timeout".into() }
+}
+
+impl Till {
+    fn with(method: Method) -> Self {
+        let order = OrderId::new(START, 1);
+        let created = PaymentEvent::Created {
+            order,
+            method,
+            money: Money::parse("10.00 EUR").unwrap(),
+            payer: Some(CustomerId::new("ann").unwrap()),
+            credential: Some("tok".into()),
+        };
+        let payment = Payment::create(PaymentId::of_order(order, 0, START), &created, START);
+        Self { payment, now: START, asks: Vec::new() }
+    }
+
+    fn paid(method: Method) -> Self {
+        let mut till = Self::with(method);
+        till.payment.apply(&PaymentEvent::Paid { reference: None }, START);
+        till
+    }
+
+    fn run(&mut self, command: PaymentCommand) -> Result<Vec<&'static str>, Refusal> {
+        let (mut events, mut asks) = (Vec::new(), Vec::new());
+        decide(&self.payment, &command, self.now, &mut events, &mut asks)?;
+        events.iter().for_each(|event| self.payment.apply(event, self.now));
+        self.asks = asks;
+        Ok(events.iter().map(PaymentEvent::name).collect())
+    }
+
+    fn answer(&mut self, operation: Operation, outcome: GatewayOutcome) -> Vec<&'static str> {
+        self.run(PaymentCommand::Answer { operation, outcome }).unwrap()
+    }
+
+    fn refund(&mut self, ten_thousandths: i64) -> Result<Vec<&'static str>, Refusal> {
+        self.run(PaymentCommand::Refund { amount: Amount(ten_thousandths) })
+    }
+
+    fn called(&self) -> Vec<String> {
+        let key = |ask: &PaymentAsk| match ask {
+            PaymentAsk::Gateway(call) => Some(call.idempotency_key()),
+            _ => None,
+        };
+        self.asks.iter().filter_map(key).collect()
+    }
+
+    fn key(&self, what: &str) -> String {
+        format!("{}:{what}", self.payment.id)
+    }
+}
+
+#[test]
+fn an_approved_charge_is_paid_once_however_often_it_is_told() {
+    let mut till = Till::with(Method::Card);
+    assert_eq!(till.answer(charge(), approved()), ["paid"]);
+    assert_eq!(till.asks, [PaymentAsk::OrderPaid, PaymentAsk::Notify { state: PaymentState::Paid }]);
+    for outcome in [approved(), declined(), unknown()] {
+        assert!(till.answer(charge(), outcome).is_empty());
+        assert!(till.asks.is_empty());
+    }
+    assert_eq!(till.payment.remark.as_deref(), Some("ref-1"));
+}
+
+#[test]
+fn a_declined_charge_fails_once_and_a_late_approval_changes_nothing() {
+    let mut till = Till::with(Method::Card);
+    assert_eq!(till.answer(charge(), declined()), ["failed"]);
+    assert!(till.answer(charge(), approved()).is_empty());
+    assert_eq!(till.payment.state, PaymentState::Failed);
+}
+
+#[test]
+fn an_unknown_outcome_is_asked_again_under_the_same_key_with_longer_pauses() {
+    let mut till = Till::with(Method::Card);
+    let first = first_call(&till.payment).unwrap();
+    let mut pauses = Vec::new();
+    for _ in 0..4 {
+        assert_eq!(till.answer(charge(), unknown()), ["retry_scheduled"]);
+        pauses.push((till.payment.ask_again_at.0 - till.now.0) / 1_000_000);
+        till.now = till.payment.ask_again_at;
+    }
+    assert_eq!(pauses, [4, 8, 16, 32]);
+    assert_eq!(till.run(PaymentCommand::AskAgain).unwrap(), ["retry_scheduled"]);
+    assert_eq!(till.called(), [first.idempotency_key()]);
+    till.payment.attempts = u32::MAX - 1;
+    till.answer(charge(), unknown());
+    assert_eq!(till.payment.ask_again_at, till.now.plus_seconds(3600), "a pause has an end");
+}
+
+#[test]
+fn a_charge_of_unknown_outcome_is_undone_after_its_time_and_only_then_it_has_failed() {
+    let mut till = Till::with(Method::Card);
+    till.now = START.plus_seconds(600);
+    assert_eq!(till.run(PaymentCommand::AskAgain).unwrap(), ["void_started"]);
+    assert_eq!(till.called(), [till.key("void")]);
+    assert_eq!(till.payment.state, PaymentState::Pending);
+    assert!(till.answer(charge(), approved()).is_empty(), "it is being undone");
+    assert_eq!(till.answer(Operation::Void, unknown()), ["retry_scheduled"]);
+    assert_eq!(till.answer(Operation::Void, declined()), ["retry_scheduled"], "the money may have moved");
+    assert_eq!(till.payment.state, PaymentState::Pending);
+    assert_eq!(till.run(PaymentCommand::AskAgain).unwrap(), ["retry_scheduled"]);
+    assert_eq!(till.called(), [till.key("void")]);
+    assert_eq!(till.answer(Operation::Void, approved()), ["failed"]);
+    assert!(matches!(till.asks[..], [PaymentAsk::OrderFailed { .. }, PaymentAsk::Notify { .. }]));
+}
+
+#[test]
+fn an_abandoned_charge_is_undone_first_and_once() {
+    let mut till = Till::with(Method::Card);
+    assert_eq!(till.run(PaymentCommand::Abandon).unwrap(), ["void_started"]);
+    assert!(till.run(PaymentCommand::Abandon).unwrap().is_empty());
+    assert_eq!(till.payment.open, Some(OpenOperation::Void));
+    assert!(Till::paid(Method::Card).run(PaymentCommand::Abandon).unwrap().is_empty(), "what is paid is refunded");
+}
+
+#[test]
+fn wallet_money_is_settled_or_released_once() {
+    let ask = |command| PaymentAsk::Account(CustomerId::new("ann").unwrap(), command);
+    let mut till = Till::with(Method::Wallet);
+    let payment = till.payment.id;
+    assert_eq!(till.run(PaymentCommand::Secure).unwrap(), ["paid"]);
+    assert_eq!(till.asks[0], ask(AccountCommand::Settle { payment }));
+    assert!(till.run(PaymentCommand::Secure).unwrap().is_empty());
+    let mut till = Till::with(Method::Wallet);
+    assert_eq!(till.run(PaymentCommand::Abandon).unwrap(), ["failed"]);
+    assert_eq!(till.asks[0], ask(AccountCommand::Release { payment }));
+    assert!(till.run(PaymentCommand::Secure).unwrap().is_empty());
+}
+
+#[test]
+fn refunds_of_a_card_are_numbered_and_each_has_a_key_of_its_own() {
+    let mut till = Till::paid(Method::Card);
+    assert_eq!(till.refund(40_000).unwrap(), ["refund_requested"]);
+    assert_eq!(till.called(), [till.key("refund:1")]);
+    assert_eq!(till.refund(10_000).unwrap_err().code(), "order_state_invalid", "one after the other");
+    assert!(till.answer(Operation::Refund { number: 2 }, approved()).is_empty(), "nobody asked for it");
+    assert_eq!(till.answer(Operation::Refund { number: 1 }, declined()), ["refund_failed"]);
+    assert_eq!((till.payment.state, till.payment.refunded()), (PaymentState::Paid, Amount(0)));
+    assert_eq!(till.refund(40_000).unwrap(), ["refund_requested"]);
+    assert_eq!(till.called(), [till.key("refund:2")]);
+    assert!(till.answer(Operation::Refund { number: 1 }, approved()).is_empty(), "it was declined before");
+    assert_eq!(till.answer(Operation::Refund { number: 2 }, approved()), ["refunded"]);
+    assert!(till.answer(Operation::Refund { number: 2 }, approved()).is_empty());
+    assert_eq!((till.payment.state, till.payment.refunded()), (PaymentState::Paid, Amount(40_000)));
+    till.refund(60_000).unwrap();
+    till.answer(Operation::Refund { number: 3 }, approved());
+    assert_eq!(till.payment.state, PaymentState::Refunded);
+}
+
+#[test]
+fn no_more_goes_back_than_was_paid() {
+    for (amount, code) in [(0, "money_invalid"), (-1, "money_invalid"), (100_001, "money_invalid")] {
+        assert_eq!(Till::paid(Method::External).refund(amount).unwrap_err().code(), code);
+    }
+    assert_eq!(Till::with(Method::Card).refund(1).unwrap_err().code(), "order_state_invalid");
+    let mut till = Till::paid(Method::External);
+    assert_eq!(till.refund(70_000).unwrap(), ["refund_requested", "refunded"]);
+    assert_eq!(till.refund(30_001).unwrap_err().code(), "money_invalid");
+    till.refund(30_000).unwrap();
+    assert_eq!(till.payment.state, PaymentState::Refunded);
+    assert_eq!(till.refund(1).unwrap_err().code(), "order_state_invalid");
+}
+
+#[test]
+fn a_wallet_takes_its_refund_in_under_its_number() {
+    let mut till = Till::paid(Method::Wallet);
+    till.refund(25_000).unwrap();
+    let wanted =
+        AccountCommand::Refund { payment: till.payment.id, refund: 1, money: Money::parse("2.50 EUR").unwrap() };
+    assert!(till.asks.contains(&PaymentAsk::Account(CustomerId::new("ann").unwrap(), wanted)));
+}
+
+#[test]
+fn a_payment_is_woken_only_while_a_call_is_open() {
+    let mut till = Till::with(Method::Card);
+    assert_eq!(till.payment.next_due(), Some(START.plus_seconds(Payment::ASK_AGAIN_SECONDS)));
+    till.answer(charge(), approved());
+    assert_eq!(till.payment.next_due(), None);
+    assert!(till.run(PaymentCommand::AskAgain).unwrap().is_empty());
+    assert_eq!(Till::with(Method::Wallet).payment.next_due(), None);
+    assert_eq!(first_call(&Till::with(Method::Wallet).payment), None::<GatewayCall>);
+}
