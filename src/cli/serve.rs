@@ -1,0 +1,103 @@
+//! `stockade serve`: the engine behind HTTP, until a signal asks it to stop.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::output::{Failure, Output, Verdict};
+use super::settings::{Overrides, Settings};
+use super::stop::wait_for_signal;
+use crate::Engine;
+use crate::http::{Server, ServerError, ServerOptions};
+
+const EXAMPLES: &str = "\
+Examples:
+  stockade serve --data ./shop
+  stockade serve --listen 127.0.0.1:0 --admin 127.0.0.1:0 --json     free ports; the first line says which
+  STOCKADE_API_KEYS='[\"secret\"]' stockade serve --listen 0.0.0.0:8080
+
+The file of --config is TOML: data, listen, admin, anonymous, api_keys, drain_seconds, partitions, credits,
+checkpoint_records, orders_in_memory_max, cache_bytes. Each is also STOCKADE_<NAME> in the environment.
+SIGTERM and SIGINT drain: what is in flight ends, then all is durable and the directory is closed.";
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Arguments {
+    /// The only state [default: ./stockade-data].
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The public address [default: 127.0.0.1:8080]; port 0 picks a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    /// The admin address [default: 127.0.0.1:9090]; port 0 picks a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<SocketAddr>,
+    /// A TOML file with settings.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Answer without keys on an address that is not loopback.
+    #[arg(long)]
+    anonymous: bool,
+}
+
+/// The first line of `--json`.
+#[derive(Serialize)]
+struct Addresses {
+    listen: SocketAddr,
+    admin: SocketAddr,
+}
+
+pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict, Failure> {
+    let overrides = Overrides {
+        data: arguments.data.clone(),
+        listen: arguments.listen,
+        admin: arguments.admin,
+        anonymous: arguments.anonymous.then_some(true),
+    };
+    let settings = Settings::load(arguments.config.as_deref(), &overrides)?;
+    let engine = Engine::open(settings.engine())?;
+    let server = match start(&engine, &settings) {
+        Ok(server) => server,
+        Err(failure) => {
+            // The directory was fine: it is left closed, not as after a crash.
+            engine.close_blocking()?;
+            return Err(failure);
+        }
+    };
+    let (listen, admin) = server.addresses();
+    output.report(&Addresses { listen, admin }, || {
+        format!(
+            "listening on http://{listen}, admin on http://{admin}, state in {}\nstop with SIGTERM or Ctrl-C",
+            settings.data.display()
+        )
+    });
+    let signal = wait_for_signal()?;
+    tracing::info!(signal, "stopping");
+    stop(server, &engine, Duration::from_secs(settings.drain_seconds))?;
+    output.line("stopped: everything that was answered is on disk");
+    Ok(Verdict::Done)
+}
+
+/// Starts the server; errors become exit codes.
+pub(super) fn start(engine: &Engine, settings: &Settings) -> Result<Server, Failure> {
+    let options = ServerOptions {
+        listen: settings.listen,
+        admin: settings.admin,
+        anonymous: settings.anonymous,
+        api_keys: settings.api_keys.clone(),
+        ..ServerOptions::default()
+    };
+    Server::start(engine.clone(), options).map_err(failure)
+}
+
+/// Drains the server, then closes the engine.
+pub(super) fn stop(server: Server, engine: &Engine, deadline: Duration) -> Result<(), Failure> {
+    server.shutdown(deadline);
+    Ok(engine.close_blocking()?)
+}
+
+fn failure(error: ServerError) -> Failure {
+    Failure::cannot("server_not_started", error)
+}

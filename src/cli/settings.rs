@@ -1,0 +1,146 @@
+//! Configuration in layers: defaults < `--config FILE` < `STOCKADE_*` in the environment < arguments.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+use super::output::Failure;
+use crate::Config;
+
+/// Names of the environment that are not configuration of the engine.
+const NOT_SETTINGS: &[&str] = &["log"];
+
+/// Everything that can be configured. A name in the file is one in the environment, with `STOCKADE_` before it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Settings {
+    /// The only state.
+    pub(super) data: PathBuf,
+    /// Where the public listener is.
+    pub(super) listen: SocketAddr,
+    /// Where the admin listener is.
+    pub(super) admin: SocketAddr,
+    /// Answer without keys on any address.
+    pub(super) anonymous: bool,
+    /// Keys that callers may use.
+    pub(super) api_keys: Vec<String>,
+    /// How long requests in flight have to end when the server stops.
+    pub(super) drain_seconds: u64,
+    /// Partitions; none: by the number of cores.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) partitions: Option<usize>,
+    /// Requests inside at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) credits: Option<u32>,
+    /// Records between two checkpoints.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) checkpoint_records: Option<u64>,
+    /// Orders kept in memory although they could be loaded again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) orders_in_memory_max: Option<usize>,
+    /// Cache for derived records.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) cache_bytes: Option<u64>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data: PathBuf::from("./stockade-data"),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            admin: SocketAddr::from(([127, 0, 0, 1], 9090)),
+            anonymous: false,
+            api_keys: Vec::new(),
+            drain_seconds: 10,
+            partitions: None,
+            credits: None,
+            checkpoint_records: None,
+            orders_in_memory_max: None,
+            cache_bytes: None,
+        }
+    }
+}
+
+/// What the arguments say; whatever they do not say is left to the other layers.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct Overrides {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) data: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) listen: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) admin: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) anonymous: Option<bool>,
+}
+
+impl Settings {
+    /// Puts the layers together.
+    pub(super) fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, Failure> {
+        let mut layers = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(file) = file {
+            if !file.is_file() {
+                let message = format!("configuration file {} not found: check --config", file.display());
+                return Err(Failure::usage("config_not_found", message));
+            }
+            layers = layers.merge(Toml::file_exact(file));
+        }
+        layers
+            .merge(Env::prefixed("STOCKADE_").ignore(NOT_SETTINGS))
+            .merge(Serialized::defaults(overrides))
+            .extract()
+            .map_err(|error| Failure::usage("config_invalid", format!("configuration: {error}")))
+    }
+
+    /// The engine's part.
+    pub(super) fn engine(&self) -> Config {
+        let mut config = Config::at(&self.data);
+        if let Some(partitions) = self.partitions {
+            config = config.partitions(partitions);
+        }
+        config.credits = self.credits.unwrap_or(config.credits).max(1);
+        config.checkpoint_records = self.checkpoint_records.unwrap_or(config.checkpoint_records).max(1);
+        config.orders_in_memory_max = self.orders_in_memory_max.unwrap_or(config.orders_in_memory_max);
+        config.cache_bytes = self.cache_bytes.unwrap_or(config.cache_bytes);
+        config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    #[test]
+    fn arguments_override_the_file_and_the_file_overrides_the_defaults() {
+        let file = file("data = \"/srv/shop\"\nlisten = \"127.0.0.1:1\"\ndrain_seconds = 3\n");
+        let overrides = Overrides { listen: Some("127.0.0.1:2".parse().unwrap()), ..Overrides::default() };
+        let settings = Settings::load(Some(file.path()), &overrides).unwrap();
+        assert_eq!(settings.data, PathBuf::from("/srv/shop"));
+        assert_eq!(settings.listen.port(), 2);
+        assert_eq!(settings.drain_seconds, 3);
+        assert_eq!(settings.admin, Settings::default().admin);
+    }
+
+    #[test]
+    fn a_misspelt_name_in_the_file_is_refused_by_name() {
+        let file = file("lisden = \"127.0.0.1:1\"\n");
+        let failure = Settings::load(Some(file.path()), &Overrides::default()).unwrap_err();
+        assert_eq!(failure.code, "config_invalid");
+        assert!(failure.to_string().contains("lisden"), "{failure}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_bad_usage() {
+        let failure = Settings::load(Some(Path::new("/nowhere/stockade.toml")), &Overrides::default()).unwrap_err();
+        assert_eq!(failure.code, "config_not_found");
+    }
+}
