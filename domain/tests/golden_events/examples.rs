@@ -1,0 +1,334 @@
+//! One example of every event, every field filled; a second where an empty field is written otherwise.
+
+use smallvec::smallvec;
+use stockade_domain::account::AccountEvent;
+use stockade_domain::entity::{EntityKind, Event, RemoteStep};
+use stockade_domain::ledger::{LedgerAccount, LedgerEvent};
+use stockade_domain::order::{Charge, ChargeKind, LineUnits, OrderEvent, PlacedLine, PlannedPayment, ReturnedLine};
+use stockade_domain::payment::{Method, PaymentEvent};
+use stockade_domain::stock::{Definition, Disposition, Pick, Picks, ReleaseReason, SkuStatus, StockEvent, Unsellable};
+use stockade_domain::{Amount, CustomerId, Location, Lot, Money, OrderId, PaymentId, SkuId, Timestamp};
+
+/// An event and what it is called in the recording.
+pub struct Example {
+    pub label: &'static str,
+    pub event: Event,
+}
+
+const TIME: Timestamp = Timestamp(1_700_000_000_123_456);
+
+/// Every example, in the order of the recording.
+pub fn all() -> Vec<Example> {
+    let stock = stock().into_iter().map(|(label, event)| (label, Event::Stock(event)));
+    let order = order().into_iter().map(|(label, event)| (label, Event::Order(event)));
+    let payment = payment().into_iter().map(|(label, event)| (label, Event::Payment(event)));
+    let account = account().into_iter().map(|(label, event)| (label, Event::Account(event)));
+    let ledger = ledger().into_iter().map(|(label, event)| (label, Event::Ledger(event)));
+    let all = stock.chain(order).chain(payment).chain(account).chain(ledger);
+    all.map(|(label, event)| Example { label, event }).collect()
+}
+
+fn order_id() -> OrderId {
+    OrderId::new(TIME, 0x0123_4567_89ab_cdef)
+}
+
+fn payment_id() -> PaymentId {
+    PaymentId::new(TIME, 0xfedc_ba98_7654_3210)
+}
+
+fn ann() -> CustomerId {
+    CustomerId::new("ann@example.org").unwrap()
+}
+
+fn sku() -> SkuId {
+    SkuId::new("SKU-1").unwrap()
+}
+
+fn main_hall() -> Location {
+    Location::new("main hall").unwrap()
+}
+
+fn lot() -> Option<Lot> {
+    Some(Lot::new("L7").unwrap())
+}
+
+fn eur(text: &str) -> Money {
+    Money::parse(&format!("{text} EUR")).unwrap()
+}
+
+fn picks() -> Picks {
+    smallvec![Pick { bin: 0, quantity: 3 }, Pick { bin: 300, quantity: 1_000_000_000 }]
+}
+
+fn pick() -> Pick {
+    Pick { bin: 1, quantity: 2 }
+}
+
+fn stock() -> Vec<(&'static str, StockEvent)> {
+    use StockEvent as E;
+    let full = Definition {
+        status: SkuStatus::Discontinued,
+        category: Some("tea".into()),
+        brand: Some("Ridge".into()),
+        limit_per_customer: Some(4),
+        hold_ttl_seconds: 60,
+        backorder_max: Some(100),
+        safety_level: 2,
+        ..Definition::new("Green tea, 100 g", eur("9.9901"))
+    };
+    let (order, reason) = (order_id(), ReleaseReason::Expired);
+    vec![
+        ("defined", E::Defined(Box::new(full))),
+        ("defined_plain", E::Defined(Box::new(Definition::new("x", eur("0.00"))))),
+        ("announced", E::Announced { quantity: 500 }),
+        (
+            "received",
+            E::Received {
+                location: main_hall(),
+                lot: lot(),
+                expires_at: Some(TIME),
+                quantity: 10,
+                announced: 7,
+                unit_cost: Some(eur("1.25")),
+            },
+        ),
+        (
+            "received_plain",
+            E::Received {
+                location: main_hall(),
+                lot: None,
+                expires_at: None,
+                quantity: 10,
+                announced: 0,
+                unit_cost: None,
+            },
+        ),
+        ("held", E::Held { order, picks: picks(), backordered: 5, settled: true, buyer: Some(ann()), tentative: true }),
+        ("confirmed", E::Confirmed { order }),
+        ("settled", E::Settled { order }),
+        ("released", E::Released { order, held: picks(), allocated: picks(), reason }),
+        ("backorder_filled", E::BackorderFilled { order, picks: picks() }),
+        ("backorder_cancelled", E::BackorderCancelled { order, quantity: 2 }),
+        ("shipped", E::Shipped { order, picks: picks() }),
+        (
+            "returned",
+            E::Returned {
+                order: Some(order),
+                location: main_hall(),
+                lot: lot(),
+                quantity: 1,
+                disposition: Disposition::QualityControl,
+                buyer: Some(ann()),
+            },
+        ),
+        ("adjusted_up", E::AdjustedUp { location: main_hall(), lot: lot(), quantity: 1, reason: "found".into() }),
+        ("adjusted_down", E::AdjustedDown { picks: picks(), reason: "counted".into() }),
+        ("displaced", E::Displaced { order, held: picks(), allocated: smallvec![] }),
+        ("reclassified", E::Reclassified { pick: pick(), from: Unsellable::Free, to: Unsellable::Damaged }),
+        ("lot_expired", E::LotExpired { pick: pick() }),
+        ("written_off", E::WrittenOff { pick: pick(), from: Unsellable::Expired, reason: "old".into() }),
+        ("transferred_out", E::TransferredOut { pick: pick(), to: main_hall() }),
+        ("transferred_in", E::TransferredIn { location: main_hall(), lot: lot(), expires_at: Some(TIME), quantity: 2 }),
+        ("transfer_lost", E::TransferLost { quantity: 1 }),
+        ("handled", E::Handled { order, step: 3 }),
+    ]
+}
+
+fn order() -> Vec<(&'static str, OrderEvent)> {
+    use OrderEvent as E;
+    let line = PlacedLine { sku: sku(), quantity: 5, unit_price: Amount(99_901), filled: 3, backordered: 1 };
+    let units = || smallvec![LineUnits { line: 0, quantity: 2 }, LineUnits { line: 1999, quantity: 1 }];
+    let planned = |method| PlannedPayment { method, amount: Amount(100_000) };
+    let placed = E::Placed {
+        customer: Some(ann()),
+        purchaser_key: None,
+        currency: "EUR".parse().unwrap(),
+        lines: smallvec![line.clone(), line],
+        charges: smallvec![Charge { kind: ChargeKind::Fee, money: eur("2.50") }],
+        payments: smallvec![planned(Method::Wallet), planned(Method::Card)],
+        hold_expires_at: TIME,
+        body_digest: u64::MAX,
+        attempt: 2,
+    };
+    let bare = E::Placed {
+        customer: None,
+        purchaser_key: Some(ann()),
+        currency: "JPY".parse().unwrap(),
+        lines: smallvec![],
+        charges: smallvec![],
+        payments: smallvec![],
+        hold_expires_at: TIME,
+        body_digest: 0,
+        attempt: 0,
+    };
+    let returned = ReturnedLine { line: 0, quantity: 1, disposition: Disposition::WriteOff };
+    let amount = Amount(-12_300);
+    let mut all = vec![
+        ("placed", placed),
+        ("placed_bare", bare),
+        ("payments_started", E::PaymentsStarted { payments: smallvec![planned(Method::External)] }),
+        ("payment_secured", E::PaymentSecured { number: 1 }),
+        ("payment_failed", E::PaymentFailed { number: 1, reason: "no funds".into() }),
+        ("extended", E::Extended { hold_expires_at: TIME }),
+        ("cancel_requested", E::CancelRequested),
+        ("cancelled", E::Cancelled { lines: units(), whole: false }),
+        ("expired", E::Expired),
+        ("refused", E::Refused { reason: "no funds".into() }),
+        ("backorder_filled", E::BackorderFilled { lines: units() }),
+        ("displaced", E::Displaced { lines: units() }),
+        ("shipped", E::Shipped { lines: units(), tracking: Some("T-1".into()) }),
+        ("delivered", E::Delivered),
+        ("returned", E::Returned { lines: smallvec![returned], refund: Amount(33_300) }),
+        ("refund_granted", E::RefundGranted { amount, reason: "late".into() }),
+        ("refunded", E::Refunded { number: 0, amount, done: true }),
+        ("refund_started", E::RefundStarted { number: 0, amount }),
+        ("step_done", E::StepDone { step: 8 }),
+    ];
+    let owed = |(step, (label, to))| (label, E::StepOwed { step, to: Box::new(to) });
+    all.extend((0u32..).zip(steps()).map(owed));
+    all
+}
+
+fn steps() -> Vec<(&'static str, RemoteStep)> {
+    use RemoteStep as S;
+    let (customer, payment) = (ann(), payment_id());
+    let (reason, disposition) = (ReleaseReason::Aborted, Disposition::Restock);
+    vec![
+        ("step_confirm", S::Confirm { sku: sku() }),
+        ("step_settle", S::Settle { sku: sku() }),
+        ("step_release_all", S::ReleaseAll { sku: sku(), reason }),
+        ("step_release", S::Release { sku: sku(), filled: 2, backordered: 1, reason }),
+        ("step_ship", S::Ship { sku: sku(), quantity: 2 }),
+        ("step_return", S::Return { sku: sku(), quantity: 2, disposition, buyer: Some(ann()) }),
+        ("step_account_settle", S::AccountSettle { customer: customer.clone(), payment }),
+        ("step_account_release", S::AccountRelease { customer: customer.clone(), payment }),
+        ("step_account_refund", S::AccountRefund { customer, payment, refund: 1, money: eur("1.00") }),
+    ]
+}
+
+fn payment() -> Vec<(&'static str, PaymentEvent)> {
+    use PaymentEvent as E;
+    let credential = Some("tok_1".into());
+    let money = eur("19.99");
+    vec![
+        ("created", E::Created { order: order_id(), method: Method::Card, money, payer: Some(ann()), credential }),
+        (
+            "created_plain",
+            E::Created { order: order_id(), method: Method::External, money, payer: None, credential: None },
+        ),
+        ("paid", E::Paid { reference: Some("ch_1".into()) }),
+        ("paid_plain", E::Paid { reference: None }),
+        ("failed", E::Failed { reason: "no funds".into(), timeout: false }),
+        ("void_started", E::VoidStarted),
+        ("refund_requested", E::RefundRequested { number: 1, amount: Amount(10_000) }),
+        ("refunded", E::Refunded { number: 1 }),
+        ("refund_failed", E::RefundFailed { number: 1, reason: "closed".into() }),
+        ("retry_scheduled", E::RetryScheduled { attempt: 3, at: TIME }),
+    ]
+}
+
+fn account() -> Vec<(&'static str, AccountEvent)> {
+    use AccountEvent as E;
+    let payment = payment_id();
+    vec![
+        ("credited", E::Credited { money: eur("50.00"), reference: Some("gift".into()) }),
+        ("held", E::Held { payment, amount: Amount(30_000) }),
+        ("settled", E::Settled { payment }),
+        ("released", E::Released { payment }),
+        ("spent", E::Spent { payment, amount: Amount(30_000) }),
+        ("refunded", E::Refunded { payment, refund: 2, money: eur("3.00") }),
+    ]
+}
+
+fn ledger() -> Vec<(&'static str, LedgerEvent)> {
+    let (debit, credit) = (LedgerAccount::BadDebt, LedgerAccount::Receivable);
+    vec![("entered", LedgerEvent::Entered { debit, credit, money: eur("-11.06"), memo: "A563187".into() })]
+}
+
+/// How many events a kind has. A new event does not compile below until it is counted here and has an example.
+pub fn variants(kind: EntityKind) -> usize {
+    match kind {
+        EntityKind::Sku => 21,
+        EntityKind::Order => 19,
+        EntityKind::Payment => 8,
+        EntityKind::Account => 6,
+        EntityKind::Ledger => 1,
+    }
+}
+
+/// The number of an event among those of its kind, as the journal writes it.
+pub fn number(event: &Event) -> usize {
+    match event {
+        Event::Stock(event) => number_of_stock(event),
+        Event::Order(event) => number_of_order(event),
+        Event::Payment(event) => match event {
+            PaymentEvent::Created { .. } => 0,
+            PaymentEvent::Paid { .. } => 1,
+            PaymentEvent::Failed { .. } => 2,
+            PaymentEvent::VoidStarted => 3,
+            PaymentEvent::RefundRequested { .. } => 4,
+            PaymentEvent::Refunded { .. } => 5,
+            PaymentEvent::RefundFailed { .. } => 6,
+            PaymentEvent::RetryScheduled { .. } => 7,
+        },
+        Event::Account(event) => match event {
+            AccountEvent::Credited { .. } => 0,
+            AccountEvent::Held { .. } => 1,
+            AccountEvent::Settled { .. } => 2,
+            AccountEvent::Released { .. } => 3,
+            AccountEvent::Spent { .. } => 4,
+            AccountEvent::Refunded { .. } => 5,
+        },
+        Event::Ledger(LedgerEvent::Entered { .. }) => 0,
+    }
+}
+
+fn number_of_stock(event: &StockEvent) -> usize {
+    match event {
+        StockEvent::Defined(_) => 0,
+        StockEvent::Announced { .. } => 1,
+        StockEvent::Received { .. } => 2,
+        StockEvent::Held { .. } => 3,
+        StockEvent::Confirmed { .. } => 4,
+        StockEvent::Settled { .. } => 5,
+        StockEvent::Released { .. } => 6,
+        StockEvent::BackorderFilled { .. } => 7,
+        StockEvent::BackorderCancelled { .. } => 8,
+        StockEvent::Shipped { .. } => 9,
+        StockEvent::Returned { .. } => 10,
+        StockEvent::AdjustedUp { .. } => 11,
+        StockEvent::AdjustedDown { .. } => 12,
+        StockEvent::Displaced { .. } => 13,
+        StockEvent::Reclassified { .. } => 14,
+        StockEvent::LotExpired { .. } => 15,
+        StockEvent::WrittenOff { .. } => 16,
+        StockEvent::TransferredOut { .. } => 17,
+        StockEvent::TransferredIn { .. } => 18,
+        StockEvent::TransferLost { .. } => 19,
+        StockEvent::Handled { .. } => 20,
+    }
+}
+
+fn number_of_order(event: &OrderEvent) -> usize {
+    match event {
+        OrderEvent::Placed { .. } => 0,
+        OrderEvent::PaymentsStarted { .. } => 1,
+        OrderEvent::PaymentSecured { .. } => 2,
+        OrderEvent::PaymentFailed { .. } => 3,
+        OrderEvent::Extended { .. } => 4,
+        OrderEvent::CancelRequested => 5,
+        OrderEvent::Cancelled { .. } => 6,
+        OrderEvent::Expired => 7,
+        OrderEvent::Refused { .. } => 8,
+        OrderEvent::BackorderFilled { .. } => 9,
+        OrderEvent::Displaced { .. } => 10,
+        OrderEvent::Shipped { .. } => 11,
+        OrderEvent::Delivered => 12,
+        OrderEvent::Returned { .. } => 13,
+        OrderEvent::RefundGranted { .. } => 14,
+        OrderEvent::Refunded { .. } => 15,
+        OrderEvent::StepOwed { .. } => 16,
+        OrderEvent::StepDone { .. } => 17,
+        OrderEvent::RefundStarted { .. } => 18,
+    }
+}
