@@ -262,7 +262,7 @@ fn merging_leaves_few_runs_and_drops_tombstones_and_overwritten_rows() {
     pair.compact_fully();
     let stats = pair.store.stats();
     assert!(stats.spaces[0].rows < 4 * 600, "{stats:?}");
-    assert_eq!((stats.merges, stats.blocks_leaving), (0, 0));
+    assert_eq!((stats.merges, stats.runs_leaving), (0, 0));
     pair.compare();
 }
 

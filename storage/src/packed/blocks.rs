@@ -2,27 +2,33 @@
 
 use super::error::StoreError;
 
-/// A flat map from short keys to blocks of a few kibibytes.
+/// Run numbers stay below this, so that counting them up can never overflow.
+pub(crate) const RUN_NUMBER_END: u64 = 1 << 63;
+
+/// Keeps the blocks of runs: values of a few kibibytes under the numbers of their run and of the block in it.
 ///
-/// The packed store writes every key once, never overwrites it and removes it when its run is no longer needed; so all
-/// it asks of an implementation is that a value read back is whole. Whether it is the right one, it proves for itself.
+/// The packed store puts each block once, in order, and drops a run as a whole when it is no longer needed. All it asks of
+/// an implementation is that a value read back is whole; whether it is the right one, it proves for itself.
 pub trait Blocks: Send + Sync {
-    /// The block under `key`, or `None`.
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+    /// Makes room for a run of about so many blocks; comes before its first `put`.
+    fn start_run(&self, run: u64, blocks_expected: u32) -> Result<(), StoreError>;
 
     /// Stores a block. It survives a crash only after [`Blocks::sync`].
-    fn put(&self, key: &[u8], block: &[u8]) -> Result<(), StoreError>;
+    fn put(&self, run: u64, block: u32, bytes: &[u8]) -> Result<(), StoreError>;
 
-    /// Removes a block; removing what is not there is no error.
-    fn remove(&self, key: &[u8]) -> Result<(), StoreError>;
+    /// The bytes of a block, or `None`.
+    fn get(&self, run: u64, block: u32) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Returns when everything put and removed before is on the disk.
+    /// Removes all blocks of a run; dropping what is not there is no error.
+    fn drop_run(&self, run: u64) -> Result<(), StoreError>;
+
+    /// The numbers of all runs that have been started and not dropped, ascending.
+    fn runs(&self) -> Vec<u64>;
+
+    /// Returns when everything put and dropped before is on the disk.
     ///
     /// After one failure every later call fails with [`StoreError::Poisoned`]: a second try would find clean pages.
     fn sync(&self) -> Result<(), StoreError>;
-
-    /// Shows every key once, in ascending order.
-    fn scan_keys(&self, visit: &mut dyn FnMut(&[u8])) -> Result<(), StoreError>;
 
     /// The largest block [`Blocks::put`] takes.
     fn block_bytes_max(&self) -> usize;

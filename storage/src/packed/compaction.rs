@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use super::Space;
 use super::blocks::Blocks;
-use super::bloom::Bloom;
 use super::error::PackedError;
 use super::merged::Merged;
 use super::options::Options;
@@ -24,24 +23,35 @@ pub(crate) const INPUTS_MAX: usize = 32;
 /// What a row costs of a step's budget beside its bytes.
 const ROW_COST: usize = 16;
 
-/// Which neighbouring runs should be merged next: the smallest class first.
+/// Which neighbouring runs should be merged next: `fan_in` of one class, the smallest class first.
+///
+/// Smaller runs that lie before or between them are taken along. Those behind are not: they would make a few large runs be
+/// merged again and again with a few small ones, instead of waiting until there are enough small ones.
 pub(crate) fn choose(runs: &[Arc<Run>], busy: &BTreeSet<u64>, fan_in: usize) -> Option<Range<usize>> {
-    let classes: Vec<u32> = runs.iter().map(|run| class(run.meta.bytes, fan_in)).collect();
-    let free = |at: usize| !busy.contains(&runs[at].meta.id);
-    let mut wanted: Vec<u32> = (0..runs.len()).filter(|at| free(*at)).map(|at| classes[at]).collect();
-    wanted.sort_unstable();
-    wanted.dedup();
-    wanted.into_iter().find_map(|ceiling| {
-        let fits = |at: usize| free(at) && classes[at] <= ceiling;
-        let mut start = 0;
-        (0..=runs.len()).find_map(|at| {
-            if at < runs.len() && fits(at) {
-                return None;
+    let classes: Vec<Option<u32>> =
+        runs.iter().map(|run| (!busy.contains(&run.meta.id)).then(|| class(run.meta.bytes, fan_in))).collect();
+    choose_classes(&classes, fan_in)
+}
+
+/// The same over the classes alone; `None` is a run that is being merged already.
+fn choose_classes(classes: &[Option<u32>], fan_in: usize) -> Option<Range<usize>> {
+    let mut ceilings: Vec<u32> = classes.iter().flatten().copied().collect();
+    ceilings.sort_unstable();
+    ceilings.dedup();
+    ceilings.into_iter().find_map(|ceiling| {
+        let (mut start, mut of_class) = (0, 0);
+        for (at, class) in classes.iter().enumerate() {
+            match class {
+                Some(class) if *class < ceiling => continue,
+                Some(class) if *class == ceiling => of_class += 1,
+                _ => (start, of_class) = (at + 1, 0),
             }
-            let neighbours = start..at.min(start + INPUTS_MAX);
-            start = at + 1;
-            (neighbours.len() >= fan_in).then_some(neighbours)
-        })
+            if of_class == fan_in {
+                // Beyond the most inputs, the oldest are merged and the others follow later.
+                return Some(start..(at + 1).min(start + INPUTS_MAX));
+            }
+        }
+        None
     })
 }
 
@@ -80,10 +90,8 @@ impl Merge {
         oldest: bool,
     ) -> Result<Self, PackedError> {
         let merged = Merged::open(blocks, &inputs, &KeyRange::all(), Direction::Ascending)?;
-        let rows = inputs.iter().map(|run| run.meta.rows).sum();
-        let bloom = Bloom::for_rows(rows, options.bloom_bits_per_row);
-        let writer = RunWriter::new(blocks.clone(), space, id, options.block_bytes, bloom);
-        let bytes = inputs.iter().map(|run| run.meta.bytes).sum();
+        let (rows, bytes) = inputs.iter().fold((0, 0), |sum, run| (sum.0 + run.meta.rows, sum.1 + run.meta.bytes));
+        let writer = RunWriter::new(blocks.clone(), options, space, id, (rows, bytes))?;
         Ok(Self { space, inputs, bytes, merged, writer, oldest, scratch: Vec::new() })
     }
 
@@ -107,8 +115,57 @@ impl Merge {
         Ok(self.writer.finish(through)?)
     }
 
-    /// The run that is given up, and how many of its blocks may have been written.
-    pub(crate) fn extent(&self) -> (u64, u32) {
-        self.writer.extent()
+    /// The number of the run in the making.
+    pub(crate) fn output(&self) -> u64 {
+        self.writer.id()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(classes: &str, fan_in: usize) -> Option<Range<usize>> {
+        let classes: Vec<_> = classes.chars().map(|class| class.to_digit(10)).collect();
+        choose_classes(&classes, fan_in)
+    }
+
+    #[test]
+    fn only_enough_neighbours_of_one_class_are_merged() {
+        // Oldest first; a digit is a class, `-` a run that is being merged.
+        let cases = [
+            ("", None),
+            ("2100", None),
+            ("2111000", Some(4..7)),
+            ("2111", Some(1..4)),
+            ("211100", Some(1..4)),
+            ("21011", Some(1..5)),
+            ("001110", Some(0..5)),
+            ("11211", None),
+            ("1-11", None),
+            ("1-111", Some(2..5)),
+            ("000222", Some(0..3)),
+            ("00222", Some(0..5)),
+        ];
+        for (classes, expected) in cases {
+            assert_eq!(chosen(classes, 3), expected, "{classes}");
+        }
+    }
+
+    #[test]
+    fn no_merge_takes_more_runs_than_it_may() {
+        let many = format!("{}11", "0011".repeat(20));
+        let chosen = chosen(&many, 30).unwrap();
+        assert_eq!(chosen.len(), INPUTS_MAX);
+    }
+
+    #[test]
+    fn as_many_runs_of_a_class_as_are_merged_make_a_run_of_a_higher_class() {
+        for fan_in in [2, 6, 32] {
+            for bytes in [SMALLEST_CLASS_BYTES, 100_000, 600_000, 10_000_000] {
+                assert!(class(bytes * fan_in as u64, fan_in) > class(bytes, fan_in));
+            }
+        }
+        assert_eq!(class(u64::MAX, 2), 50);
     }
 }

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use minicbor::{Decode, Encode};
 
 use super::Space;
+use super::blocks::RUN_NUMBER_END;
 use super::error::ManifestError;
-use super::run::RUN_NUMBER_END;
 
 /// The format this version writes and the newest it reads.
 const FORMAT: u32 = 1;

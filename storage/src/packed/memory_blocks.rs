@@ -7,7 +7,10 @@ use parking_lot::Mutex;
 use super::blocks::Blocks;
 use super::error::StoreError;
 
-/// What the next calls of one kind are made to do.
+/// The largest block that memory takes: what the largest segments of sled would.
+const BLOCK_BYTES_MAX: usize = (16 << 20) / 80;
+
+/// Which calls are made to fail while the fault is armed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemoryFault {
     /// Every `put` fails.
@@ -18,27 +21,32 @@ pub enum MemoryFault {
     Get,
 }
 
+type Runs = BTreeMap<u64, BTreeMap<u32, Vec<u8>>>;
+
+/// How to take back what was not yet synced.
+enum Undo {
+    Started(u64),
+    Put(u64, u32, Option<Vec<u8>>),
+    Dropped(u64, BTreeMap<u32, Vec<u8>>),
+}
+
 #[derive(Default)]
 struct Shelf {
-    blocks: BTreeMap<Vec<u8>, Vec<u8>>,
-    /// What the keys changed since the last sync held before, oldest change first.
-    undo: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    runs: Runs,
+    /// The oldest change first.
+    undo: Vec<Undo>,
     fault: Option<MemoryFault>,
     poisoned: bool,
     reads: u64,
 }
 
 impl Shelf {
-    fn change(&mut self, key: &[u8], block: Option<&[u8]>) {
-        let before = match block {
-            Some(block) => self.blocks.insert(key.to_vec(), block.to_vec()),
-            None => self.blocks.remove(key),
-        };
-        self.undo.push((key.to_vec(), before));
-    }
-
     fn refuse_if(&self, fault: MemoryFault) -> Result<(), StoreError> {
         if self.fault == Some(fault) { Err(StoreError::Failed(format!("{fault:?} fault armed"))) } else { Ok(()) }
+    }
+
+    fn block(&mut self, run: u64, block: u32) -> Option<&mut Vec<u8>> {
+        self.runs.get_mut(&run)?.get_mut(&block)
     }
 }
 
@@ -64,38 +72,32 @@ impl MemoryBlocks {
     /// Forgets everything since the last sync, as a power loss may.
     pub fn lose_power(&self) {
         let mut shelf = self.shelf.lock();
-        while let Some((key, before)) = shelf.undo.pop() {
-            match before {
-                Some(block) => shelf.blocks.insert(key, block),
-                None => shelf.blocks.remove(&key),
-            };
+        while let Some(change) = shelf.undo.pop() {
+            match change {
+                Undo::Started(run) => drop(shelf.runs.remove(&run)),
+                Undo::Dropped(run, blocks) => drop(shelf.runs.insert(run, blocks)),
+                Undo::Put(run, block, Some(bytes)) => drop(shelf.runs.entry(run).or_default().insert(block, bytes)),
+                Undo::Put(run, block, None) => drop(shelf.runs.entry(run).or_default().remove(&block)),
+            }
         }
     }
 
     /// Loses one block; tells whether it was there.
-    pub fn lose(&self, key: &[u8]) -> bool {
-        self.shelf.lock().blocks.remove(key).is_some()
+    pub fn lose(&self, run: u64, block: u32) -> bool {
+        self.shelf.lock().runs.get_mut(&run).is_some_and(|blocks| blocks.remove(&block).is_some())
     }
 
     /// Flips one bit of one block; tells whether there was such a bit.
-    pub fn corrupt(&self, key: &[u8], bit: usize) -> bool {
-        match self.shelf.lock().blocks.get_mut(key).and_then(|block| block.get_mut(bit / 8)) {
-            Some(byte) => {
-                *byte ^= 1 << (bit % 8);
-                true
-            }
-            None => false,
-        }
+    pub fn corrupt(&self, run: u64, block: u32, bit: usize) -> bool {
+        let mut shelf = self.shelf.lock();
+        let Some(byte) = shelf.block(run, block).and_then(|bytes| bytes.get_mut(bit / 8)) else { return false };
+        *byte ^= 1 << (bit % 8);
+        true
     }
 
-    /// Puts another block in the place of one, as a store does that forgot a later write; tells whether it was there.
-    pub fn make_stale(&self, key: &[u8], older: Vec<u8>) -> bool {
-        self.shelf.lock().blocks.get_mut(key).map(|block| *block = older).is_some()
-    }
-
-    /// All keys, ascending.
-    pub fn keys(&self) -> Vec<Vec<u8>> {
-        self.shelf.lock().blocks.keys().cloned().collect()
+    /// Puts other bytes in the place of a block, as a store does that forgot a later write; tells whether it was there.
+    pub fn make_stale(&self, run: u64, block: u32, older: Vec<u8>) -> bool {
+        self.shelf.lock().block(run, block).map(|bytes| *bytes = older).is_some()
     }
 
     /// How many blocks were asked for since the start.
@@ -105,26 +107,41 @@ impl MemoryBlocks {
 }
 
 impl Blocks for MemoryBlocks {
-    fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    fn start_run(&self, run: u64, _blocks_expected: u32) -> Result<(), StoreError> {
+        let mut shelf = self.shelf.lock();
+        shelf.runs.entry(run).or_default();
+        shelf.undo.push(Undo::Started(run));
+        Ok(())
+    }
+
+    fn put(&self, run: u64, block: u32, bytes: &[u8]) -> Result<(), StoreError> {
+        let mut shelf = self.shelf.lock();
+        shelf.refuse_if(MemoryFault::Put)?;
+        if bytes.len() > BLOCK_BYTES_MAX {
+            return Err(StoreError::ValueTooLarge { bytes: bytes.len(), max: BLOCK_BYTES_MAX });
+        }
+        let before = shelf.runs.entry(run).or_default().insert(block, bytes.to_vec());
+        shelf.undo.push(Undo::Put(run, block, before));
+        Ok(())
+    }
+
+    fn get(&self, run: u64, block: u32) -> Result<Option<Vec<u8>>, StoreError> {
         let mut shelf = self.shelf.lock();
         shelf.refuse_if(MemoryFault::Get)?;
         shelf.reads += 1;
-        Ok(shelf.blocks.get(key).cloned())
+        Ok(shelf.block(run, block).cloned())
     }
 
-    fn put(&self, key: &[u8], block: &[u8]) -> Result<(), StoreError> {
+    fn drop_run(&self, run: u64) -> Result<(), StoreError> {
         let mut shelf = self.shelf.lock();
-        shelf.refuse_if(MemoryFault::Put)?;
-        if block.len() > self.block_bytes_max() {
-            return Err(StoreError::ValueTooLarge { bytes: block.len(), max: self.block_bytes_max() });
+        if let Some(blocks) = shelf.runs.remove(&run) {
+            shelf.undo.push(Undo::Dropped(run, blocks));
         }
-        shelf.change(key, Some(block));
         Ok(())
     }
 
-    fn remove(&self, key: &[u8]) -> Result<(), StoreError> {
-        self.shelf.lock().change(key, None);
-        Ok(())
+    fn runs(&self) -> Vec<u64> {
+        self.shelf.lock().runs.keys().copied().collect()
     }
 
     fn sync(&self) -> Result<(), StoreError> {
@@ -140,14 +157,7 @@ impl Blocks for MemoryBlocks {
         Ok(())
     }
 
-    fn scan_keys(&self, visit: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
-        for key in self.keys() {
-            visit(&key);
-        }
-        Ok(())
-    }
-
     fn block_bytes_max(&self) -> usize {
-        1 << 20
+        BLOCK_BYTES_MAX
     }
 }

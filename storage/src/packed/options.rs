@@ -20,7 +20,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { block_bytes: 16 << 10, bloom_bits_per_row: 10, fan_in: 6 }
+        Self { block_bytes: 32 << 10, bloom_bits_per_row: 10, fan_in: 8 }
     }
 }
 

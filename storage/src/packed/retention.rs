@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::blocks::Blocks;
 use super::error::StoreError;
-use super::run::{Run, block_key};
+use super::run::Run;
 
 /// How many journaled manifests the store can be opened from.
 const MANIFESTS_KEPT: usize = 2;
@@ -23,8 +23,6 @@ struct Issued {
 /// A run on its way out.
 struct Leaving {
     run: u64,
-    /// Blocks still to be removed: those below this number.
-    blocks: u32,
     /// Readers hold clones of this; a run nobody ever read has none.
     holder: Option<Arc<Run>>,
 }
@@ -60,39 +58,25 @@ impl Retention {
 
     /// A run left the store; its blocks go when nobody needs them.
     pub(crate) fn retire(&mut self, run: Arc<Run>) {
-        self.leaving.push(Leaving { run: run.meta.id, blocks: run.meta.blocks, holder: Some(run) });
+        self.leaving.push(Leaving { run: run.meta.id, holder: Some(run) });
     }
 
-    /// Blocks below `blocks` of a run that never was part of the store.
-    pub(crate) fn orphan(&mut self, run: u64, blocks: u32) {
-        self.leaving.push(Leaving { run, blocks, holder: None });
+    /// A run that never was part of the store, or that only an older manifest names.
+    pub(crate) fn orphan(&mut self, run: u64) {
+        self.leaving.push(Leaving { run, holder: None });
     }
 
-    /// Blocks that wait to be removed.
-    pub(crate) fn blocks_leaving(&self) -> u64 {
-        self.leaving.iter().map(|leaving| u64::from(leaving.blocks)).sum()
+    /// Runs that wait to be removed.
+    pub(crate) fn leaving(&self) -> usize {
+        self.leaving.len()
     }
 
-    /// Removes up to `budget` blocks that nobody needs; the number removed. Less than the budget: no more can go now.
-    pub(crate) fn reclaim(&mut self, blocks: &dyn Blocks, budget: u64) -> Result<u64, StoreError> {
-        let mut removed = 0;
-        let mut at = 0;
-        while at < self.leaving.len() && removed < budget {
-            if self.needed(&self.leaving[at]) {
-                at += 1;
-                continue;
-            }
-            let leaving = &mut self.leaving[at];
-            while leaving.blocks > 0 && removed < budget {
-                blocks.remove(&block_key(leaving.run, leaving.blocks - 1))?;
-                leaving.blocks -= 1;
-                removed += 1;
-            }
-            if leaving.blocks == 0 {
-                self.leaving.swap_remove(at);
-            }
-        }
-        Ok(removed)
+    /// Removes one run that nobody needs; whether there was one.
+    pub(crate) fn reclaim(&mut self, blocks: &dyn Blocks) -> Result<bool, StoreError> {
+        let Some(at) = (0..self.leaving.len()).find(|at| !self.needed(&self.leaving[*at])) else { return Ok(false) };
+        blocks.drop_run(self.leaving[at].run)?;
+        self.leaving.swap_remove(at);
+        Ok(true)
     }
 
     /// The list of runs no longer names it, so once this is the only holder no reader can come to hold it again.

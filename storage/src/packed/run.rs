@@ -6,28 +6,6 @@ use super::bloom::Bloom;
 use super::error::{Damaged, Flaw, PackedError};
 use super::manifest::RunMeta;
 
-/// Bytes of the key a block is stored under: run and block, big-endian, so that a run's blocks lie together in order.
-const BLOCK_KEY_BYTES: usize = 12;
-
-/// Run numbers stay below this, so that counting them up can never overflow.
-pub(crate) const RUN_NUMBER_END: u64 = 1 << 63;
-
-/// The key a block is stored under.
-pub(crate) fn block_key(run: u64, block: u32) -> [u8; BLOCK_KEY_BYTES] {
-    let mut key = [0; BLOCK_KEY_BYTES];
-    key[..8].copy_from_slice(&run.to_be_bytes());
-    key[8..].copy_from_slice(&block.to_be_bytes());
-    key
-}
-
-/// The run and the block a stored key names; `None` for a key that is not ours.
-pub(crate) fn parse_block_key(key: &[u8]) -> Option<(u64, u32)> {
-    let key: &[u8; BLOCK_KEY_BYTES] = key.try_into().ok()?;
-    let (run, block) = key.split_at(8);
-    let run = u64::from_be_bytes(run.try_into().ok()?);
-    (run < RUN_NUMBER_END).then_some((run, u32::from_be_bytes(block.try_into().ok()?)))
-}
-
 /// The first key of every block of rows.
 #[derive(Default)]
 pub(crate) struct SparseIndex {
@@ -158,6 +136,6 @@ pub(crate) fn damaged(run: &RunMeta, block: u32, flaw: Flaw) -> Damaged {
 
 /// Reads a block and verifies its checksum and its place, all that can be verified without knowing the run.
 pub(crate) fn read_block(blocks: &dyn Blocks, run: &RunMeta, number: u32) -> Result<Block, PackedError> {
-    let bytes = blocks.get(&block_key(run.id, number))?.ok_or_else(|| damaged(run, number, Flaw::Lost))?;
+    let bytes = blocks.get(run.id, number)?.ok_or_else(|| damaged(run, number, Flaw::Lost))?;
     Ok(Block::open(bytes, run.id, number).map_err(|flaw| damaged(run, number, flaw))?)
 }

@@ -9,7 +9,8 @@ use super::blocks::Blocks;
 use super::bloom::Bloom;
 use super::error::StoreError;
 use super::manifest::RunMeta;
-use super::run::{Run, SparseIndex, block_key};
+use super::options::Options;
+use super::run::{Run, SparseIndex};
 
 /// A value above this share of a block is spilled into pieces, so that rows beside it stay close together.
 const INLINE_SHARE: usize = 4;
@@ -35,13 +36,22 @@ pub(crate) struct RunWriter {
 }
 
 impl RunWriter {
-    /// Starts run `id`; `bloom` has room for its rows.
-    pub(crate) fn new(blocks: Arc<dyn Blocks>, space: Space, id: u64, block_bytes: usize, bloom: Bloom) -> Self {
-        Self {
+    /// Starts run `id` of about so many rows in so many bytes. After an error of this or any other call the run is to be
+    /// dropped.
+    pub(crate) fn new(
+        blocks: Arc<dyn Blocks>,
+        options: &Options,
+        space: Space,
+        id: u64,
+        (rows, bytes): (u64, u64),
+    ) -> Result<Self, StoreError> {
+        let blocks_expected = u32::try_from(bytes / options.block_bytes as u64 + 1).unwrap_or(u32::MAX);
+        blocks.start_run(id, blocks_expected)?;
+        Ok(Self {
             blocks,
             space,
             id,
-            block_bytes,
+            block_bytes: options.block_bytes,
             builder: BlockBuilder::new(),
             block_first: Vec::new(),
             piece: BlockBuilder::new(),
@@ -52,13 +62,13 @@ impl RunWriter {
             key_last: Vec::new(),
             index: SparseIndex::default(),
             crcs: Vec::new(),
-            bloom,
-        }
+            bloom: Bloom::for_rows(rows, options.bloom_bits_per_row),
+        })
     }
 
-    /// The run's number, and how many of its blocks may have been written.
-    pub(crate) fn extent(&self) -> (u64, u32) {
-        (self.id, self.block_next().saturating_add(1))
+    /// The run's number.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     /// Adds a row above all before it; `None` is a tombstone.
@@ -123,7 +133,7 @@ impl RunWriter {
         let rows = self.rows_sealed + u64::from(self.builder.rows());
         let header = self.header(Kind::Rows, rows);
         let seal = self.builder.seal_rows(header);
-        self.blocks.put(&block_key(self.id, header.block), self.builder.sealed())?;
+        self.blocks.put(self.id, header.block, self.builder.sealed())?;
         self.index.push(&self.block_first, header.block);
         self.rows_sealed = rows;
         self.took(seal, self.builder.sealed().len());
@@ -137,7 +147,7 @@ impl RunWriter {
         for part in value.chunks(self.block_bytes - HEADER_BYTES) {
             let header = self.header(Kind::Piece, self.rows_sealed);
             let seal = self.piece.seal_piece(header, part);
-            self.blocks.put(&block_key(self.id, header.block), self.piece.sealed())?;
+            self.blocks.put(self.id, header.block, self.piece.sealed())?;
             self.took(seal, self.piece.sealed().len());
             self.piece.reset();
         }

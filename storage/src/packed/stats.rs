@@ -28,6 +28,6 @@ pub struct Stats {
     pub spaces: Vec<SpaceStats>,
     /// Merges under way.
     pub merges: usize,
-    /// Blocks out of use that are not yet removed.
-    pub blocks_leaving: u64,
+    /// Runs out of use that are not yet removed.
+    pub runs_leaving: usize,
 }

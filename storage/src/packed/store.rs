@@ -10,20 +10,17 @@ use super::Space;
 use super::blocks::Blocks;
 use super::bloom::Bloom;
 use super::compaction::{self, Merge};
-use super::error::PackedError;
+use super::error::{PackedError, StoreError};
 use super::manifest::{Manifest, RunMeta, SpaceThrough};
 use super::merged::Merged;
 use super::options::Options;
 use super::range::{Direction, KeyRange};
 use super::retention::Retention;
 use super::row_batch::RowBatch;
-use super::run::{Run, parse_block_key};
+use super::run::Run;
 use super::run_loader;
 use super::run_writer::RunWriter;
 use super::stats::{SpaceStats, Stats};
-
-/// How many blocks are removed in the time that one is merged.
-const REMOVALS_PER_BLOCK_MERGED: u64 = 2;
 
 /// Whether there is more to compact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +98,7 @@ impl PackedStore {
                 Arc::make_mut(&mut shelves.entry(meta.space).or_default().runs).push(run);
             }
         }
-        let writer = Writer::open(&*blocks, manifest, previous)?;
+        let writer = Writer::open(&*blocks, manifest, previous);
         Ok(Self { blocks, options, shelves: RwLock::new(shelves), writer: Mutex::new(writer) })
     }
 
@@ -113,15 +110,8 @@ impl PackedStore {
         let mut writer = self.writer.lock();
         self.check_order(space, through)?;
         rows.sort();
-        let bloom = Bloom::for_rows(rows.len() as u64, self.options.bloom_bits_per_row);
         let id = writer.take_run_number();
-        let mut run = RunWriter::new(self.blocks.clone(), space, id, self.options.block_bytes, bloom);
-        let written =
-            rows.sorted().try_for_each(|(key, value)| run.push(key, value)).and_then(|()| run.finish(through));
-        let written = written.inspect_err(|_| {
-            let (id, blocks) = run.extent();
-            writer.retention.orphan(id, blocks);
-        })?;
+        let written = self.write_rows(space, id, rows, through).inspect_err(|_| writer.retention.orphan(id))?;
         rows.clear();
         let meta = written.as_ref().map(|run| run.meta.clone());
         let mut shelves = self.shelves.write();
@@ -241,13 +231,12 @@ impl PackedStore {
         shelf.runs.iter().for_each(|run| writer.retention.retire(run.clone()));
     }
 
-    /// Merges about `budget` bytes of rows, and removes blocks that nobody needs any more.
+    /// Merges about `budget` bytes of rows, and removes one run that nobody needs any more.
     ///
     /// After an error the merge it came from is given up and its inputs stay as they are.
     pub fn compact_step(&self, budget: usize) -> Result<Compaction, PackedError> {
         let mut writer = self.writer.lock();
-        let removals = REMOVALS_PER_BLOCK_MERGED * (budget / self.options.block_bytes).max(1) as u64;
-        let removed = writer.retention.reclaim(&*self.blocks, removals)?;
+        let reclaimed = writer.retention.reclaim(&*self.blocks)?;
         self.start_merges(&mut writer)?;
         let mut budget = budget.max(1);
         while budget > 0 {
@@ -262,7 +251,7 @@ impl PackedStore {
                 }
             }
         }
-        let idle = writer.merges.is_empty() && budget > 0 && removed < removals;
+        let idle = writer.merges.is_empty() && budget > 0 && !reclaimed;
         Ok(if idle { Compaction::Idle } else { Compaction::Pending })
     }
 
@@ -280,7 +269,18 @@ impl PackedStore {
             through: shelf.through,
         });
         let spaces = spaces.collect();
-        Stats { spaces, merges: writer.merges.len(), blocks_leaving: writer.retention.blocks_leaving() }
+        Stats { spaces, merges: writer.merges.len(), runs_leaving: writer.retention.leaving() }
+    }
+
+    /// Writes a sorted batch as run `id`, which nobody sees yet.
+    fn write_rows(&self, space: Space, id: u64, rows: &RowBatch, through: u64) -> Result<Option<Run>, StoreError> {
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let size = (rows.len() as u64, rows.bytes() as u64);
+        let mut run = RunWriter::new(self.blocks.clone(), &self.options, space, id, size)?;
+        rows.sorted().try_for_each(|(key, value)| run.push(key, value))?;
+        run.finish(through)
     }
 
     /// The runs of a space, copied out so that no lock is held while they are read.
@@ -301,8 +301,8 @@ impl PackedStore {
                 let (oldest, inputs) = (chosen.start == 0, runs[chosen].to_vec());
                 busy.extend(inputs.iter().map(|run| run.meta.id));
                 let id = writer.take_run_number();
-                let merge = Merge::start(&self.blocks, &self.options, space, inputs, id, oldest)?;
-                writer.merges.push(merge);
+                let merge = Merge::start(&self.blocks, &self.options, space, inputs, id, oldest);
+                writer.merges.push(merge.inspect_err(|_| writer.retention.orphan(id))?);
             }
         }
         Ok(())
@@ -332,12 +332,8 @@ impl PackedStore {
 }
 
 impl Writer {
-    /// Finds out which run numbers are taken and which blocks no manifest names.
-    fn open(
-        blocks: &dyn Blocks,
-        manifest: Option<&Manifest>,
-        previous: Option<&Manifest>,
-    ) -> Result<Self, PackedError> {
+    /// Finds out which run numbers are taken and which runs the manifest does not name.
+    fn open(blocks: &dyn Blocks, manifest: Option<&Manifest>, previous: Option<&Manifest>) -> Self {
         let mut retention = Retention::default();
         let (mut run_next, mut manifest_next) = (0, 0);
         let mut named = BTreeSet::new();
@@ -351,22 +347,11 @@ impl Writer {
                 named = run_numbers(kept);
             }
         }
-        let mut unnamed = BTreeMap::<u64, u32>::new();
-        let mut foreign = Vec::new();
-        blocks.scan_keys(&mut |key| match parse_block_key(key) {
-            Some((run, _)) if named.contains(&run) => {}
-            Some((run, block)) => {
-                let end = unnamed.entry(run).or_default();
-                *end = (*end).max(block.saturating_add(1));
-            }
-            None => foreign.push(key.to_vec()),
-        })?;
-        foreign.iter().try_for_each(|key| blocks.remove(key))?;
-        for (run, blocks) in unnamed {
-            run_next = run_next.max(run.saturating_add(1));
-            retention.orphan(run, blocks);
+        for run in blocks.runs().into_iter().filter(|run| !named.contains(run)) {
+            run_next = run_next.max(run + 1);
+            retention.orphan(run);
         }
-        Ok(Self { run_next, manifest_next, merges: Vec::new(), retention })
+        Self { run_next, manifest_next, merges: Vec::new(), retention }
     }
 
     fn take_run_number(&mut self) -> u64 {
@@ -381,8 +366,8 @@ impl Writer {
     }
 
     fn give_up(&mut self, at: usize) {
-        let (id, blocks) = self.merges.swap_remove(at).extent();
-        self.retention.orphan(id, blocks);
+        let output = self.merges.swap_remove(at).output();
+        self.retention.orphan(output);
     }
 
     fn drop_merges(&mut self, chosen: impl Fn(&Merge) -> bool) {
