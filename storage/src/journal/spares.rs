@@ -59,6 +59,9 @@ impl Spares {
         }
         let free = self.disk.free_bytes()?;
         let mut ready = self.ready.lock();
+        if ready.spares.len() >= self.wanted {
+            return Ok(false);
+        }
         if free < self.segment_bytes.saturating_add(self.free_bytes_min) {
             return Err(DiskError::Full { path: segment_name(ready.next_number) });
         }
