@@ -1,0 +1,39 @@
+//! The server: HTTP/1.1 in front of the engine.
+//!
+//! ```text
+//!   listener ─▶ connection (hyper, pulse: timeouts) ─▶ warp filter ─▶ route ─▶ Engine
+//!      ▲                                                  │ headers, body, fields, paging
+//!    drain                                                ▼
+//!                                       answer, or a problem from the one table of codes
+//! ```
+//!
+//! | module | concept |
+//! |---|---|
+//! | [`listener`] | binds, accepts, caps, drains |
+//! | [`limits`] | how much one listener gives to its clients |
+//! | [`drain`] | stopping without cutting anyone off |
+//! | [`problem`] | errors as clients see them, and the table of codes |
+//! | [`body`], [`fields`] | JSON bodies, and fields whose wrong values have codes of their own |
+//! | [`headers`], [`paging`], [`trace`] | what else steers a request |
+//! | `routes`, `requests` | which request is for what, and its body |
+//! | [`Server`] | both listeners and their threads |
+//!
+//! What it is not: a general web framework, a TLS terminator or an HTTP/2 server; a proxy in front does both.
+
+pub mod body;
+mod connection;
+pub mod drain;
+pub mod fields;
+pub mod headers;
+pub mod limits;
+pub mod listener;
+pub mod paging;
+pub mod problem;
+mod pulse;
+mod requests;
+mod routes;
+mod server;
+pub mod trace;
+
+pub use pulse::{BodyError, RequestBody};
+pub use server::{Server, ServerError, ServerOptions};
