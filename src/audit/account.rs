@@ -114,6 +114,13 @@ impl Wallet {
         self.check(scene);
     }
 
+    /// How it differs from a snapshot, if it does.
+    pub(super) fn differs(&self, state: &stockade_domain::account::Account) -> Option<String> {
+        let held: i64 = state.holds.values().map(|amount| amount.0).sum();
+        let (known, wanted) = ((state.balance.0, held), (self.balance, self.held));
+        (known != wanted).then(|| format!("balance and held are {known:?}, not {wanted:?}"))
+    }
+
     fn add(&mut self, money: Money, scene: &mut Scene<'_>) {
         let whole = money.amount.0 > 0 && money.amount.is_rounded(money.currency);
         scene.expect(whole, Rule::WalletMoney, || format!("{money} came in"));

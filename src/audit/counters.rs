@@ -23,6 +23,26 @@ pub(super) enum Count {
     TransferredOut,
 }
 
+impl Count {
+    /// Those that a snapshot has, in its order; it computes what is on hand.
+    pub(super) const ALL_BUT_ON_HAND: [Self; COUNTS - 1] = [
+        Self::Free,
+        Self::Held,
+        Self::Allocated,
+        Self::Damaged,
+        Self::QualityControl,
+        Self::Expired,
+        Self::Received,
+        Self::Returned,
+        Self::AdjustedIn,
+        Self::TransferredIn,
+        Self::Shipped,
+        Self::WrittenOff,
+        Self::AdjustedOut,
+        Self::TransferredOut,
+    ];
+}
+
 const COUNTS: usize = 15;
 const NAMES: [&str; COUNTS] = [
     "on_hand",

@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use stockade_storage::disk::{Disk, RealDisk};
 use stockade_storage::journal::{JournalOptions, JournalReader, OpenError, Opened, ReadError, open_journal};
+use stockade_storage::record::{KIND_SYSTEM, parse_record};
 
 use super::Auditor;
+use super::derived::Derived;
 use super::report::{AuditError, AuditReport, Rule};
 
 /// Bytes of journal read at once.
@@ -35,7 +37,12 @@ pub fn audit(dir: &Path, mut progress: impl FnMut(u64, u64)) -> Result<AuditRepo
         Err(error @ OpenError::FormatNewer { .. }) => return Err(AuditError::Newer(error.to_string())),
         Err(OpenError::Disk(error)) => return Err(AuditError::Io(error.to_string())),
     };
-    match read_all(&opened.reader, opened.recovered.last_seq, &mut auditor, &mut progress) {
+    let last = opened.recovered.last_seq;
+    let read = checkpoints(&opened.reader, last).and_then(|checkpoints| {
+        auditor.derived = Derived::open(dir, &checkpoints, &mut auditor.faults);
+        read_all(&opened.reader, last, &mut auditor, &mut progress)
+    });
+    match read {
         Ok(()) => Ok(auditor.finish()),
         Err(ReadError::Damaged(damage)) => {
             auditor.faults.add(auditor.last_seq + 1, "journal", Rule::JournalDamaged, damage.to_string());
@@ -65,6 +72,28 @@ fn holds_journal(dir: &Path) -> bool {
         .iter()
         .filter_map(|dir| std::fs::read_dir(dir).ok())
         .any(|entries| entries.flatten().any(is_segment))
+}
+
+/// The last two checkpoints: where their records are, and what these say.
+fn checkpoints(reader: &JournalReader, last: u64) -> Result<Vec<(u64, Vec<u8>)>, ReadError> {
+    let mut found: Vec<(u64, Vec<u8>)> = Vec::new();
+    let mut next = 1;
+    while next <= last {
+        let after = reader.read_from(next, READ_BYTES, &mut |seq, body| {
+            let Ok((head, events)) = parse_record(body) else { return };
+            if head.kind == KIND_SYSTEM {
+                found.push((seq, events.to_vec()));
+                if found.len() > 2 {
+                    found.remove(0);
+                }
+            }
+        })?;
+        if after == next {
+            break;
+        }
+        next = after;
+    }
+    Ok(found)
 }
 
 fn read_all(

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 
-use stockade_domain::ledger::{ACCOUNTS, LedgerAccount, LedgerEvent};
+use stockade_domain::ledger::{ACCOUNTS, Ledger, LedgerAccount, LedgerEvent};
 use stockade_domain::payment::Method;
 use stockade_domain::{Amount, Currency};
 
@@ -30,14 +30,21 @@ pub(super) struct Books {
     rows: BTreeMap<Currency, [i128; ACCOUNTS]>,
     /// What entries by hand moved, which no wallet and no order knows of.
     by_hand: BTreeMap<Currency, [i128; ACCOUNTS]>,
+    /// The balances as of a checkpoint, while one is to be compared.
+    at_cut: BTreeMap<Currency, [i128; ACCOUNTS]>,
+    /// Whether the record at hand belongs to that checkpoint.
+    pub(super) before_cut: bool,
 }
 
 impl Books {
     fn post(&mut self, currency: Currency, postings: &[(A, i128)]) {
-        let row = self.rows.entry(currency).or_default();
-        for (account, amount) in postings {
-            let balance = &mut row[*account as usize];
-            *balance = balance.saturating_add(*amount);
+        let books = [Some(&mut self.rows), self.before_cut.then_some(&mut self.at_cut)];
+        for books in books.into_iter().flatten() {
+            let row = books.entry(currency).or_default();
+            for (account, amount) in postings {
+                let balance = &mut row[*account as usize];
+                *balance = balance.saturating_add(*amount);
+            }
         }
     }
 
@@ -116,8 +123,20 @@ impl Books {
         self.rows.get(&currency).map_or(0, |row| row[account as usize])
     }
 
-    pub(super) fn rows(&self) -> impl Iterator<Item = (Currency, &[i128; ACCOUNTS])> {
-        self.rows.iter().map(|(currency, row)| (*currency, row))
+    /// How the books of a checkpoint differ, if they do: the shares of all partitions add up.
+    pub(super) fn differs_at_cut(&self, shares: &[Ledger]) -> Option<String> {
+        let mut sums: BTreeMap<Currency, [i128; ACCOUNTS]> = BTreeMap::new();
+        for (currency, share) in shares.iter().flat_map(|share| share.rows()) {
+            sums.entry(*currency).or_default().iter_mut().zip(share).for_each(|(sum, amount)| *sum += amount);
+        }
+        let moved = |rows: &BTreeMap<Currency, [i128; ACCOUNTS]>| {
+            rows.iter()
+                .filter(|(_, row)| row.iter().any(|amount| *amount != 0))
+                .map(|(c, row)| (*c, *row))
+                .collect::<Vec<_>>()
+        };
+        let (known, wanted) = (moved(&sums), moved(&self.at_cut));
+        (known != wanted).then(|| format!("the checkpoint's books are {known:?}, not {wanted:?}"))
     }
 
     /// The balances as the report shows them.
@@ -191,7 +210,7 @@ mod tests {
         assert_eq!(books.balance(eur(), A::Rounding), -50);
         books.give_up(eur(), 10_050, 10_100);
         books.give_up_charges(eur(), 500);
-        assert!(books.rows().all(|(_, row)| row.iter().all(|balance| *balance == 0)));
+        assert!(books.rows.values().all(|row| row.iter().all(|balance| *balance == 0)));
     }
 
     #[test]

@@ -21,9 +21,11 @@
 mod account;
 mod counters;
 mod cross;
+mod derived;
 mod files;
 mod keys;
 mod ledger;
+mod models;
 mod order;
 mod payment;
 mod report;
@@ -79,6 +81,8 @@ pub struct Auditor {
     last_time: Timestamp,
     faults: Faults,
     report: AuditReport,
+    /// What was derived, while it is compared.
+    derived: Option<derived::Derived>,
 }
 
 impl Auditor {
@@ -122,7 +126,39 @@ impl Auditor {
             let orders = &self.orders;
             self.keys.take(digest, &key, |order| orders.get(&order).map(|order| order.failed_seq), &mut scene);
         }
+        let Some(mut derived) = self.derived.take() else { return self.take_events(seq, now, &key, events) };
+        derived.before_change(self, seq, &key);
+        self.books.before_cut = derived.is_before_cut(seq, &key);
+        let placed = events.iter().any(|event| matches!(event, Event::Order(OrderEvent::Placed { .. })));
         self.take_events(seq, now, &key, events);
+        if derived.projects(seq) {
+            match &key {
+                EntityKey::Sku(sku) => derived.models.movement(sku.as_str(), seq),
+                EntityKey::Order(id) => self.project_order(*id, placed, seq, &mut derived.models),
+                _ => {}
+            }
+        }
+        self.derived = Some(derived);
+    }
+
+    fn project_order(&self, id: OrderId, placed: bool, seq: u64, models: &mut models::ModelSums) {
+        let Some(order) = self.orders.get(&id) else { return };
+        let Some(status) = order.status() else { return };
+        models.order(id, status, seq);
+        if placed {
+            models.placed(id, order.customer.as_ref().map(|customer| customer.as_str()), seq);
+        }
+    }
+
+    /// Sequence of an actor's last record; zero when it has none.
+    fn last_seq_of(&self, key: &EntityKey) -> u64 {
+        match key {
+            EntityKey::Sku(sku) => self.skus.get(sku).map_or(0, |sku| sku.last_seq),
+            EntityKey::Order(id) => self.orders.get(id).map_or(0, |order| order.last_seq),
+            EntityKey::Payment(id) => self.payments.get(id).map_or(0, |payment| payment.last_seq),
+            EntityKey::Account(customer) => self.wallets.get(customer).map_or(0, |wallet| wallet.last_seq),
+            EntityKey::Ledger => 0,
+        }
     }
 
     fn take_events(&mut self, seq: u64, now: Timestamp, key: &EntityKey, events: Vec<Event>) {
@@ -258,6 +294,9 @@ impl Auditor {
     /// The records are all in: checks what only the whole shows, and reports.
     pub fn finish(mut self) -> AuditReport {
         self.cross_check();
+        if let Some(derived) = self.derived.take() {
+            derived.finish(&mut self);
+        }
         self.report_as_is()
     }
 

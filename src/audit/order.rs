@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 use stockade_domain::entity::RemoteStep;
-use stockade_domain::order::{LineUnits, OrderEvent, Outcome, PlannedPayment, ReturnedLine};
+use stockade_domain::order::{LineUnits, OrderEvent, OrderStatus, Outcome, PlannedPayment, ReturnedLine};
 use stockade_domain::payment::{Method, PaymentState};
 use stockade_domain::{Currency, CustomerId, OrderId, PaymentId, QUANTITY_MAX, Quantity, SkuId, Timestamp};
 
@@ -410,6 +410,51 @@ impl Order {
         scene.expect(self.recognised <= kept, Rule::OrderMoney, || {
             format!("{} ten-thousandths are booked as sold, {kept} were paid and kept", self.recognised)
         });
+    }
+
+    /// The overall status; none when it counts as never made.
+    pub(super) fn status(&self) -> Option<OrderStatus> {
+        let sum = |of: fn(&Line) -> i64| self.lines.iter().map(of).sum::<i64>();
+        let (all, filled) = (sum(|line| line.filled + line.backordered), sum(|line| line.filled));
+        let (shipped, returned) = (sum(|line| line.shipped), sum(|line| line.returned));
+        let pinned = self.payments.iter().any(|pay| pay.state == PaymentState::Pending);
+        Some(match self.outcome {
+            Outcome::Refused => return None,
+            Outcome::Cancelled => OrderStatus::Cancelled,
+            Outcome::Expired => OrderStatus::Expired,
+            Outcome::Open if returned > 0 && returned == all => OrderStatus::Returned,
+            Outcome::Open if returned > 0 => OrderStatus::PartiallyReturned,
+            Outcome::Open if shipped > 0 && shipped < all => OrderStatus::PartiallyShipped,
+            Outcome::Open if shipped > 0 && self.delivered => OrderStatus::Delivered,
+            Outcome::Open if shipped > 0 => OrderStatus::Shipped,
+            Outcome::Open if self.secured && filled == 0 => OrderStatus::Backordered,
+            Outcome::Open if self.secured => OrderStatus::Paid,
+            Outcome::Open if pinned => OrderStatus::Created,
+            Outcome::Open => OrderStatus::AwaitingPayment,
+        })
+    }
+
+    /// How it differs from a snapshot, if it does.
+    pub(super) fn differs(&self, state: &stockade_domain::order::Order) -> Option<String> {
+        let known = (state.outcome, state.secured, state.delivered, state.hold_expires_at, state.owed.len());
+        let wanted = (self.outcome, self.secured, self.delivered, self.expires_at, self.owed.len());
+        if known != wanted {
+            return Some(format!("outcome, secured, delivered, deadline, steps are {known:?}, not {wanted:?}"));
+        }
+        let line_of = |line: &stockade_domain::order::Line| {
+            let units = [line.quantity, line.filled, line.backordered, line.cancelled, line.shipped, line.returned];
+            (line.sku.clone(), units.map(|units| units as i64), i128::from(line.net.0))
+        };
+        let line = |line: &Line| {
+            let units = [line.quantity, line.filled, line.backordered, line.cancelled, line.shipped, line.returned];
+            (line.sku.clone(), units, line.net)
+        };
+        if !state.lines.iter().map(line_of).eq(self.lines.iter().map(line)) {
+            return Some("its lines differ".into());
+        }
+        let paid = state.payments.iter().map(|p| (p.id, p.method, p.amount.0, p.state, p.refunded.0, p.refunding.0));
+        let pays = self.payments.iter().map(|p| (p.id, p.method, p.amount, p.state, p.refunded, p.refunding));
+        (!paid.eq(pays)).then(|| "its payments differ".into())
     }
 
     /// Units of a SKU over all lines.

@@ -154,6 +154,17 @@ impl Payment {
         self.sum(|refund| refund.done == Some(true))
     }
 
+    /// How it differs from a snapshot, if it does.
+    pub(super) fn differs(&self, state: &stockade_domain::payment::Payment) -> Option<String> {
+        let refunds = |state: &stockade_domain::payment::Payment| {
+            state.refunds.iter().map(|refund| (refund.amount.0, refund.done)).collect::<Vec<_>>()
+        };
+        let known = (state.order, state.method, state.money, state.state, refunds(state), state.open.is_some());
+        let own = self.refunds.iter().map(|refund| (refund.amount, refund.done)).collect::<Vec<_>>();
+        let wanted = (self.order, self.method, self.money, self.state, own, self.asked != Asked::Nothing);
+        (known != wanted).then(|| format!("it is {known:?}, not {wanted:?}"))
+    }
+
     /// What was secured.
     pub(super) fn secured(&self) -> i128 {
         if matches!(self.state, Pending | Failed) { 0 } else { i128::from(self.money.amount.0) }

@@ -24,11 +24,11 @@ pub(super) struct Flow {
 }
 
 /// A location and lot.
-struct Bin {
-    location: Location,
-    lot: Option<Lot>,
+pub(super) struct Bin {
+    pub(super) location: Location,
+    pub(super) lot: Option<Lot>,
     expires_at: Option<Timestamp>,
-    counts: Counts,
+    pub(super) counts: Counts,
 }
 
 /// What an order has of this SKU in one bin.
@@ -75,14 +75,14 @@ impl Commitment {
 pub(super) struct Sku {
     pub(super) last_time: Timestamp,
     pub(super) last_seq: u64,
-    definition: Option<Box<Definition>>,
-    bins: Vec<Bin>,
+    pub(super) definition: Option<Box<Definition>>,
+    pub(super) bins: Vec<Bin>,
     pub(super) commitments: FxHashMap<OrderId, Commitment>,
     /// Who waits, by ordinal.
     queue: BTreeMap<u64, OrderId>,
-    incoming: i64,
-    in_transit: i64,
-    lost: i64,
+    pub(super) incoming: i64,
+    pub(super) in_transit: i64,
+    pub(super) lost: i64,
     ordinal_next: u64,
     /// Units counted against the limit per customer.
     taken: FxHashMap<CustomerId, i64>,
@@ -430,21 +430,6 @@ impl Sku {
                 faults.add(self.last_seq, actor, Rule::StockIdentity, detail);
             }
         }
-    }
-
-    /// The definition, the flows that have no bin, and every bin, for a comparison with a snapshot.
-    pub(super) fn definition(&self) -> Option<&Definition> {
-        self.definition.as_deref()
-    }
-
-    /// Incoming, in transit, lost.
-    pub(super) const fn passages(&self) -> [i64; 3] {
-        [self.incoming, self.in_transit, self.lost]
-    }
-
-    /// Location, lot and counters of every bin.
-    pub(super) fn bins(&self) -> impl ExactSizeIterator<Item = (&Location, Option<&Lot>, &Counts)> {
-        self.bins.iter().map(|bin| (&bin.location, bin.lot.as_ref(), &bin.counts))
     }
 }
 
