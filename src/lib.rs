@@ -29,7 +29,9 @@
 //! What it is not: a web shop, a tax or shipping calculator, a distributed database.
 
 pub mod audit;
+pub mod cli;
 pub mod engine;
+pub mod http;
 pub mod replay;
 
 pub use engine::{Config, Engine, EngineError, NewOrder, OrderSnapshot, Payment, Sku};

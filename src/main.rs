@@ -1,2 +1,5 @@
-//! The `stockade` command.
-fn main() {}
+//! The `stockade` command; see [`stockade::cli`].
+
+fn main() -> std::process::ExitCode {
+    stockade::cli::main()
+}

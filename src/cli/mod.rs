@@ -34,7 +34,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use output::{Failure, Output};
+use output::Output;
 
 /// Decides who gets which unit of stock, and writes it down before it answers.
 #[derive(Debug, Parser)]

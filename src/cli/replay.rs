@@ -129,7 +129,8 @@ fn text(tally: &Tally, options: &Options) -> String {
         text += &format!("  skipped           {} {reason}\n", grouped(*count));
     }
     let (unfilled, unlinked) = (grouped(tally.units_unfilled), grouped(tally.returns_unlinked));
-    text += &format!("units unfilled {unfilled}, returns unlinked {unlinked}, rounding {}\n", decimal_text(tally.rounding));
+    text +=
+        &format!("units unfilled {unfilled}, returns unlinked {unlinked}, rounding {}\n", decimal_text(tally.rounding));
     text += &format!("oversold {}\n", tally.oversold);
     if tally.stock_mismatches > 0 {
         text += &format!("FAULT: the stock of {} SKUs is not what the answers add up to\n", tally.stock_mismatches);

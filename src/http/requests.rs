@@ -1,0 +1,477 @@
+//! Request bodies, and how each becomes a command. Unknown fields are refused; fields of what is not built yet are
+//! refused by name, never ignored.
+
+use serde::Deserialize;
+use serde_json::Value;
+use stockade_domain::account::AccountCommand;
+use stockade_domain::order::{ChargeKind, LINES_MAX, OrderCommand, RefundChoice};
+use stockade_domain::payment::Method;
+use stockade_domain::stock::{Definition, Disposition, SkuStatus, StockCommand, Unsellable};
+use stockade_domain::{CustomerId, Location, Lot, OrderId, Refusal, SkuId, Timestamp};
+
+use super::fields::{DeltaField, MoneyField, QuantityField};
+use super::problem::{Code, Problem};
+use crate::engine::{NewOrder, Payment};
+
+fn unsupported<T>(field: &'static str, value: &Option<T>) -> Result<(), Problem> {
+    match value {
+        Some(_) => Err(Problem::invalid(field, "not supported yet")),
+        None => Ok(()),
+    }
+}
+
+fn one_of<T: Copy>(field: &'static str, text: &str, all: &[(T, &'static str)]) -> Result<T, Problem> {
+    let found = all.iter().find(|(_, name)| *name == text).map(|(value, _)| *value);
+    found.ok_or_else(|| {
+        let names: Vec<&str> = all.iter().map(|(_, name)| *name).collect();
+        Problem::invalid(field, format!("send one of {}", names.join(", ")))
+    })
+}
+
+fn name<T>(
+    field: &'static str,
+    text: &str,
+    read: impl Fn(&str) -> Result<T, stockade_domain::NameError>,
+) -> Result<T, Problem> {
+    read(text).map_err(|error| Problem::invalid(field, error))
+}
+
+fn location(text: Option<&String>) -> Result<Location, Problem> {
+    text.map_or_else(|| Ok(Location::main()), |text| name("location", text, |text| Location::new(text)))
+}
+
+fn lot(text: Option<&String>) -> Result<Option<Lot>, Problem> {
+    text.map(|text| name("lot", text, |text| Lot::new(text))).transpose()
+}
+
+/// Reads a time in RFC 3339.
+pub(super) fn time(field: &'static str, text: &str) -> Result<Timestamp, Problem> {
+    let read: Result<jiff::Timestamp, _> = text.parse();
+    read.map(|time| Timestamp(time.as_microsecond()))
+        .map_err(|_| Problem::invalid(field, "send a time such as 2026-11-22T12:00:00Z"))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BackorderBody {
+    max: QuantityField,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SkuBody {
+    name: String,
+    price: MoneyField,
+    status: Option<String>,
+    category: Option<String>,
+    brand: Option<String>,
+    limit_per_customer: Option<QuantityField>,
+    hold_ttl_seconds: Option<u32>,
+    backorder: Option<BackorderBody>,
+    admission: Option<Value>,
+    safety_level: Option<u64>,
+    kit: Option<Value>,
+}
+
+impl SkuBody {
+    pub(super) fn command(self) -> Result<StockCommand, Problem> {
+        unsupported("admission", &self.admission)?;
+        unsupported("kit", &self.kit)?;
+        if self.name.len() > 500 {
+            return Err(Problem::invalid("name", "at most 500 bytes"));
+        }
+        let mut definition = Definition::new(&self.name, self.price.0);
+        if let Some(status) = &self.status {
+            definition.status = one_of("status", status, &SkuStatus::ALL)?;
+        }
+        definition.category = self.category.map(Into::into);
+        definition.brand = self.brand.map(Into::into);
+        definition.limit_per_customer = self.limit_per_customer.map(|limit| limit.0);
+        definition.hold_ttl_seconds = self.hold_ttl_seconds.unwrap_or(Definition::HOLD_TTL_SECONDS_DEFAULT);
+        definition.backorder_max = self.backorder.map(|backorder| backorder.max.0);
+        definition.safety_level = self.safety_level.unwrap_or(0);
+        if definition.safety_level > stockade_domain::QUANTITY_MAX {
+            return Err(Problem::new(Code::QuantityInvalid));
+        }
+        Ok(StockCommand::Define(Box::new(definition)))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReceiptBody {
+    quantity: QuantityField,
+    location: Option<String>,
+    lot: Option<String>,
+    expires_at: Option<String>,
+    unit_cost: Option<MoneyField>,
+}
+
+impl ReceiptBody {
+    pub(super) fn command(self) -> Result<StockCommand, Problem> {
+        Ok(StockCommand::Receive {
+            location: location(self.location.as_ref())?,
+            lot: lot(self.lot.as_ref())?,
+            expires_at: self.expires_at.map(|text| time("expires_at", &text)).transpose()?,
+            quantity: self.quantity.0,
+            unit_cost: self.unit_cost.map(|money| money.0),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AdjustmentBody {
+    delta: DeltaField,
+    reason: String,
+    force: Option<bool>,
+    location: Option<String>,
+    lot: Option<String>,
+}
+
+impl AdjustmentBody {
+    pub(super) fn command(self) -> Result<StockCommand, Problem> {
+        Ok(StockCommand::Adjust {
+            location: location(self.location.as_ref())?,
+            lot: lot(self.lot.as_ref())?,
+            delta: self.delta.0,
+            reason: self.reason.into(),
+            force: self.force.unwrap_or(false),
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReclassificationBody {
+    from: String,
+    to: String,
+    quantity: QuantityField,
+    location: Option<String>,
+    lot: Option<String>,
+}
+
+impl ReclassificationBody {
+    pub(super) fn command(self) -> Result<StockCommand, Problem> {
+        Ok(StockCommand::Reclassify {
+            location: location(self.location.as_ref())?,
+            lot: lot(self.lot.as_ref())?,
+            from: one_of("from", &self.from, &Unsellable::ALL)?,
+            to: one_of("to", &self.to, &Unsellable::ALL)?,
+            quantity: self.quantity.0,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TransferBody {
+    from_location: String,
+    to_location: String,
+    quantity: QuantityField,
+    lot: Option<String>,
+}
+
+impl TransferBody {
+    pub(super) fn command(self) -> Result<StockCommand, Problem> {
+        Ok(StockCommand::Transfer {
+            from: name("from_location", &self.from_location, |text| Location::new(text))?,
+            lot: lot(self.lot.as_ref())?,
+            to: name("to_location", &self.to_location, |text| Location::new(text))?,
+            quantity: self.quantity.0,
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineBody {
+    sku: String,
+    quantity: QuantityField,
+    unit_price: Option<MoneyField>,
+    seller: Option<Value>,
+    max_unit_price: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChargeBody {
+    kind: String,
+    amount: MoneyField,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PaymentBody {
+    method: String,
+    amount: Option<MoneyField>,
+    token: Option<String>,
+    reference: Option<String>,
+}
+
+impl PaymentBody {
+    fn payment(self) -> Result<Payment, Problem> {
+        let payment = match one_of("payments", &self.method, &Method::ALL)? {
+            Method::Wallet => Payment::wallet(),
+            Method::Account => Payment::account(),
+            Method::Card => Payment::card(self.token.unwrap_or_default()),
+            Method::External => Payment::external(self.reference.unwrap_or_default()),
+        };
+        Ok(match self.amount {
+            Some(amount) => payment.amount(amount.0),
+            None => payment,
+        })
+    }
+}
+
+fn payments(list: Option<Vec<PaymentBody>>, single: Option<PaymentBody>) -> Result<Vec<Payment>, Problem> {
+    if list.is_some() && single.is_some() {
+        return Err(Problem::invalid("payment", "send either `payment` or `payments`"));
+    }
+    list.unwrap_or_default().into_iter().chain(single).map(PaymentBody::payment).collect()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OrderBody {
+    id: Option<String>,
+    customer: Option<String>,
+    purchaser_key: Option<String>,
+    lines: Option<Vec<LineBody>>,
+    sku: Option<String>,
+    quantity: Option<QuantityField>,
+    charges: Option<Vec<ChargeBody>>,
+    coupon: Option<Value>,
+    #[serde(default, rename = "context")]
+    _context: Option<Value>,
+    payments: Option<Vec<PaymentBody>>,
+    payment: Option<PaymentBody>,
+    expected_total: Option<MoneyField>,
+    allow_backorder: Option<bool>,
+    allow_partial: Option<bool>,
+    charge: Option<String>,
+}
+
+impl OrderBody {
+    /// The order; `body` is the text it was read from, so that an id used again can be compared.
+    pub(super) fn order(self, body: &[u8]) -> Result<NewOrder, Problem> {
+        unsupported("coupon", &self.coupon)?;
+        if self.charge.as_deref().is_some_and(|charge| charge != "at_order") {
+            return Err(Problem::invalid("charge", "only `at_order` is supported yet"));
+        }
+        let lines = match (self.lines, self.sku, self.quantity) {
+            (Some(lines), None, None) => lines,
+            (None, Some(sku), Some(quantity)) => {
+                vec![LineBody { sku, quantity, unit_price: None, seller: None, max_unit_price: None }]
+            }
+            _ => return Err(Problem::invalid("lines", "send `lines`, or `sku` and `quantity`")),
+        };
+        if lines.len() > LINES_MAX {
+            return Err(refused(&Refusal::TooManyLines { limit: LINES_MAX, found: lines.len() }));
+        }
+        let mut order = NewOrder::empty();
+        for line in lines {
+            unsupported("seller", &line.seller)?;
+            unsupported("max_unit_price", &line.max_unit_price)?;
+            order = match line.unit_price {
+                Some(price) => order.line_at(&line.sku, line.quantity.0, price.0),
+                None => order.line(&line.sku, line.quantity.0),
+            };
+        }
+        for charge in self.charges.unwrap_or_default() {
+            order = order.charge(one_of("kind", &charge.kind, &ChargeKind::ALL)?, charge.amount.0);
+        }
+        for payment in payments(self.payments, self.payment)? {
+            order = order.pay(payment);
+        }
+        if let Some(customer) = &self.customer {
+            order = order.customer(customer);
+        }
+        if let Some(key) = &self.purchaser_key {
+            order = order.purchaser_key(key);
+        }
+        if let Some(total) = self.expected_total {
+            order = order.expected_total(total.0);
+        }
+        order.order.allow_partial = self.allow_partial.unwrap_or(false);
+        order.order.allow_backorder = self.allow_backorder.unwrap_or(false);
+        if let Some(id) = &self.id {
+            order = order.id(OrderId::parse(id).map_err(|refusal| refused(&refusal))?);
+            order.order.body_digest = body_digest(body);
+        }
+        Ok(order)
+    }
+}
+
+/// A digest of a body's meaning: the same JSON in another order of members or spacing is the same body.
+fn body_digest(body: &[u8]) -> u64 {
+    let canonical = serde_json::from_slice::<Value>(body).map(|value| value.to_string()).unwrap_or_default();
+    let digest = blake3::hash(canonical.as_bytes());
+    u64::from_le_bytes(digest.as_bytes()[..8].try_into().expect("eight bytes")).max(1)
+}
+
+pub(super) fn refused(refusal: &Refusal) -> Problem {
+    Problem::from(refusal)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PayBody {
+    payments: Option<Vec<PaymentBody>>,
+    payment: Option<PaymentBody>,
+}
+
+impl PayBody {
+    pub(super) fn payments(self) -> Result<Vec<Payment>, Problem> {
+        payments(self.payments, self.payment)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineUnitsBody {
+    line: u32,
+    quantity: Option<QuantityField>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ExtendBody {
+    seconds: u32,
+}
+
+impl ExtendBody {
+    pub(super) fn command(self) -> Result<OrderCommand, Problem> {
+        Ok(OrderCommand::Extend { seconds: self.seconds })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CancelBody {
+    lines: Option<Vec<LineUnitsBody>>,
+}
+
+impl CancelBody {
+    pub(super) fn command(self) -> Result<OrderCommand, Problem> {
+        let units = |row: LineUnitsBody| (row.line, row.quantity.map(|quantity| quantity.0));
+        Ok(OrderCommand::Cancel { lines: self.lines.map(|lines| lines.into_iter().map(units).collect()) })
+    }
+}
+
+fn with_quantities(lines: Vec<LineUnitsBody>) -> Result<Vec<(u32, u64)>, Problem> {
+    let units = |row: LineUnitsBody| {
+        let quantity = row.quantity.ok_or_else(|| Problem::invalid("lines", "each line needs its `quantity`"))?;
+        Ok((row.line, quantity.0))
+    };
+    lines.into_iter().map(units).collect()
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ShipBody {
+    lines: Option<Vec<LineUnitsBody>>,
+    tracking: Option<String>,
+}
+
+impl ShipBody {
+    pub(super) fn command(self) -> Result<OrderCommand, Problem> {
+        let lines = self.lines.map(with_quantities).transpose()?;
+        Ok(OrderCommand::Ship { lines, tracking: self.tracking.map(Into::into) })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeliverBody {}
+
+impl DeliverBody {
+    pub(super) fn command(self) -> Result<OrderCommand, Problem> {
+        Ok(OrderCommand::Deliver)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReturnLineBody {
+    line: u32,
+    quantity: QuantityField,
+    disposition: Option<String>,
+}
+
+/// Whether a return gives money back: `true` (as if absent), `false`, or so much.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RefundBody {
+    Whether(bool),
+    Exactly(MoneyField),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReturnBody {
+    lines: Vec<ReturnLineBody>,
+    refund: Option<RefundBody>,
+}
+
+impl ReturnBody {
+    pub(super) fn command(self) -> Result<OrderCommand, Problem> {
+        let lines = self.lines.into_iter().map(|row| {
+            let disposition = row.disposition.as_deref().unwrap_or("restock");
+            Ok((row.line, row.quantity.0, one_of("disposition", disposition, &Disposition::ALL)?))
+        });
+        let refund = match self.refund {
+            None | Some(RefundBody::Whether(true)) => RefundChoice::Auto,
+            Some(RefundBody::Whether(false)) => RefundChoice::Nothing,
+            Some(RefundBody::Exactly(money)) => RefundChoice::Exactly(money.0),
+        };
+        Ok(OrderCommand::Return { lines: lines.collect::<Result<_, Problem>>()?, refund })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RefundRequestBody {
+    amount: Option<MoneyField>,
+    lines: Option<Vec<LineUnitsBody>>,
+    reason: String,
+}
+
+impl RefundRequestBody {
+    pub(super) fn command(self) -> Result<OrderCommand, Problem> {
+        let reason = self.reason.into();
+        match (self.amount, self.lines) {
+            (Some(amount), None) => Ok(OrderCommand::RefundAmount { amount: amount.0, reason }),
+            (None, Some(lines)) => Ok(OrderCommand::RefundLines { lines: with_quantities(lines)?, reason }),
+            _ => Err(Problem::invalid("amount", "send either `amount` or `lines`")),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreditBody {
+    amount: MoneyField,
+    reference: Option<String>,
+}
+
+impl CreditBody {
+    pub(super) fn command(self) -> AccountCommand {
+        AccountCommand::Credit { money: self.amount.0, reference: self.reference.map(Into::into) }
+    }
+}
+
+/// A SKU in a path; a name that no SKU can have is one that is not known.
+pub(super) fn sku_in_path(text: &str) -> Result<SkuId, Problem> {
+    SkuId::new(text).map_err(|_| refused(&Refusal::SkuUnknown { sku: text.chars().take(80).collect() }).in_path())
+}
+
+/// An order in a path.
+pub(super) fn order_in_path(text: &str) -> Result<OrderId, Problem> {
+    OrderId::parse(text).map_err(|refusal| refused(&refusal).in_path())
+}
+
+/// A customer in a path or query.
+pub(super) fn customer(text: &str) -> Result<CustomerId, Problem> {
+    name("customer", text, |text| CustomerId::new(text))
+}
