@@ -77,8 +77,12 @@ pub fn expect_media_type(headers: &HeaderMap, wanted: &'static str) -> Result<()
     if named.eq_ignore_ascii_case(wanted) && charset_is_utf8 { Ok(()) } else { Err(refused()) }
 }
 
-/// Reads JSON text as a `T`. For unknown fields to be refused, `T` says `deny_unknown_fields`.
+/// Reads a JSON object as a `T`. For unknown fields to be refused, `T` says `deny_unknown_fields`.
 pub fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Problem> {
+    // serde would take a list for a struct, its items in the order of the fields.
+    if text.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[') {
+        return Err(Problem::new(Code::BodyInvalid).detail("send a JSON object, not a list"));
+    }
     serde_json::from_slice(text).map_err(|error| explain::<T>(text, &error))
 }
 
@@ -180,7 +184,7 @@ mod tests {
             ("{".to_owned(), body, None),
             (String::new(), body, None),
             ("null".to_owned(), body, None),
-            (format!(r#"{{"lines":{}"#, "[".repeat(100_000)), body, Some("lines[0]")),
+            (format!(r#"{{"lines":[{}"#, r#"{"sku":"#.repeat(100_000)), body, Some("lines[0].sku")),
         ] {
             let shown: String = text.chars().take(80).collect();
             let problem = parse::<Order>(text.as_bytes()).unwrap_err();
@@ -190,6 +194,7 @@ mod tests {
             assert!(json["line"].is_u64() && json["column"].is_u64(), "{shown}: {json}");
             assert!(!json["detail"].as_str().unwrap().contains('\u{1}'), "{shown}: {json}");
         }
+        assert_eq!(parse::<Order>(b" [[]]").unwrap_err().code(), body);
         assert_eq!(parse::<Order>(b"\xff\xfe").unwrap_err().code(), body);
         assert_eq!(parse::<Order>(b"{\"lines\":[{\"sku\":\"\xff\",\"quantity\":1}]}").unwrap_err().code(), body);
     }

@@ -1,6 +1,5 @@
 //! Stopping without cutting anyone off: no new connections, those at work finish, and a deadline for the rest.
 
-use std::future::Future;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -54,11 +53,9 @@ pub struct DrainSignal(watch::Receiver<Option<Instant>>);
 
 impl DrainSignal {
     /// Resolves when the drain begins.
-    pub fn begun(mut self) -> impl Future<Output = ()> + Send + 'static {
-        async move {
-            // An error says that the switch is gone, which begins the drain as well.
-            let _gone = self.0.wait_for(Option::is_some).await;
-        }
+    pub async fn begun(mut self) {
+        // An error says that the switch is gone, which begins the drain as well.
+        let _gone = self.0.wait_for(Option::is_some).await;
     }
 
     /// Resolves when the drain's deadline has passed, wherever it is moved meanwhile.
