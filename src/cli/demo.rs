@@ -13,7 +13,7 @@ use super::output::{Failure, Output, Verdict, grouped, micros};
 use super::serve;
 use super::settings::Settings;
 use super::shop::{self, Shelves, Ware};
-use super::stop::wait_for_signal;
+use super::stop::StopSignals;
 use super::traffic::{self, Latency, Plan, Prepared, Seen};
 use crate::Engine;
 
@@ -88,8 +88,9 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
     if let Ok((report, selling)) = &sale {
         output.report(report, || text(report, *selling, arguments, address));
         if arguments.keep {
+            let signals = StopSignals::catch()?;
             output.line(format!("the server stays up on http://{address}: stop it with Ctrl-C"));
-            wait_for_signal()?;
+            signals.wait();
         }
     }
     serve::stop(server, &engine, Duration::from_secs(5))?;

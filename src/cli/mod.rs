@@ -30,6 +30,7 @@ mod shop;
 mod stop;
 mod traffic;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -97,7 +98,8 @@ fn log_to_stderr(is_server: bool) {
     use tracing_subscriber::EnvFilter;
     let default = if is_server { "info" } else { "warn" };
     let filter = EnvFilter::try_from_env("STOCKADE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let colours = std::io::stderr().is_terminal();
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
     // A second subscriber in one process is refused; the first one stays.
     let _ = logs.try_init();
 }

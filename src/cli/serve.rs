@@ -8,8 +8,9 @@ use serde::Serialize;
 
 use super::output::{Failure, Output, Verdict};
 use super::settings::{Overrides, Settings};
-use super::stop::wait_for_signal;
+use super::stop::StopSignals;
 use crate::Engine;
+use crate::http::listener::BindError;
 use crate::http::{Server, ServerError, ServerOptions};
 
 const EXAMPLES: &str = "\
@@ -57,6 +58,7 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
         anonymous: arguments.anonymous.then_some(true),
     };
     let settings = Settings::load(arguments.config.as_deref(), &overrides)?;
+    let signals = StopSignals::catch()?;
     let engine = Engine::open(settings.engine())?;
     let server = match start(&engine, &settings) {
         Ok(server) => server,
@@ -73,7 +75,7 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
             settings.data.display()
         )
     });
-    let signal = wait_for_signal()?;
+    let signal = signals.wait();
     tracing::info!(signal, "stopping");
     stop(server, &engine, Duration::from_secs(settings.drain_seconds))?;
     output.line("stopped: everything that was answered is on disk");
@@ -99,5 +101,10 @@ pub(super) fn stop(server: Server, engine: &Engine, deadline: Duration) -> Resul
 }
 
 fn failure(error: ServerError) -> Failure {
-    Failure::cannot("server_not_started", error)
+    match &error {
+        ServerError::Unprotected(_) => Failure::usage("keys_missing", error),
+        ServerError::Thread(_) => Failure::cannot("thread_not_started", error),
+        ServerError::Bind(BindError::PortInUse { .. }) => Failure::cannot("port_in_use", error),
+        ServerError::Bind(_) => Failure::cannot("address_unusable", error),
+    }
 }
