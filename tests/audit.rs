@@ -39,6 +39,10 @@ fn trade(engine: &Engine, rounds: u64) {
 fn run(dir: &Path, partitions: usize, rounds: u64) {
     let engine = Engine::open(config(dir, partitions)).unwrap();
     trade(&engine, rounds);
+    close(engine);
+}
+
+fn close(engine: Engine) {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(engine.close()).unwrap();
 }

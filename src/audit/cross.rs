@@ -170,8 +170,8 @@ impl Auditor {
             }
         }
         for (id, payment) in self.payments.iter().filter(|(_, payment)| !payment.superseded) {
-            let listed = |order: &Box<Order>| order.payments.iter().any(|pay| pay.id == *id);
-            if !self.orders.get(&payment.order).is_some_and(listed) {
+            let order = self.orders.get(&payment.order);
+            if !order.is_some_and(|order| order.payments.iter().any(|pay| pay.id == *id)) {
                 let detail = format!("order {} does not know it", payment.order);
                 verdicts.push((payment.last_seq, format!("payment/{id}"), Differs(Rule::OrderPayment, detail)));
             }

@@ -17,14 +17,14 @@ use stockade_domain::ledger::Ledger;
 use stockade_domain::stock::Stock;
 use stockade_storage::packed::{
     Blocks, Damaged, Direction, Flaw, KeyRange, Manifest, Options, PackedError, PackedStore, SledBlocks, SledOptions,
-    Space,
+    Space, StoreError,
 };
 use stockade_storage::projection::Model;
 
 use super::Auditor;
 use super::counters::Count;
 use super::models::ModelSums;
-use super::report::{Faults, Rule};
+use super::report::{AuditError, Faults, Rule};
 use super::stock::Sku;
 
 /// What a checkpoint's record says, as far as an audit needs it.
@@ -75,19 +75,28 @@ pub(super) struct Derived {
 impl Derived {
     /// Opens the derived store at the newest checkpoint that verifies, as the engine does. Nothing, when there is none:
     /// then the engine builds everything anew from the journal. Blocks that are there and wrong are faults.
-    pub(super) fn open(dir: &Path, checkpoints: &[(u64, Vec<u8>)], faults: &mut Faults) -> Option<Self> {
+    ///
+    /// # Errors
+    ///
+    /// [`AuditError::InUse`] when somebody still has the store open.
+    pub(super) fn open(
+        dir: &Path,
+        checkpoints: &[(u64, Vec<u8>)],
+        faults: &mut Faults,
+    ) -> Result<Option<Self>, AuditError> {
         let dir = dir.join("derived");
-        if checkpoints.is_empty() || !dir.is_dir() {
-            return None;
-        }
-        let blocks: Arc<dyn Blocks> = match SledBlocks::open(&dir, SledOptions::default()) {
-            Ok(blocks) => Arc::new(blocks),
-            Err(error) => {
-                faults.add(checkpoints[checkpoints.len() - 1].0, "derived", Rule::DerivedDamaged, error.to_string());
-                return None;
+        let (Some((last, _)), true) = (checkpoints.last(), dir.is_dir()) else { return Ok(None) };
+        match SledBlocks::open(&dir, SledOptions::default()) {
+            Ok(blocks) => {
+                let blocks: Arc<dyn Blocks> = Arc::new(blocks);
+                Ok(Self::over(&blocks, checkpoints, faults))
             }
-        };
-        Self::over(&blocks, checkpoints, faults)
+            Err(StoreError::InUse { path }) => Err(AuditError::InUse { dir: path.display().to_string() }),
+            Err(error) => {
+                faults.add(*last, "derived", Rule::DerivedDamaged, error.to_string());
+                Ok(None)
+            }
+        }
     }
 
     /// The same over blocks that are open already.

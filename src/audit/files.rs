@@ -38,10 +38,13 @@ pub fn audit(dir: &Path, mut progress: impl FnMut(u64, u64)) -> Result<AuditRepo
         Err(OpenError::Disk(error)) => return Err(AuditError::Io(error.to_string())),
     };
     let last = opened.recovered.last_seq;
-    let read = checkpoints(&opened.reader, last).and_then(|checkpoints| {
-        auditor.derived = Derived::open(dir, &checkpoints, &mut auditor.faults);
-        read_all(&opened.reader, last, &mut auditor, &mut progress)
-    });
+    let read = match checkpoints(&opened.reader, last) {
+        Ok(checkpoints) => {
+            auditor.derived = Derived::open(dir, &checkpoints, &mut auditor.faults)?;
+            read_all(&opened.reader, last, &mut auditor, &mut progress)
+        }
+        Err(error) => Err(error),
+    };
     match read {
         Ok(()) => Ok(auditor.finish()),
         Err(ReadError::Damaged(damage)) => {

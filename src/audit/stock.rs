@@ -100,7 +100,7 @@ impl Sku {
             E::Defined(definition) => self.definition = Some(definition.clone()),
             E::Announced { quantity } => self.incoming += units(*quantity, scene),
             E::Received { location, lot, expires_at, quantity, announced, .. } => {
-                self.into_bin(location, lot.as_ref(), *expires_at, &counters::RECEIVE, *quantity, scene);
+                self.add_to_bin(location, lot.as_ref(), *expires_at, &counters::RECEIVE, *quantity, scene);
                 self.incoming -= units_or_none(*announced, scene);
                 let served = announced <= quantity && self.incoming >= 0;
                 scene.expect(served, Rule::StockNegative, || format!("{announced} of {quantity} were announced"));
@@ -132,11 +132,11 @@ impl Sku {
                     Disposition::QualityControl => &counters::RETURN_TO_QUALITY_CONTROL,
                     Disposition::WriteOff => &counters::RETURN_WRITTEN_OFF,
                 };
-                self.into_bin(location, lot.as_ref(), None, steps, *quantity, scene);
+                self.add_to_bin(location, lot.as_ref(), None, steps, *quantity, scene);
                 self.count_for(buyer.as_ref(), -units_or_none(*quantity, scene));
             }
             E::AdjustedUp { location, lot, quantity, .. } => {
-                self.into_bin(location, lot.as_ref(), None, &counters::ADJUST_UP, *quantity, scene);
+                self.add_to_bin(location, lot.as_ref(), None, &counters::ADJUST_UP, *quantity, scene);
             }
             E::AdjustedDown { picks, .. } => picks.iter().for_each(|pick| {
                 self.shift(pick, &counters::ADJUST_DOWN, scene);
@@ -153,7 +153,7 @@ impl Sku {
             }
             E::TransferredOut { pick, .. } => self.in_transit += self.shift(pick, &counters::TRANSFER_OUT, scene),
             E::TransferredIn { location, lot, expires_at, quantity } => {
-                self.into_bin(location, lot.as_ref(), *expires_at, &counters::TRANSFER_IN, *quantity, scene);
+                self.add_to_bin(location, lot.as_ref(), *expires_at, &counters::TRANSFER_IN, *quantity, scene);
                 self.arrive(*quantity, scene);
             }
             E::TransferLost { quantity } => {
@@ -389,7 +389,7 @@ impl Sku {
     }
 
     /// Moves units into a location and lot, which come into being with their first units.
-    fn into_bin(
+    fn add_to_bin(
         &mut self,
         location: &Location,
         lot: Option<&Lot>,
