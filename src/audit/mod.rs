@@ -15,8 +15,11 @@
 //!                                          └▶ derived  snapshots and query models in sled
 //! ```
 //!
-//! It streams: its memory grows with what is alive (SKUs, orders and payments that can still change), never with the
-//! number of records. It changes no record, and it is not a repair tool: it names the record, the actor and the rule.
+//! It streams: records are read once (their heads twice) and forgotten. What stays is one entry for each SKU, wallet,
+//! order and payment, since a shipped order may still come back years later; so memory grows with the number of orders,
+//! not with what happened to them.
+//!
+//! It changes no record, and it is not a repair tool: it names the record, the actor and the rule.
 
 mod account;
 mod counters;
