@@ -266,7 +266,10 @@ fn a_damaged_archive_is_never_read_as_something_else() {
             let read = opened.reader.read_from(1, usize::MAX, &mut |seq, bytes| assert_eq!(bytes, body(seq)));
             match read {
                 Ok(next) => assert_eq!(next, last + 1),
-                Err(_) => refused += 1,
+                Err(_) => {
+                    assert!(opened.reader.verify(&mut |_| {}).is_err());
+                    refused += 1;
+                }
             }
         }
     }

@@ -100,6 +100,9 @@ fn orders_and_keys_are_found_in_sealed_and_in_archived_segments() {
     assert_eq!((opened.recovered.last_seq, opened.recovered.archived), (last, archived as u64));
     assert_eq!(opened.reader.sealed_to(), sealed, "footers are used again");
     check(&opened);
+    let mut segments = 0;
+    assert_eq!(opened.reader.verify(&mut |_| segments += 1).unwrap(), last);
+    assert_eq!(segments, opened.recovered.segments);
 }
 
 #[test]

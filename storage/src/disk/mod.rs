@@ -209,3 +209,25 @@ impl DiskError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_the_system_are_named_by_what_can_be_done_about_them() {
+        type IsNamed = fn(&DiskError) -> bool;
+        let table: [(io::ErrorKind, IsNamed); 6] = [
+            (io::ErrorKind::StorageFull, |error| matches!(error, DiskError::Full { .. })),
+            (io::ErrorKind::QuotaExceeded, |error| matches!(error, DiskError::Full { .. })),
+            (io::ErrorKind::ReadOnlyFilesystem, |error| matches!(error, DiskError::ReadOnly { .. })),
+            (io::ErrorKind::PermissionDenied, |error| matches!(error, DiskError::ReadOnly { .. })),
+            (io::ErrorKind::NotFound, |error| matches!(error, DiskError::NotFound { .. })),
+            (io::ErrorKind::TimedOut, |error| matches!(error, DiskError::Failed { .. })),
+        ];
+        for (kind, is_named) in table {
+            let error = DiskError::from_io("write", "a.seg", kind.into());
+            assert!(is_named(&error) && error.to_string().contains("a.seg"), "{error}");
+        }
+    }
+}

@@ -12,9 +12,11 @@ use super::{Disk, DiskError, DiskFile, DiskLock};
 
 /// The file whose lock says that the directory is taken.
 const LOCK_NAME: &str = "LOCK";
-/// Zeros are written in pieces of this size, and synced after each: one sync of a whole segment would keep the disk from
-/// the journal's writer for too long.
+/// Zeros are written in pieces of this size.
 const ZEROS: &[u8] = &[0; 1 << 20];
+/// Zeros are synced whenever so many are written: one sync of a whole segment would keep the disk from the journal's writer
+/// for too long.
+const ZEROS_SYNCED_AT_ONCE: u64 = 4 << 20;
 /// More parts than the journal writes at once.
 const PARTS_MAX: usize = 8;
 
@@ -209,8 +211,10 @@ impl DiskFile for RealFile {
         while end < length {
             let piece = (length - end).min(ZEROS.len() as u64);
             self.write_at(end, &[&ZEROS[..piece as usize]])?;
-            self.sync_data()?;
             end += piece;
+            if end.is_multiple_of(ZEROS_SYNCED_AT_ONCE) || end == length {
+                self.sync_data()?;
+            }
         }
         Ok(())
     }

@@ -121,14 +121,7 @@ impl Catalog {
         if seq > self.durable() {
             return Ok(None);
         }
-        loop {
-            let Some(found) = self.find(seq) else { return Ok(None) };
-            return match self.place(&found, seq) {
-                // It was archived, and its file removed, since it was found.
-                Err(ReadError::Disk(DiskError::NotFound { .. })) if self.has_moved(&found) => continue,
-                result => result.map(Some),
-            };
-        }
+        self.find(seq).map(|found| self.place(&found, seq)).transpose()
     }
 
     fn find(&self, seq: Seq) -> Option<Found> {
@@ -140,11 +133,6 @@ impl Catalog {
             Stage::Sealed { .. } => None,
         };
         Some(Found { number: segment.number, archived: segment.archived, end: segment.end, open })
-    }
-
-    fn has_moved(&self, found: &Found) -> bool {
-        let segments = self.segments.read();
-        segments.iter().any(|segment| segment.number == found.number && segment.archived != found.archived)
     }
 
     fn place(&self, found: &Found, seq: Seq) -> Result<Place, ReadError> {
@@ -165,7 +153,13 @@ impl Catalog {
     }
 
     fn sealed_source(&self, number: u64, archived: bool) -> Result<Source, ReadError> {
-        self.sources.get(number, || Source::open(&*self.disk, number, archived))
+        let open =
+            |archived| self.sources.get(source_key(number, archived), || Source::open(&*self.disk, number, archived));
+        match open(archived) {
+            // It was archived, and its file removed, since it was looked up.
+            Err(ReadError::Disk(DiskError::NotFound { .. })) if !archived => open(true),
+            result => result,
+        }
     }
 
     /// The footer of a sealed segment.
@@ -174,6 +168,11 @@ impl Catalog {
             let file = self.disk.open(&footer_name(number))?;
             Ok(Arc::new(Footer::open(file, self.key, &self.journal, number)?))
         })
+    }
+
+    /// All segments as they are now.
+    pub(crate) fn all(&self) -> Vec<Segment> {
+        self.segments.read().clone()
     }
 
     /// The last sequence that the footers cover: what is later, the partitions know themselves.
@@ -212,7 +211,7 @@ impl Catalog {
 
     pub(crate) fn mark_archived(&self, number: u64) {
         self.change(number, |segment| segment.archived = true);
-        self.sources.forget(number);
+        self.sources.forget(source_key(number, false));
     }
 
     fn change(&self, number: u64, change: impl FnOnce(&mut Segment)) {
@@ -220,4 +219,9 @@ impl Catalog {
             change(segment);
         }
     }
+}
+
+/// A segment's file and its archive are not to be taken for each other, whoever opened one of them late.
+fn source_key(number: u64, archived: bool) -> u64 {
+    number << 1 | u64::from(archived)
 }

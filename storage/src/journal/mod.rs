@@ -30,6 +30,12 @@
 //! is dropped only where it is visibly unwritten (`tail`), and otherwise written and synced again before anything rests on
 //! it.
 //!
+//! # What it cannot notice
+//!
+//! A change that looks like a write which never came: all of the last sector written, zeroed by a disk that had reported it
+//! synced; and the last segment's file removed before the one before it has its footer. Whoever keeps a sequence elsewhere
+//! (manifests of derived data do) notices these too.
+//!
 //! # What it relies on
 //!
 //! The promises in `crate::disk`. In particular the sectors beyond a write keep their bytes ("powersafe overwrite"), since a
@@ -41,6 +47,7 @@ mod catalog;
 mod damage;
 mod file_journal;
 mod fingerprint;
+mod follow;
 mod footer;
 mod frame;
 mod open;

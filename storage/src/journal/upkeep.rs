@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::archived_file::{ArchivedFile, write_archive};
-use super::catalog::{Catalog, Segment};
+use super::catalog::Catalog;
 use super::damage::{ReadError, Reason};
-use super::footer::{Footer, FooterBuilder};
-use super::frame::NoFrame;
-use super::scan::{FrameScanner, READ_AHEAD, Scanned};
-use super::segment::{ARCHIVE, SEGMENT_HEADER, UNFINISHED, archive_name, footer_name, segment_name};
+use super::follow::follow;
+use super::footer::Footer;
+use super::scan::READ_AHEAD;
+use super::segment::{ARCHIVE, UNFINISHED, archive_name, footer_name, segment_name};
 use super::source::Source;
 use super::spares::{Room, Spares};
 use crate::disk::{DiskError, DiskFile, DiskLock};
@@ -49,7 +49,7 @@ impl Upkeep {
     pub fn seal_step(&self) -> Result<Option<Seq>, ReadError> {
         let Some(segment) = self.catalog.first_to_seal() else { return Ok(None) };
         let source = self.catalog.source(&segment)?;
-        let builder = self.read_through(&segment, &source)?;
+        let builder = follow(&self.catalog, &segment, &source)?;
         let (last, time_max) = (builder.facts().last, builder.facts().time_max);
         let bytes = builder.finish(self.catalog.key, &self.catalog.journal);
         self.write_in_one_step("", &footer_name(segment.number), |file| Ok(file.write_at(0, &[&bytes])?))?;
@@ -83,7 +83,7 @@ impl Upkeep {
             return Err(ReadError::damaged(name, 0, Reason::Archive));
         }
         // What was compared may still differ from what its own chain says; then the original stays.
-        self.read_through(&segment, &archived)?;
+        follow(&self.catalog, &segment, &archived)?;
         self.catalog.mark_archived(segment.number);
         self.catalog.disk.remove(&segment_name(segment.number))?;
         self.catalog.disk.sync_directory("")?;
@@ -109,35 +109,6 @@ impl Upkeep {
         disk.rename(&unfinished, name)?;
         disk.sync_directory(directory)?;
         Ok(())
-    }
-
-    /// Reads a whole segment, checks its chain, and collects its footer.
-    fn read_through(&self, segment: &Segment, source: &Source) -> Result<FooterBuilder, ReadError> {
-        let mut builder = FooterBuilder::new(segment.number, segment.first, segment.previous);
-        let start = SEGMENT_HEADER as u64;
-        let mut scanner = FrameScanner::new(source.clone(), self.catalog.key, start, segment.end, READ_AHEAD);
-        loop {
-            let offset = scanner.offset();
-            let reason = match scanner.next()? {
-                Scanned::End if offset == segment.end && builder.facts().last == segment.last => return Ok(builder),
-                Scanned::End => Reason::SegmentEnds,
-                Scanned::Frame(frame) => {
-                    let facts = builder.facts();
-                    if frame.header.previous != facts.chain {
-                        Reason::Chain
-                    } else if frame.header.first != facts.last + 1 {
-                        Reason::Sequence
-                    } else if builder.add(&frame) {
-                        continue;
-                    } else {
-                        Reason::Records
-                    }
-                }
-                Scanned::Nothing(NoFrame::Header(_)) => Reason::FrameHeader,
-                Scanned::Nothing(NoFrame::Body(_, reason)) => reason,
-            };
-            return Err(ReadError::damaged(source.file_name(segment.number), offset, reason));
-        }
     }
 }
 
