@@ -104,3 +104,27 @@ fn a_directory_without_a_journal_or_in_use_is_refused_by_name() {
     assert!(matches!(audit(dir.path(), |_, _| {}), Err(AuditError::InUse { .. })));
     drop(engine);
 }
+#[test]
+fn orders_that_are_placed_and_shipped_in_one_turn_are_in_every_list() {
+    let dir = tempfile::tempdir().unwrap();
+    for _ in 0..20 {
+        let engine = Engine::open(config(dir.path(), 1)).unwrap();
+        engine.put_sku(Sku::new("mug", eur("1.00"))).wait().unwrap();
+        engine.receive("mug", 1000).wait().unwrap();
+        // Nobody waits in between, so one turn may take both.
+        let ids: Vec<_> = (0..500).map(|_| engine.new_order_id()).collect();
+        let place = |id| engine.place(NewOrder::one("mug", 1).id(id).customer("ann").pay(Payment::external("cash")));
+        let pending: Vec<_> = ids.iter().map(|id| (place(*id), engine.ship(*id))).collect();
+        for (placed, shipped) in pending {
+            placed.wait().unwrap();
+            shipped.wait().unwrap();
+        }
+        close(engine);
+        let report = audited(dir.path());
+        assert!(report.is_clean(), "{:#?}", report.faults);
+        if report.model_entries > 0 {
+            return;
+        }
+    }
+    panic!("no checkpoint was made in 20 runs");
+}

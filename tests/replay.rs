@@ -143,6 +143,43 @@ fn with_no_stock_at_all_nothing_is_sold_but_what_comes_in() {
     assert_eq!((tally.sold.units, tally.units_unfilled, tally.skipped["below_commitments"]), (5, 1, 1));
 }
 
+#[test]
+fn service_rows_of_a_refused_order_are_refused_with_it_whatever_their_sign() {
+    let text = csv(&[("1", "a", 5, "2", "7"), ("1", "D", -1, "3", "7"), ("1", "POST", 1, "4", "7")]);
+    let tally = replayed(&text, Some(0), Short::Refuse);
+    assert_eq!((tally.refused.rows, tally.refused.money), (3, 100_000 - 30_000 + 40_000));
+    let tally = replayed(&text, None, Short::Refuse);
+    assert_eq!((tally.service_credited.rows, tally.service_charged.rows, tally.sold.rows), (1, 1, 1));
+}
+
+#[test]
+fn numbers_beyond_all_measure_cost_their_rows_and_nothing_else() {
+    const MOST: i64 = i64::MAX;
+    let text = csv(&[
+        ("1", "a", MOST, "2", "7"),
+        ("2", "a", MOST, "2", "7"),
+        ("3", "a", MOST, "2", "7"),
+        ("4", "a", 1, "2", "7"),
+        ("4", "M", MOST, "900000000000000", "7"),
+        ("C5", "a", -MOST, "2", "7"),
+        ("C6", "a", -1000000000, "900000000000000", "7"),
+        ("C7", "no/sku", -1, "2", "7"),
+        ("8", "a", -MOST, "0", ""),
+        ("9", "a", 1, "2", "7"),
+    ]);
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("history.csv");
+    std::fs::write(&file, &text).unwrap();
+    let dir = place.path().join("data");
+    let tally = replay::run(&file, &options(&dir, None, Short::Refuse), |_| {}).unwrap();
+    assert_eq!((tally.rows_treated(), tally.rows), (10, 10));
+    assert_eq!((tally.sold.rows, tally.refused.rows), (1, 5));
+    assert_eq!((tally.refused.units, tally.skipped.values().sum::<u64>()), (u64::MAX, 4), "{:?}", tally.skipped);
+    assert_eq!((tally.oversold, tally.stock_mismatches), (0, 0));
+    let report = stockade::audit::audit(&dir, |_, _| {}).unwrap();
+    assert!(report.faults.is_empty(), "{:?}", report.faults);
+}
+
 /// A history drawn at random: few SKUs, customers and prices, so that rows meet.
 fn drawn(seed: u64, rows: usize) -> String {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;

@@ -5,6 +5,7 @@
 
 use stockade_domain::Timestamp;
 use stockade_domain::entity::EntityKey;
+use stockade_domain::order::note::PLACED;
 use stockade_storage::record::{RecordHead, encode_record};
 
 use crate::command::KeyDigest;
@@ -58,10 +59,12 @@ impl Turn {
         self.records[record as usize].digest = Some(digest);
     }
 
-    /// Sets a record's note: what projections need to know without reading the events.
+    /// Sets a record's note: what projections need to know without reading the events. That the record placed an
+    /// order stays said, whatever else happens to the order in the same turn.
     pub fn set_note(&mut self, record: u32, note: u8) {
         self.touch(record);
-        self.records[record as usize].note = note;
+        let row = &mut self.records[record as usize];
+        row.note = note | row.note & PLACED;
     }
 
     fn touch(&mut self, record: u32) {

@@ -96,7 +96,7 @@ pub fn main() -> ExitCode {
 /// Logs go to stderr; `STOCKADE_LOG` says how much, in the syntax of `RUST_LOG`.
 fn log_to_stderr(is_server: bool) {
     use tracing_subscriber::EnvFilter;
-    let default = if is_server { "info" } else { "warn" };
+    let default = if is_server { "info" } else { "error" };
     let filter = EnvFilter::try_from_env("STOCKADE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let colours = std::io::stderr().is_terminal();
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);

@@ -4,8 +4,8 @@
 //! invoice, whose rows need not be adjacent, so a history is read whole before any of it runs. Names are interned:
 //! a row costs 40 bytes.
 //!
-//! *Rows run in file order, an invoice at its first row*: the sold rows of an invoice and its charges run together at
-//! the first row of that invoice, whatever that row itself is; every other row runs at its own place.
+//! *Rows run in file order, an invoice at its first row*: the sold rows of an invoice and its service rows run together
+//! at the first row of that invoice, whatever that row itself is; every other row runs at its own place.
 
 use std::num::NonZeroU32;
 
@@ -13,7 +13,7 @@ use compact_str::CompactString;
 use rustc_hash::FxHashMap;
 
 use super::source::Fields;
-use stockade_domain::Amount;
+use stockade_domain::{Amount, QUANTITY_MAX};
 
 /// Codes that are services and not goods; everything that begins with `GIFT_` is one too.
 const SERVICE_CODES: [&str; 10] = ["POST", "DOT", "M", "D", "S", "C2", "AMAZONFEE", "BANK CHARGES", "CRUK", "B"];
@@ -99,6 +99,8 @@ pub struct Invoice {
     pub lines: Vec<u32>,
     /// Its service charges, if it sells goods.
     pub charges: Vec<u32>,
+    /// Services given back on it, if it sells goods: entries that are made once the order is accepted.
+    pub credits: Vec<u32>,
 }
 
 /// What runs next.
@@ -197,6 +199,9 @@ impl History {
                 Treatment::ServiceCharged if facts[row.invoice as usize].sells_goods => {
                     invoice.charges.push(number as u32);
                 }
+                Treatment::ServiceCredited if facts[row.invoice as usize].sells_goods => {
+                    invoice.credits.push(number as u32);
+                }
                 _ => {}
             }
         }
@@ -211,7 +216,7 @@ impl History {
             let order = (is_first && !invoice.lines.is_empty()).then_some(Step::Order(row.invoice));
             let in_order = match row.treatment {
                 Treatment::Sold => true,
-                Treatment::ServiceCharged => !invoice.lines.is_empty(),
+                Treatment::ServiceCharged | Treatment::ServiceCredited => !invoice.lines.is_empty(),
                 _ => false,
             };
             let alone = (!in_order).then_some(Step::Row(number as u32));
@@ -252,7 +257,8 @@ impl History {
     /// The opening stock of each SKU that goods move in, by its number; nothing for services.
     pub fn opening(&self, stock: OpeningStock) -> Vec<Option<u64>> {
         let mut opening: Vec<Option<(u64, u64)>> = vec![None; self.skus.names.len() + 1];
-        for row in &self.rows {
+        // What is larger than any quantity is refused by name, so it needs no stock.
+        for row in self.rows.iter().filter(|row| row.units() <= QUANTITY_MAX) {
             let sold = match row.treatment {
                 Treatment::Sold => (row.quantity.max(0).unsigned_abs(), 0),
                 Treatment::WriteOff => (0, row.units()),

@@ -12,7 +12,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use stockade_domain::ledger::{LedgerAccount, LedgerEvent};
 use stockade_domain::order::ChargeKind;
 use stockade_domain::stock::{Disposition, StockCommand, Unsellable};
-use stockade_domain::{Amount, Currency, Location, Money, OrderId, Refusal};
+use stockade_domain::{Amount, Currency, Location, Money, OrderId, Refusal, SkuId, check_quantity};
 
 use super::answers::{Accepted, Answers, Outcome, Waiting, fills};
 use super::history::{History, OpeningStock, Reading, Row, Step, Treatment};
@@ -208,8 +208,12 @@ impl<'a> Driver<'a> {
         }
         for &charge in &history.invoice(invoice).charges {
             let row = &history.rows[charge as usize];
+            let kind = charge_kind(history.sku(row.sku));
             if let Some(money) = self.as_charge(row) {
-                order = order.charge(charge_kind(history.sku(row.sku)), money);
+                order = order.charge(kind, money);
+            } else if i64::try_from(row.money()).is_err() {
+                // No ledger could hold it: the order is refused by name.
+                order = order.charge(kind, Money::new(Amount(i64::MAX), self.currency));
             }
         }
         order = match self.options.on_short {
@@ -281,11 +285,28 @@ impl<'a> Driver<'a> {
         self.hand_over(Waiting::Entry { row: number, pending });
     }
 
+    /// Why a return cannot run, whatever was sold. Goodwill must not be booked for goods that are then refused.
+    fn is_no_return(&self, row: &Row) -> Option<&'static str> {
+        if check_quantity(row.units()).is_err() {
+            return Some(Refusal::QuantityInvalid.code());
+        }
+        if i64::try_from(row.money()).is_err() {
+            return Some("money_invalid");
+        }
+        SkuId::new(self.history.sku(row.sku)).is_err().then_some("sku_unknown")
+    }
+
     fn take_back(&mut self, number: u32, row: &Row) -> Result<(), ReplayError> {
+        if let Some(reason) = self.is_no_return(row) {
+            self.tally.skip(reason);
+            return Ok(());
+        }
         while self.sales.must_wait_for(row) {
             self.take_next()?;
         }
-        self.follow_queue(row.sku)?;
+        if self.sales.may_grow(row) {
+            self.follow_queue(row.sku)?;
+        }
         match self.sales.link(row) {
             Link::To { order, line } => {
                 let pending = self.engine.take_back(order, vec![(line, row.units(), Disposition::Restock)]);
@@ -373,6 +394,10 @@ impl<'a> Driver<'a> {
                 let pending = self.entry(LedgerAccount::Cash, LedgerAccount::Charges, row.money(), "sub-penny charge");
                 self.hand_over(Waiting::Beside { pending });
             }
+        }
+        for &credit in &history.invoice(invoice).credits {
+            let money = -history.rows[credit as usize].money();
+            self.enter(credit, LedgerAccount::Charges, LedgerAccount::Cash, money);
         }
         if accepted.waits {
             for &line in &history.invoice(invoice).lines {

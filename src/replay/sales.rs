@@ -125,6 +125,11 @@ impl<'a> Sales<'a> {
         self.candidates(row).any(|sale| self.standing[invoice(sale)] == Standing::UnderWay)
     }
 
+    /// Whether a line that a return may belong to lacks units, which may have come in since it was last looked at.
+    pub fn may_grow(&self, row: &Row) -> bool {
+        self.candidates(row).any(|sale| self.filled(sale) < self.history.rows[sale as usize].units())
+    }
+
     /// Finds the sale of a return and counts its units as come back.
     pub fn link(&mut self, row: &Row) -> Link {
         let units = row.units();
@@ -175,7 +180,7 @@ impl<'a> Sales<'a> {
                 Standing::Refused(code) => {
                     tally.orders.placed += 1;
                     *tally.orders.rejected.entry((*code).to_owned()).or_default() += 1;
-                    let all = rows(&invoice.lines).chain(rows(&invoice.charges));
+                    let all = rows(&invoice.lines).chain(rows(&invoice.charges)).chain(rows(&invoice.credits));
                     all.for_each(|(_, row)| tally.refused.add(row.units(), row.money()));
                 }
             }
@@ -223,6 +228,7 @@ mod tests {
         sales.placed(1);
         sales.accepted(1, order(2), &[3]);
         assert!(!sales.must_wait_for(&history.rows[2]));
+        assert!(!sales.may_grow(&history.rows[2]));
         assert_eq!(sales.link(&history.rows[2]), Link::To { order: order(2), line: 0 });
         assert_eq!(sales.link(&history.rows[3]), Link::To { order: order(1), line: 0 });
         assert_eq!(sales.link(&history.rows[3]), Link::Unlinked);

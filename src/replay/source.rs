@@ -130,10 +130,20 @@ impl Header {
     }
 }
 
-/// `2010-12-01T08:26:00`, with a space for the `T` as well, or `12/1/2010 8:26` as the original CSV has it.
+/// The length of a time without a zone, to the second.
+const TIME_LENGTH: usize = "2010-12-01T08:26:00".len();
+
+/// `2010-12-01T08:26:00`, with a space for the `T` or with a zone as well, or `12/1/2010 8:26` as the original CSV has
+/// it.
 fn parse_time(text: &str) -> Option<i64> {
+    // First, because a time without a zone is also read from one that has it, and the zone dropped.
+    if text.len() > TIME_LENGTH
+        && let Ok(time) = text.parse::<jiff::Timestamp>()
+    {
+        return Some(time.as_microsecond());
+    }
     let time: jiff::civil::DateTime = match text.split_once('/') {
-        None => text.trim_end_matches('Z').parse().ok()?,
+        None => text.parse().ok()?,
         Some((month, rest)) => {
             let (day, rest) = rest.split_once('/')?;
             let (year, clock) = rest.split_once(' ')?;
@@ -170,9 +180,14 @@ pub fn read(
         [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::stream::read::Decoder::with_buffer(file).map_err(unreadable)?),
         _ => Box::new(file),
     };
+    let mut told = 0;
     read_csv(text, limit, &mut |row| {
         each(row);
-        progress(done.load(Ordering::Relaxed), bytes);
+        let done = done.load(Ordering::Relaxed);
+        if done != told {
+            told = done;
+            progress(done, bytes);
+        }
     })
 }
 
@@ -202,28 +217,18 @@ impl Read for Counted {
 }
 
 fn read_csv(text: impl Read, limit: u64, each: &mut impl FnMut(&Fields)) -> Result<(), SourceError> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(text);
-    let mut record = csv::StringRecord::new();
-    let mut header: Option<Header> = None;
+    let mut records = Records::of(text);
+    let mut header: Option<(Header, usize)> = None;
     let mut rows = 0;
-    while header.is_none() || rows < limit {
-        let line = reader.position().line();
-        let wrong = |error: csv::Error| SourceError::Line {
-            line: error.position().map_or(line, csv::Position::line),
-            why: match error.kind() {
-                csv::ErrorKind::Utf8 { .. } => "the text is not UTF-8".into(),
-                csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
-                    format!("{len} fields where the header has {expected_len}")
-                }
-                _ => error.to_string(),
-            },
-        };
-        if !reader.read_record(&mut record).map_err(wrong)? {
-            break;
-        }
+    while (header.is_none() || rows < limit) && records.next()? {
+        let (line, record) = (records.line, &records.record);
         match &header {
-            None => header = Some(Header::read(record.iter())?),
-            Some(header) => {
+            None => header = Some((Header::read(record.iter())?, record.len())),
+            Some((_, width)) if *width != record.len() => {
+                let why = format!("{} fields where the header has {width}", record.len());
+                return Err(SourceError::Line { line, why });
+            }
+            Some((header, _)) => {
                 each(&header.fields(line, |column| record.get(column))?);
                 rows += 1;
             }
@@ -233,6 +238,55 @@ fn read_csv(text: impl Read, limit: u64, each: &mut impl FnMut(&Fields)) -> Resu
         return Err(SourceError::Header { column: COLUMNS[0].0 });
     }
     Ok(())
+}
+
+/// Records that are not blank, each with the line on which it begins.
+struct Records<R> {
+    reader: csv::Reader<io::Chain<R, &'static [u8]>>,
+    record: csv::StringRecord,
+    line: u64,
+}
+
+impl<R: Read> Records<R> {
+    /// Only `\n` ends a line, and the text ends with one, so that lines can be counted; a `\r` before it goes when
+    /// fields are trimmed.
+    fn of(text: R) -> Self {
+        let reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .terminator(csv::Terminator::Any(b'\n'))
+            .from_reader(text.chain(&b"\n"[..]));
+        Self { reader, record: csv::StringRecord::new(), line: 0 }
+    }
+
+    /// Reads the next record; false at the end.
+    fn next(&mut self) -> Result<bool, SourceError> {
+        loop {
+            let before = self.reader.position().line();
+            match self.reader.read_record(&mut self.record) {
+                Ok(false) => return Ok(false),
+                Ok(true) => {}
+                Err(error) => return Err(self.wrong(&error, before)),
+            }
+            // Before the record stand the blank lines in front of it; after it, only its own lines do. A quote that is
+            // never closed ends without a terminator, and only `before` is right about it.
+            let inside: usize = self.record.iter().map(|field| field.matches('\n').count()).sum();
+            self.line = self.reader.position().line().saturating_sub(1 + inside as u64).max(before);
+            if self.record.iter().any(|field| !field.trim().is_empty()) {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn wrong(&self, error: &csv::Error, before: u64) -> SourceError {
+        match error.kind() {
+            csv::ErrorKind::Utf8 { .. } => {
+                let line = self.reader.position().line().saturating_sub(1).max(before);
+                SourceError::Line { line, why: "the text is not UTF-8".into() }
+            }
+            _ => SourceError::Line { line: before, why: error.to_string() },
+        }
+    }
 }
 
 /// The first sheet, cell by cell: a sheet as a whole would need several times the memory of the history.
@@ -339,6 +393,23 @@ mod tests {
         )
     }
 
+    trait Lines {
+        fn join_lines_with_cr(self) -> Vec<u8>;
+    }
+
+    impl Lines for Vec<u8> {
+        fn join_lines_with_cr(self) -> Vec<u8> {
+            String::from_utf8(self).unwrap().replace('\n', "\r\n").into_bytes()
+        }
+    }
+
+    #[test]
+    fn a_time_is_utc_unless_it_names_its_zone() {
+        for text in ["2010-12-01T08:26:00", "2010-12-01 08:26", "2010-12-01T08:26:00Z", "2010-12-01T09:26:00+01:00"] {
+            assert_eq!(parse_time(text), Some(1_291_191_960_000_000), "{text}");
+        }
+    }
+
     #[test]
     fn a_file_reads_the_same_plain_and_compressed() {
         let plain = rows(csv().as_bytes(), None).unwrap();
@@ -372,6 +443,13 @@ mod tests {
             (with("2,a,,1,2010-12-01T08:26:00,1.23456,,UK"), "line 3: UnitPrice `1.23456`"),
             (with(",a,,1,2010-12-01T08:26:00,1,,UK"), "line 3: InvoiceNo ``"),
             (with("2,a,,1"), "line 3: 4 fields"),
+            (with("\n \n2,a,,x,2010-12-01T08:26:00,1,,UK"), "line 5: Quantity `x`"),
+            (
+                with("2,a,\"b\nc\",1,2010-12-01T08:26:00,1,,UK\n3,a,,x,2010-12-01T08:26:00,1,,UK"),
+                "line 5: Quantity `x`",
+            ),
+            (with("2,a,,x,2010-12-01T08:26:00,1,,UK").join_lines_with_cr(), "line 3: Quantity `x`"),
+            (with("2,a,\"never closed,1,2010-12-01T08:26:00,1,,UK\n"), "line 3: 3 fields"),
         ] {
             let error = rows(&bytes, None).unwrap_err().to_string();
             assert!(error.contains(part), "{error} does not say {part}");

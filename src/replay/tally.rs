@@ -20,7 +20,8 @@ impl Sum {
     /// Takes a row in.
     pub fn add(&mut self, units: u64, money: i128) {
         self.rows += 1;
-        self.units += units;
+        // A file may say 9 quintillion in three rows.
+        self.units = self.units.saturating_add(units);
         self.money += money;
     }
 }

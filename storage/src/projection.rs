@@ -82,8 +82,16 @@ impl Batch {
         }
         if head.note & note::PLACED != 0 && head.note & note::REFUSED == 0 {
             self.add(Model::Orders, &[], entry);
-            let placed: OrderEvent = minicbor::decode(events).map_err(|_| Malformed)?;
-            if let OrderEvent::Placed { customer: Some(customer), .. } = placed {
+            // Nearly always the first event; the end of an attempt that was refused may stand before it.
+            let mut decoder = minicbor::Decoder::new(events);
+            let mut buyer = None;
+            while decoder.position() < events.len() {
+                if let OrderEvent::Placed { customer, .. } = decoder.decode().map_err(|_| Malformed)? {
+                    buyer = customer;
+                    break;
+                }
+            }
+            if let Some(customer) = buyer {
                 self.add(Model::OrdersByCustomer, customer.as_str().as_bytes(), entry);
             }
         }

@@ -267,6 +267,8 @@ pub fn expect(text: &str, limit: usize, scarce: Option<i128>, short: Short) -> E
             *(if taken { &mut shop.expected.accepted } else { &mut shop.expected.rejected }) += 1;
             let class = if taken { "service_charged" } else { "refused" };
             of("service_charged").into_iter().for_each(|row| shop.whole(class, row));
+            let class = if taken { "service_credited" } else { "refused" };
+            of("service_credited").into_iter().for_each(|row| shop.whole(class, row));
         }
         match classes[number] {
             "returned" => shop.take_back(number),
@@ -275,7 +277,7 @@ pub fn expect(text: &str, limit: usize, scarce: Option<i128>, short: Short) -> E
                 shop.restock(&line.code, line.quantity);
                 shop.whole("found", number);
             }
-            "service_charged" if !goods.is_empty() => {}
+            "service_charged" | "service_credited" if !goods.is_empty() => {}
             "sold" => {}
             alone => shop.whole(alone, number),
         }

@@ -160,7 +160,8 @@ impl Host {
         // An earlier attempt with this id was refused; its records stay in the history.
         let history = self.orders.get(&id).map_or_else(SmallVec::new, |hosted| hosted.history.clone());
         let record_before = self.orders.get(&id).and_then(Hosted::record);
-        let mut hosted = Hosted::new(Order::create(id, placed, self.now));
+        let previous = self.orders.get(&id).map(|hosted| &hosted.state);
+        let mut hosted = Hosted::new(Order::create_after(previous, id, placed, self.now));
         hosted.history = history;
         let record = record_before.unwrap_or_else(|| self.turn.add_record(EntityKey::Order(id)));
         hosted.set_record(record);

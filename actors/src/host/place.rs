@@ -235,8 +235,9 @@ impl Host {
         let secured = plan.payments.iter().enumerate().filter(|(_, payment)| plan.is_immediate(payment));
         let mut then: SmallVec<[OrderEvent; 2]> =
             secured.map(|(number, _)| OrderEvent::PaymentSecured { number: number as u32 }).collect();
-        for (step, to) in owed.iter().enumerate() {
-            then.push(OrderEvent::StepOwed { step: step as u32, to: Box::new(to.clone()) });
+        let first = self.orders.get(&order.id).map_or(0, |refused| refused.state.next_step);
+        for (step, to) in (first..).zip(owed) {
+            then.push(OrderEvent::StepOwed { step, to: Box::new(to.clone()) });
         }
         let record = self.create_order(order.id, &placement.placed, &then);
         if let Some(key) = key {

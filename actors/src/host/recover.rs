@@ -248,7 +248,8 @@ impl Host {
     fn replay_order_event(&mut self, id: OrderId, event: &OrderEvent, time: Timestamp) {
         if matches!(event, OrderEvent::Placed { .. }) {
             let history = self.orders.get(&id).map(|hosted| hosted.history.clone()).unwrap_or_default();
-            let mut hosted = Hosted::new(Order::create(id, event, time));
+            let previous = self.orders.get(&id).map(|hosted| &hosted.state);
+            let mut hosted = Hosted::new(Order::create_after(previous, id, event, time));
             hosted.history = history;
             let postings = ledger::of_order(None, event, &hosted.state);
             self.postings.push((hosted.state.currency, postings));

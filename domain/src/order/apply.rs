@@ -68,6 +68,17 @@ impl Order {
         order
     }
 
+    /// Starts an order whose id an earlier, refused attempt had used: what others still owe that attempt stays owed,
+    /// and steps are numbered on, because actors of other partitions remember the numbers.
+    pub fn create_after(previous: Option<&Self>, id: OrderId, event: &OrderEvent, now: Timestamp) -> Self {
+        let mut order = Self::create(id, event, now);
+        if let Some(previous) = previous {
+            order.owed.clone_from(&previous.owed);
+            order.next_step = previous.next_step;
+        }
+        order
+    }
+
     /// Takes an event into the state.
     pub fn apply(&mut self, event: &OrderEvent) {
         match event {
