@@ -288,3 +288,31 @@ fn small_runs_are_merged_while_a_large_merge_is_under_way() {
     assert_eq!(pair.store.stats().spaces[0].runs, 2);
     pair.compare();
 }
+
+#[test]
+fn a_merge_that_reaches_the_oldest_run_leaves_no_tombstone() {
+    let mut pair = Pair::new(Arc::new(MemoryBlocks::new()));
+    let rows: Vec<_> = (0..100).map(|n| (n, Some(5))).collect();
+    let tombstones: Vec<_> = (0..100).map(|n| (n, None)).collect();
+    pair.write(0, &rows);
+    pair.write(0, &tombstones);
+    pair.write(0, &tombstones);
+    pair.compact_fully();
+    let stats = pair.store.stats();
+    assert_eq!((stats.spaces[0].runs, stats.spaces[0].rows, stats.spaces[0].through), (0, 0, 3));
+    pair.compare();
+}
+
+#[test]
+fn clearing_a_space_gives_up_its_merges_and_leaves_no_blocks_behind() {
+    let mut pair = Pair::new(Arc::new(MemoryBlocks::new()));
+    let rows: Vec<_> = (0..600).map(|n| (n, Some(1_000))).collect();
+    (0..3).for_each(|_| pair.write(0, &rows));
+    assert_eq!(pair.store.compact_step(1_000).unwrap(), Compaction::Pending);
+    pair.take(&Step::Clear { space: 0 });
+    assert_eq!(pair.store.stats().merges, 0);
+    pair.write(0, &[(1, Some(1))]);
+    pair.compact_fully();
+    assert_eq!(pair.blocks.runs(), [4], "the inputs, the unfinished output and nothing else are gone");
+    pair.compare();
+}

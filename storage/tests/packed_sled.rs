@@ -84,6 +84,18 @@ fn dropped_runs_do_not_come_back_and_their_space_is_used_again() {
 }
 
 #[test]
+fn a_store_that_was_just_dropped_opens_again_every_time() {
+    let dir = tempfile::tempdir().unwrap();
+    for run in 0..50 {
+        let blocks = sled(dir.path());
+        assert_eq!(blocks.runs().len(), run);
+        blocks.start_run(run as u64, 8).unwrap();
+        (0..8).for_each(|block| blocks.put(run as u64, block, &[7; 4_000]).unwrap());
+        blocks.sync().unwrap();
+    }
+}
+
+#[test]
 fn a_second_handle_on_the_directory_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let first = sled(dir.path());
@@ -98,7 +110,7 @@ fn sled_takes_no_value_that_it_would_put_in_an_unsynced_file() {
     let blocks = sled(dir.path());
     let max = blocks.block_bytes_max();
     // More blocks than a leaf holds, each as large as allowed, all changed and rewritten: none may leave the log.
-    blocks.start_run(0, 40).unwrap();
+    blocks.start_run(0, 50).unwrap();
     for block in 0..40 {
         blocks.put(0, block, &vec![block as u8 + 1; max]).unwrap();
     }

@@ -12,7 +12,7 @@ const BLOCK_BYTES_MIN: usize = 4 << 10;
 pub struct Options {
     /// The largest block, in bytes. Larger ones write and scan faster, smaller ones make a single cold row cheaper.
     pub block_bytes: usize,
-    /// Memory for the Bloom filter of a run, in bits for each row; ten let one miss in sixty read a block.
+    /// Memory for the Bloom filter of a run, in bits for each row; ten let one miss in a hundred read a block.
     pub bloom_bits_per_row: u32,
     /// How many neighbouring runs of a size are merged into one.
     pub fan_in: usize,

@@ -14,6 +14,8 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
@@ -27,6 +29,10 @@ const VALUES_PER_SEGMENT: usize = 80;
 /// How many keys are put ahead of their blocks: few enough to take milliseconds, so many that the leaf where one lot meets
 /// the next, which is rewritten, does not count.
 const KEYS_AHEAD: u32 = 512;
+
+/// How long opening waits for the lock of a handle that was dropped before.
+const UNLOCK_WAIT_MAX: Duration = Duration::from_secs(1);
+const UNLOCK_POLL: Duration = Duration::from_millis(2);
 
 /// How sled is set up. A store must be reopened with the segment size it was made with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,10 +77,8 @@ impl SledBlocks {
             .cache_capacity(options.cache_bytes)
             .segment_size(options.segment_bytes)
             .flush_every_ms(None);
-        let db = guarded(|| config.open()).map_err(|error| match error {
-            Fault::Sled(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
-                StoreError::InUse { path: path.to_path_buf() }
-            }
+        let db = open_unlocked(&config).map_err(|error| match error {
+            error if error.is_lock() => StoreError::InUse { path: path.to_path_buf() },
             other => failed(other.to_string()),
         })?;
         // The names of sled's files must be on the disk too, or a synced log could be nowhere to be found.
@@ -174,6 +178,13 @@ impl std::fmt::Display for Fault {
     }
 }
 
+impl Fault {
+    /// Whether another handle has the database open; sled says so only in words.
+    fn is_lock(&self) -> bool {
+        matches!(self, Fault::Sled(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock"))
+    }
+}
+
 impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         StoreError::Failed(fault.to_string())
@@ -187,6 +198,21 @@ fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, Fault> {
         Err(panic) => {
             let message = panic.downcast_ref::<&str>().map(ToString::to_string);
             Err(Fault::Panicked(message.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()))
+        }
+    }
+}
+
+/// Opens the database, and gives a handle that was just dropped in this process the time to let go of its lock: threads of
+/// sled's own hold the file for some moments longer.
+fn open_unlocked(config: &sled::Config) -> Result<sled::Db, Fault> {
+    let mut waited = Duration::ZERO;
+    loop {
+        match guarded(|| config.open()) {
+            Err(error) if error.is_lock() && waited < UNLOCK_WAIT_MAX => {
+                thread::sleep(UNLOCK_POLL);
+                waited += UNLOCK_POLL;
+            }
+            opened => return opened,
         }
     }
 }
