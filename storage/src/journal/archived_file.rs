@@ -113,7 +113,7 @@ impl ArchivedFile {
     }
 }
 
-/// Writes the first `length` bytes of a segment into an empty file, and syncs it.
+/// Writes the first `length` bytes of a segment into an empty file.
 pub(crate) fn write_archive(source: &Source, length: u64, file: &dyn DiskFile, name: &str) -> Result<(), ReadError> {
     let failed = |error| DiskError::from_io("compress", name, error);
     let mut compressor = zstd::bulk::Compressor::new(LEVEL).map_err(failed)?;
@@ -141,7 +141,6 @@ pub(crate) fn write_archive(source: &Source, length: u64, file: &dyn DiskFile, n
     footer.push(0);
     footer.extend_from_slice(&SEEKABLE_MAGIC.to_le_bytes());
     file.write_at(written, &[&header, &table, &footer])?;
-    file.sync_data()?;
     Ok(())
 }
 
