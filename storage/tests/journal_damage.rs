@@ -294,6 +294,30 @@ fn a_damaged_index_costs_time_and_no_answer() {
 }
 
 #[test]
+fn an_index_of_another_history_is_not_used() {
+    let write = |mask: u8| {
+        let disk = SimulatedDisk::new();
+        let mut opened = open(&disk, SEGMENT).unwrap();
+        let mut first = group(1, 2);
+        *first.bytes.last_mut().unwrap() ^= mask;
+        opened.journal.submit(&first, 0).unwrap();
+        for turn in 0..14 {
+            submit_next(&mut opened.journal, group_size(turn)).unwrap();
+            opened.upkeep.seal_step().unwrap();
+        }
+        (disk, opened.reader.sealed_to())
+    };
+    let ((ours, sealed), (other, _)) = (write(0), write(2));
+    let footer = "journal-00000001.footer";
+    assert_eq!(open(&ours, SEGMENT).unwrap().reader.sealed_to(), sealed);
+    ours.put(footer, &other.contents(footer).unwrap());
+    let opened = open(&ours, SEGMENT).unwrap();
+    assert_eq!(opened.reader.sealed_to(), 0);
+    while opened.upkeep.seal_step().unwrap().is_some() {}
+    assert_eq!(opened.reader.sealed_to(), sealed);
+}
+
+#[test]
 fn a_damaged_archive_is_never_read_as_something_else() {
     let (disk, last, _) = kept_journal();
     let mut refused = 0;

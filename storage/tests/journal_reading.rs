@@ -2,9 +2,13 @@
 
 mod journal_support;
 
+use std::sync::Arc;
+
 use journal_support::*;
 use stockade_storage::disk::{Disk, DiskError, MemoryDisk, RealDisk, SimulatedDisk};
-use stockade_storage::journal::{FRAME_OVERHEAD, Journal, JournalError, OpenError, Opened};
+use stockade_storage::journal::{
+    FRAME_OVERHEAD, Journal, JournalError, JournalOptions, OpenError, Opened, open_journal,
+};
 use stockade_storage::record::KIND_ORDER;
 use stockade_sync::Group;
 
@@ -216,6 +220,17 @@ fn a_full_disk_is_known_before_anything_happens() {
     assert!(room.has_room(reserve), "with space there is room again");
     submit_next(&mut opened.journal, 10).unwrap();
     assert_eq!(check_records(&opened.reader), admitted + 10);
+}
+
+#[test]
+fn spares_leave_free_what_others_need() {
+    let disk = SimulatedDisk::new();
+    let options = JournalOptions { free_bytes_min: 10_000, ..options(4096) };
+    let opened = open_journal(Arc::new(disk.clone()), &options).unwrap();
+    disk.limit(Some(4096 + 4096 + 9_999));
+    assert!(matches!(opened.upkeep.prepare(), Err(DiskError::Full { .. })));
+    disk.limit(Some(4096 + 4096 + 10_000));
+    assert!(opened.upkeep.prepare().unwrap());
 }
 
 #[test]
