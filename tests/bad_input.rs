@@ -178,6 +178,9 @@ fn paths_methods_and_bodies_that_make_no_sense_are_problems() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{method} {path}: {answer}");
         assert!(answer.contains(&format!("\"code\":\"{code}\"")), "{method} {path}: {answer}");
     }
+    let many = format!("/api/v1/stock?sku={}A", "A,".repeat(200));
+    let answer = raw(shop.address, "GET", &many, &[], "");
+    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("at most 200 SKUs"), "{answer}");
     let large = format!("{{\"sku\":\"{}\"}}", "x".repeat(2 << 20));
     let answer = raw(shop.address, "POST", "/api/v1/orders", &[], &large);
     assert!(answer.contains("body_too_large"), "{answer}");

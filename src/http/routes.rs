@@ -221,8 +221,11 @@ impl Request<'_> {
 
     async fn several_stocks(&self) -> Reply {
         let names = self.parameter("sku").ok_or_else(|| Problem::invalid("sku", "send ?sku=a,b"))?;
+        if names.split(',').count() > paging::LIMIT_MAX {
+            return Err(Problem::invalid("sku", format!("at most {} SKUs in one request", paging::LIMIT_MAX)));
+        }
         let mut items = Vec::new();
-        for name in names.split(',').take(paging::LIMIT_MAX) {
+        for name in names.split(',') {
             items.push(self.engine.read_stock(name).await?);
         }
         reply(StatusCode::OK, &json!({"items": items, "next_cursor": null}))
