@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -31,6 +31,8 @@ pub(crate) struct Spares {
     /// Copies for admission, which must not wait for that lock.
     ready_count: AtomicU64,
     left_in_segment: AtomicU64,
+    /// The last attempt to make a spare found no room on the disk.
+    disk_full: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,7 @@ impl Spares {
             ready: Mutex::new(Ready { spares: VecDeque::new(), next_number }),
             ready_count: AtomicU64::new(0),
             left_in_segment: AtomicU64::new(0),
+            disk_full: AtomicBool::new(false),
         }
     }
 
@@ -63,9 +66,12 @@ impl Spares {
             return Ok(false);
         }
         if free < self.segment_bytes.saturating_add(self.free_bytes_min) {
+            self.disk_full.store(true, Ordering::Release);
             return Err(DiskError::Full { path: segment_name(ready.next_number) });
         }
-        let spare = self.make(&mut ready, self.segment_bytes)?;
+        let made = self.make(&mut ready, self.segment_bytes);
+        self.disk_full.store(matches!(made, Err(DiskError::Full { .. })), Ordering::Release);
+        let spare = made?;
         ready.spares.push_back(spare);
         self.ready_count.store(ready.spares.len() as u64, Ordering::Release);
         Ok(true)
@@ -114,8 +120,12 @@ impl Spares {
         self.left_in_segment.store(bytes, Ordering::Release);
     }
 
-    /// Whether so many bytes can be written whatever the sizes of the frames they come in.
+    /// Whether so many bytes can be written whatever the sizes of the frames they come in. While the next spare is only
+    /// being made there is room too: a writer that is faster makes one itself.
     fn has_room(&self, bytes: u64) -> bool {
+        if !self.disk_full.load(Ordering::Acquire) {
+            return true;
+        }
         let needed = bytes.saturating_add(FRAME_OVERHEAD);
         let in_spare = self.segment_bytes - SEGMENT_HEADER as u64;
         let in_spares = self.ready_count.load(Ordering::Acquire) > 0 && needed <= in_spare;
