@@ -13,6 +13,10 @@ use std::time::{Duration, Instant};
 
 use stockade::{Config, Engine, Money, NewOrder, Payment, Sku};
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const SKUS: usize = 1_000;
 const STOCK: u64 = 1_000_000_000;
 
