@@ -14,7 +14,7 @@
 //! | [`history`] | what each row becomes, and in which order |
 //! | [`sales`] | what was sold, and which sale a return belongs to |
 //! | [`tally`] | the exact sums of the report |
-//! | [`run`] | the steps through an engine of its own |
+//! | [`mod@run`] | the steps through an engine of its own |
 //!
 //! What it is not: it decides nothing about stock. What was filled is what the engine answered.
 
