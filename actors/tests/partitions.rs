@@ -288,3 +288,35 @@ fn receipts_survive_a_restart_with_another_number_of_partitions() {
         assert_eq!(before, after);
     }
 }
+
+#[test]
+fn a_step_waits_for_an_earlier_one_of_the_same_sku_even_when_the_sku_lives_where_the_order_does() {
+    for _ in 0..8 {
+        let mut world = World::new(3);
+        SKUS.iter().for_each(|sku| world.define(sku, "1.00 EUR", 10));
+        let all: Vec<_> = SKUS.iter().map(|sku| (*sku, 2)).collect();
+        let placed = paid(order(&mut world, &all));
+        let id = placed.id;
+        let key = EntityKey::Order(id);
+        let place = Command::Place { order: Box::new(placed), key: None, wait: Duration::ZERO };
+        let mut placed = world.send(&key, place);
+        // Shipped as soon as the order is known, while its holds are still being settled.
+        let mut shipped = None;
+        for _ in 0..200 {
+            world.hosts.iter_mut().for_each(|host| {
+                host.step();
+            });
+            world.write();
+            if shipped.is_none() && placed.try_receive().is_some() {
+                let ship = Box::new(OrderCommand::Ship { lines: None, tracking: None });
+                shipped = Some(world.send(&key, Command::Order { order: id, command: ship, key: None }));
+            }
+        }
+        world.settle();
+        shipped.expect("the order was placed").try_receive().expect("answered").expect("not dropped").expect("shipped");
+        for sku in SKUS {
+            assert_eq!(world.read_stock(sku).levels.totals.shipped, 2, "{sku}");
+        }
+        world.check();
+    }
+}

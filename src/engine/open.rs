@@ -269,7 +269,7 @@ fn replay(
         let Ok((head, events)) = parse_record(bytes) else { return };
         let key = EntityKind::from_byte(head.kind).and_then(|kind| EntityKey::from_parts(kind, head.key));
         if let Some(key) = key.filter(|key| seq > cut_of(key)) {
-            hosts[partition_of(&key, partitions)].recover_record(seq, &key, Timestamp(head.time), events);
+            hosts[partition_of(&key, partitions)].recover_record(seq, &key, &head, events);
         }
     })
 }

@@ -217,6 +217,7 @@ impl Host {
         hosted.set_record(record);
         self.checkpoint.mark_dirty(&mut hosted.dirty_since, || EntityKey::Payment(id));
         self.turn.push_event(record, created);
+        self.turn.set_note(record, note::PLACED);
         for event in then {
             self.postings.extend(ledger::of_payment(&hosted.state, event));
             hosted.state.apply(event, self.now);

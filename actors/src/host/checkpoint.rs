@@ -13,8 +13,8 @@ use crate::table::Hosted;
 
 /// How many actors are written after each turn.
 const SNAPSHOTS_PER_TURN: usize = 256;
-/// How many rows go to the sink at once.
-const ROWS_PER_PART: usize = 4096;
+/// How many rows go to the sink at once: each part is a run of the derived store, and many runs make reads slow.
+const ROWS_PER_PART: usize = 32_768;
 
 /// One actor's snapshot.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -61,7 +61,7 @@ impl Host {
         command: AccountCommand,
         payment: PaymentId,
     ) -> Result<(), Refusal> {
-        if self.home_of_name(customer.as_str()) != self.index {
+        if self.home_of_name(customer.as_str()) != self.index || self.is_owed_by_wallet(payment, &customer) {
             return self.owe_account_step(customer, &command, payment);
         }
         self.change_wallet(&customer, &command).map(|_| ())

@@ -3,11 +3,12 @@
 use stockade_domain::account::Account;
 use stockade_domain::entity::{EntityKey, EntityKind, Event};
 use stockade_domain::ledger::{self, Ledger};
+use stockade_domain::order::note::PLACED;
 use stockade_domain::order::{Order, OrderEvent};
 use stockade_domain::payment::{Payment, PaymentEvent};
 use stockade_domain::stock::Stock;
 use stockade_domain::{CustomerId, OrderId, SkuId, Timestamp};
-use stockade_storage::record::parse_record;
+use stockade_storage::record::{RecordHead, parse_record};
 
 use super::{Host, partition_of_name};
 use crate::table::Hosted;
@@ -51,9 +52,13 @@ impl Host {
     }
 
     /// Takes in a record of this partition that is later than the checkpoint's cut.
-    pub fn recover_record(&mut self, seq: u64, key: &EntityKey, time: Timestamp, events: &[u8]) {
+    pub fn recover_record(&mut self, seq: u64, key: &EntityKey, head: &RecordHead<'_>, events: &[u8]) {
+        let time = Timestamp(head.time);
         self.now = self.now.max(time);
-        self.load_for_replay(key);
+        // What begins with this record has no snapshot to look for.
+        if head.note & PLACED == 0 || matches!(key, EntityKey::Sku(_) | EntityKey::Account(_)) {
+            self.load_for_replay(key);
+        }
         if self.last_seq_of(key).is_some_and(|last| last >= seq) {
             return;
         }
@@ -246,7 +251,11 @@ impl Host {
     }
 
     fn replay_order_event(&mut self, id: OrderId, event: &OrderEvent, time: Timestamp) {
-        if matches!(event, OrderEvent::Placed { .. }) {
+        if let OrderEvent::Placed { attempt, .. } = event {
+            // An earlier attempt with this id was refused, and may have left memory since.
+            if *attempt > 0 && !self.orders.contains(&id) {
+                self.load_for_replay(&EntityKey::Order(id));
+            }
             let history = self.orders.get(&id).map(|hosted| hosted.history.clone()).unwrap_or_default();
             let previous = self.orders.get(&id).map(|hosted| &hosted.state);
             let mut hosted = Hosted::new(Order::create_after(previous, id, event, time));
@@ -255,6 +264,10 @@ impl Host {
             self.postings.push((hosted.state.currency, postings));
             self.orders.insert(id, hosted);
             return;
+        }
+        if !self.orders.contains(&id) {
+            // The end of a refused attempt may stand before `placed` in the same record.
+            self.load_for_replay(&EntityKey::Order(id));
         }
         let hosted = self.orders.get_mut(&id).expect("an order begins with `placed`");
         let before = hosted.state.secured.then(|| hosted.state.clone());

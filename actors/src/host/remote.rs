@@ -232,6 +232,20 @@ impl Host {
 
     // ---- steps that other partitions owe an order ----
 
+    /// Whether a SKU still owes the order an earlier step: then a later one must wait its turn, even if the SKU lives
+    /// here.
+    pub(super) fn is_owed_by_sku(&self, order: OrderId, sku: &SkuId) -> bool {
+        let owed = self.orders.get(&order).map_or(&[][..], |hosted| &hosted.state.owed);
+        owed.iter().any(|owed| matches!(owed.to.command(order), StepCommand::Stock(owing, _) if owing == *sku))
+    }
+
+    /// Whether a wallet still owes the payment's order an earlier step.
+    pub(super) fn is_owed_by_wallet(&self, payment: PaymentId, customer: &CustomerId) -> bool {
+        let Some(order) = self.payments.get(&payment).map(|hosted| hosted.state.order) else { return false };
+        let owed = self.orders.get(&order).map_or(&[][..], |hosted| &hosted.state.owed);
+        owed.iter().any(|owed| matches!(owed.to.command(order), StepCommand::Account(owing, _) if owing == *customer))
+    }
+
     pub(super) fn owe_stock_step(&mut self, sku: SkuId, command: &StockCommand, order: OrderId) -> Result<(), Refusal> {
         let step = RemoteStep::of_stock(sku, command).expect("an order asks only to end or confirm commitments");
         self.owe_step(order, step);

@@ -49,7 +49,7 @@ impl Host {
 
     /// What an order asks of a SKU; it cannot be refused.
     pub(super) fn ask_stock(&mut self, sku: SkuId, command: StockCommand, order: OrderId) -> Result<(), Refusal> {
-        if self.home_of_name(sku.as_str()) != self.index {
+        if self.home_of_name(sku.as_str()) != self.index || self.is_owed_by_sku(order, &sku) {
             return self.owe_stock_step(sku, &command, order);
         }
         let events = self.decide_stock(&sku, &command)?;

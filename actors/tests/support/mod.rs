@@ -137,7 +137,7 @@ impl World {
         for (index, bytes) in old.records.lock().iter().enumerate() {
             let (head, events) = parse_record(bytes).unwrap();
             let key = EntityKey::from_parts(EntityKind::from_byte(head.kind).unwrap(), head.key).unwrap();
-            hosts[partition_of(&key, partitions)].recover_record(index as u64 + 1, &key, Timestamp(head.time), events);
+            hosts[partition_of(&key, partitions)].recover_record(index as u64 + 1, &key, &head, events);
         }
         hosts.iter_mut().for_each(Host::finish_recovery);
         Self { hosts, mailboxes, clock, faults, gateway, journal, departures, runtime, ids: 0 }
@@ -173,7 +173,7 @@ impl World {
         }
     }
 
-    fn write(&mut self) -> bool {
+    pub fn write(&mut self) -> bool {
         let Some(last) = self.journal.write() else { return false };
         let mut due = Vec::new();
         self.departures.publish(last, &mut due);

@@ -1,10 +1,11 @@
 //! The note byte of an order's record: what projections need without reading the events.
 //!
-//! The low bits are the overall status after the record, the highest bit says that the order was placed by it.
+//! The low bits are the overall status after the record, the highest bit says that the order was placed by it. A
+//! payment's record has only the highest bit: the payment was created by it.
 
 use super::{Order, OrderStatus, Outcome};
 
-/// The record placed the order.
+/// The record placed the order, or created the payment.
 pub const PLACED: u8 = 0x80;
 /// The order was refused while it was being placed: it counts as never made.
 pub const REFUSED: u8 = 0x40;
