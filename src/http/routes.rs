@@ -92,7 +92,8 @@ pub(super) async fn answer(request: Request<'_>) -> Reply {
         [Some("orders"), Some(id), Some(what), None] => request.of_order(order_in_path(id)?, what).await,
         [Some("wallets"), Some(name), None, _] => {
             by_method(&request, "GET", &[&Method::GET])?;
-            reply(StatusCode::OK, &request.engine.wallet(customer(name)?.as_str()).await?)
+            let name = decode(name).ok_or_else(|| Problem::new(Code::NotFound))?;
+            reply(StatusCode::OK, &request.engine.wallet(customer(&name)?.as_str()).await?)
         }
         [Some("wallets"), Some(name), Some("credits"), None] => {
             by_method(&request, "POST", &[&Method::POST])?.credit(name).await
@@ -335,9 +336,10 @@ impl Request<'_> {
     }
 
     async fn credit(&self, name: &str) -> Reply {
-        let customer = customer(name)?;
+        let name = decode(name).ok_or_else(|| Problem::new(Code::NotFound))?;
+        let customer = customer(&name)?;
         let command = self.json::<CreditBody>()?.command();
-        let target = Target::Name(name);
+        let target = Target::Name(&name);
         let credit = |key| Ok(Command::Account { customer, command, key });
         let (answer, repeated) = self.engine.keyed(self.key()?, target, credit).await?;
         let Answer::Account(view) = answer else { return Err(Problem::new(Code::InternalError)) };
