@@ -203,15 +203,16 @@ impl Effects {
             && self.peers.is_empty()
     }
 
-    /// Lets the effects of an appended turn go: messages for other partitions, which are given back, now, and
-    /// everything else when its basis is durable. `sequences` are those of the turn's records.
-    pub fn release(
-        &mut self,
-        appended: &Appended,
-        sequences: &[u64],
-        departures: &Departures,
-        outlet: &Arc<Outlet>,
-    ) -> std::vec::Drain<'_, (usize, PeerMessage)> {
+    /// The messages for other partitions of an appended turn. They are delivered before anything is released: a caller
+    /// who has an answer may send what must come after them.
+    pub fn peers(&mut self, _: &Appended) -> std::vec::Drain<'_, (usize, PeerMessage)> {
+        self.peers.drain(..)
+    }
+
+    /// Lets everything else of an appended turn go when its basis is durable. `sequences` are those of the turn's
+    /// records.
+    pub fn release(&mut self, appended: &Appended, sequences: &[u64], departures: &Departures, outlet: &Arc<Outlet>) {
+        assert!(self.peers.is_empty(), "partitions are told before callers");
         let gauges = self.gauges.drain(..).map(|(gauge, record, out)| (gauge, sequences[record as usize], out));
         let departure = Departure {
             replies: self
@@ -233,7 +234,6 @@ impl Effects {
             let (gauges, calls, notices) = (Vec::new(), Vec::new(), Vec::new());
             park(departures, seq, Departure { replies, gauges, calls, notices, outlet: Arc::clone(outlet) });
         }
-        self.peers.drain(..)
     }
 
     /// The turn could not be appended: everybody is told that the outcome is unknown, and nothing else happens.

@@ -296,10 +296,11 @@ impl Host {
             return;
         };
         self.number_records(appended.first());
-        let mut sequences = std::mem::take(&mut self.sequences);
-        for (partition, message) in self.effects.release(&appended, &sequences, &self.shared.departures, &self.outlet) {
+        for (partition, message) in self.effects.peers(&appended) {
             self.peers[partition].send(Incoming::Peer(message));
         }
+        let mut sequences = std::mem::take(&mut self.sequences);
+        self.effects.release(&appended, &sequences, &self.shared.departures, &self.outlet);
         sequences.clear();
         self.sequences = sequences;
         self.turn.clear();
