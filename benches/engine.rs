@@ -1,13 +1,13 @@
 //! Durable orders in process: how many a second, over at least 20 seconds each, ending with the projector caught up.
 //!
-//! `cargo bench --bench engine [-- SECONDS]`. Beside them, in the same run and on the same disk, what the machine can
+//! `cargo bench --bench engine [-- SECONDS [NAME]]`; a name picks the rows that hold it. Beside them, in the same run and on the same disk, what the machine can
 //! do at all: groups of records appended to a preallocated file with one `fdatasync` each.
 
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -20,8 +20,13 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const SKUS: usize = 1_000;
 const STOCK: u64 = 1_000_000_000;
 
-fn sku(n: usize) -> String {
-    format!("SKU{:05}", n % SKUS)
+/// The names are made once: what is measured is the engine, not the caller's formatting.
+static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    (0..SKUS).map(|n| format!("SKU{n:05}")).collect()
+});
+
+fn sku(n: usize) -> &'static str {
+    &NAMES[n % SKUS]
 }
 
 async fn shop(dir: &Path) -> Engine {
@@ -196,10 +201,12 @@ async fn start_up(dir: &Path, orders: u64) {
 
 fn main() {
     let seconds = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(20);
+    let only = std::env::args().skip(1).find(|arg| !arg.starts_with("--") && arg.parse::<u64>().is_err());
+    let wanted = |name: &str| only.as_ref().is_none_or(|only| name.contains(only.as_str()));
     let period = Duration::from_secs(seconds);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let place = tempfile::Builder::new().prefix("stockade-bench").tempdir_in(".").expect("a directory");
-    for group in [1, 64, 1024] {
+    for group in [1, 64, 1024].into_iter().filter(|_| wanted("bare fdatasync")) {
         println!(
             "{:<34} {:>9.0} records/s",
             format!("bare fdatasync, groups of {group}"),
@@ -212,7 +219,10 @@ fn main() {
             ("one line, 64 in flight", 64, 1),
             ("one line, 1,024 in flight", 1024, 1),
             ("five lines, 1,024 in flight", 1024, 5),
-        ] {
+        ]
+        .into_iter()
+        .filter(|(name, ..)| wanted(name))
+        {
             let dir = tempfile::tempdir_in(place.path()).expect("a directory");
             let engine = shop(dir.path()).await;
             let before = engine.journal_size();
@@ -220,14 +230,20 @@ fn main() {
             report(name, &engine, before, &figure);
             engine.close().await.expect("closed");
         }
-        let dir = tempfile::tempdir_in(place.path()).expect("a directory");
-        let engine = shop(dir.path()).await;
-        let before = engine.journal_size();
-        let figure = batches(&engine, period).await;
-        report("batches of 64, 16 under way", &engine, before, &figure);
-        engine.close().await.expect("closed");
-        idle_skus().await;
-        let dir = tempfile::tempdir_in(place.path()).expect("a directory");
-        start_up(dir.path(), 1_000_000).await;
+        if wanted("batches of 64") {
+            let dir = tempfile::tempdir_in(place.path()).expect("a directory");
+            let engine = shop(dir.path()).await;
+            let before = engine.journal_size();
+            let figure = batches(&engine, period).await;
+            report("batches of 64, 16 under way", &engine, before, &figure);
+            engine.close().await.expect("closed");
+        }
+        if wanted("idle SKUs") {
+            idle_skus().await;
+        }
+        if wanted("start-up") {
+            let dir = tempfile::tempdir_in(place.path()).expect("a directory");
+            start_up(dir.path(), 1_000_000).await;
+        }
     });
 }

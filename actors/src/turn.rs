@@ -21,6 +21,20 @@ struct Record {
     note_before: u8,
 }
 
+/// Bytes in memory as the encoder sees them. The encoder writes a few bytes at a time, and the implementation that comes
+/// with it is a call into another crate for each.
+struct Memory<'a>(&'a mut Vec<u8>);
+
+impl minicbor::encode::Write for Memory<'_> {
+    type Error = std::convert::Infallible;
+
+    #[inline(always)]
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+}
+
 /// The turn at hand.
 #[derive(Default)]
 pub struct Turn {
@@ -51,7 +65,8 @@ impl Turn {
     /// Encodes an event into a record.
     pub fn push_event<E: minicbor::Encode<()>>(&mut self, record: u32, event: &E) {
         self.touch(record);
-        minicbor::encode(event, &mut self.records[record as usize].events).expect("writing to memory cannot fail");
+        let events = &mut self.records[record as usize].events;
+        minicbor::encode(event, Memory(events)).unwrap_or_else(|_| unreachable!("writing to memory cannot fail"));
     }
 
     /// Puts the idempotency key of the command at hand into a record.

@@ -172,10 +172,11 @@ impl Host {
         }
         self.turn.push_event(record, placed);
         for event in then {
-            let was_secured = hosted.state.secured;
+            let before = hosted.state.secured.then(|| hosted.state.clone());
             hosted.state.apply(event);
-            if hosted.state.secured && !was_secured {
-                self.postings.push((hosted.state.currency, ledger::of_order(None, event, &hosted.state)));
+            let postings = ledger::of_order(before.as_ref(), event, &hosted.state);
+            if !postings.is_empty() {
+                self.postings.push((hosted.state.currency, postings));
             }
             self.turn.push_event(record, event);
         }

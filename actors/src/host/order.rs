@@ -5,8 +5,8 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use stockade_domain::entity::EntityKey;
 use stockade_domain::order::{self, OrderAsk, OrderCommand, OrderEvent, Outcome, Tender};
-use stockade_domain::payment::PaymentState;
-use stockade_domain::{OrderId, Refusal, Timestamp};
+use stockade_domain::payment::{PaymentEvent, PaymentState};
+use stockade_domain::{OrderId, PaymentId, Refusal, Timestamp};
 
 use super::place::wallet_payments;
 use super::{Handled, Host, Message};
@@ -58,15 +58,31 @@ impl Host {
         self.change_order(order, &events);
         self.shared.ports.faults.crash_point(Fault::CrashAfter, || EntityKey::Order(order));
         for ask in asks {
-            self.messages.push_back(match ask {
+            let message = match ask {
                 OrderAsk::Stock(sku, command) => Message::Stock(sku, command, order),
-                OrderAsk::Payment(payment, command) => Message::Payment(payment, command),
-            });
+                OrderAsk::Payment(payment, command) => {
+                    self.open_payment(order, payment);
+                    Message::Payment(payment, command)
+                }
+            };
+            self.messages.push_back(message);
         }
         if !events.is_empty() && self.awaited.contains_key(&order) {
             self.answer_awaited(order);
         }
         Ok(())
+    }
+
+    /// Hosts a payment that its order secured by itself, now that it is asked for something.
+    fn open_payment(&mut self, order: OrderId, id: PaymentId) {
+        let Some(hosted) = self.load_order(order) else { return };
+        let Some(payment) = hosted.state.payments.iter().find(|payment| payment.id == id) else { return };
+        if payment.method.is_outside() {
+            let opened = PaymentEvent::opened(&hosted.state, payment);
+            if self.load_payment(id).is_none() {
+                self.create_payment(id, &opened, &[]);
+            }
+        }
     }
 
     pub(super) fn pay(
@@ -111,11 +127,8 @@ impl Host {
         let (first, customer) = (hosted.state.payments.len(), hosted.state.customer.clone());
         let mut events: SmallVec<[OrderEvent; 2]> = SmallVec::new();
         events.push(OrderEvent::PaymentsStarted { payments: plan.payments.clone() });
-        for (index, payment) in plan.payments.iter().enumerate() {
-            if plan.is_immediate(payment) {
-                events.push(OrderEvent::PaymentSecured { number: (first + index) as u32 });
-            }
-        }
+        let payments = (first as u32..).zip(&plan.payments);
+        events.extend(payments.filter_map(|(number, payment)| plan.secured_at_once(payment, number)));
         let record = self.change_order(id, &events);
         if let (Some(record), Some(key)) = (record, key) {
             self.turn.set_digest(record, key);

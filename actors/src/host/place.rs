@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use stockade_domain::account::{AccountCommand, AccountEvent};
 use stockade_domain::entity::RemoteStep;
 use stockade_domain::order::{self, Demand, Fill, NewOrder, Order, OrderEvent, Placement};
-use stockade_domain::payment::{Method, PaymentEvent, first_call};
+use stockade_domain::payment::{Method, PaymentEvent, PaymentState, first_call};
 use stockade_domain::refusal::Shortage;
 use stockade_domain::stock::{HoldMode, ReleaseReason, StockCommand, StockEvent, units};
 use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId, Timestamp};
@@ -232,9 +232,9 @@ impl Host {
     /// Records an order whose holds are all there, and its payments. `owed` are the steps that other partitions owe.
     fn record_order(&mut self, order: &NewOrder, key: Option<KeyDigest>, placement: &Placement, owed: &[RemoteStep]) {
         let plan = &placement.plan;
-        let secured = plan.payments.iter().enumerate().filter(|(_, payment)| plan.is_immediate(payment));
+        let payments = (0..).zip(&plan.payments);
         let mut then: SmallVec<[OrderEvent; 2]> =
-            secured.map(|(number, _)| OrderEvent::PaymentSecured { number: number as u32 }).collect();
+            payments.filter_map(|(number, payment)| plan.secured_at_once(payment, number)).collect();
         let first = self.orders.get(&order.id).map_or(0, |refused| refused.state.next_step);
         for (step, to) in (first..).zip(owed) {
             then.push(OrderEvent::StepOwed { step, to: Box::new(to.clone()) });
@@ -257,9 +257,13 @@ impl Host {
         plan: &order::PaymentPlan,
         first: usize,
     ) {
-        let currency = self.orders.get(&order).expect("the order is recorded first").state.currency;
         for (index, payment) in plan.payments.iter().enumerate() {
-            let id = self.orders.get(&order).expect("the order is there").state.payments[first + index].id;
+            let state = &self.orders.get(&order).expect("the order is recorded first").state;
+            let (id, currency) = (state.payments[first + index].id, state.currency);
+            if payment.method.is_outside() {
+                self.effects.notify(id, PaymentState::Paid);
+                continue;
+            }
             let created = PaymentEvent::Created {
                 order,
                 method: payment.method,
@@ -269,7 +273,7 @@ impl Host {
             };
             if plan.is_immediate(payment) {
                 self.create_payment(id, &created, &[PaymentEvent::Paid { reference: None }]);
-                self.effects.notify(id, stockade_domain::payment::PaymentState::Paid);
+                self.effects.notify(id, PaymentState::Paid);
             } else {
                 self.create_payment(id, &created, &[]);
                 let call = first_call(&self.payments.get(&id).expect("it was just made").state);

@@ -5,7 +5,7 @@ use stockade_domain::entity::{EntityKey, EntityKind, Event};
 use stockade_domain::ledger::{self, Ledger};
 use stockade_domain::order::note::PLACED;
 use stockade_domain::order::{Order, OrderEvent};
-use stockade_domain::payment::{Payment, PaymentEvent};
+use stockade_domain::payment::Payment;
 use stockade_domain::stock::Stock;
 use stockade_domain::{CustomerId, OrderId, SkuId, Timestamp};
 use stockade_storage::record::{RecordHead, parse_record};
@@ -232,11 +232,11 @@ impl Host {
                 }
                 (EntityKey::Order(order), Event::Order(event)) => self.replay_order_event(*order, &event, time),
                 (EntityKey::Payment(id), Event::Payment(event)) => {
-                    if matches!(event, PaymentEvent::Created { .. }) {
+                    if event.begins() {
                         self.payments.insert(*id, Hosted::new(Payment::create(*id, &event, time)));
                         continue;
                     }
-                    let hosted = self.payments.get_mut(id).expect("a payment begins with `created`");
+                    let hosted = self.payments.get_mut(id).expect("a payment begins with its first event");
                     self.postings.extend(ledger::of_payment(&hosted.state, &event));
                     hosted.state.apply(&event, time);
                 }

@@ -84,7 +84,7 @@ impl Order {
         match event {
             OrderEvent::Placed { .. } => panic!("an order is placed once"),
             OrderEvent::PaymentsStarted { payments } => self.start_payments(payments),
-            OrderEvent::PaymentSecured { number } => {
+            OrderEvent::PaymentSecured { number } | OrderEvent::PaidOutside { number } => {
                 self.payments[*number as usize].state = PaymentState::Paid;
                 self.placing = false;
                 self.secure_if_covered();
@@ -165,6 +165,7 @@ impl Order {
                 refunded: Amount::ZERO,
                 refunding: Amount::ZERO,
                 failure: None,
+                reference: payment.reference.clone(),
             });
         }
     }

@@ -38,6 +38,9 @@ pub struct PlannedPayment {
     /// How much.
     #[n(1)]
     pub amount: Amount,
+    /// What the caller calls it; kept here only while the payment has no actor of its own.
+    #[cbor(n(2), with = "codec::optional_text")]
+    pub reference: Option<CompactString>,
 }
 
 /// Units of one line.
@@ -200,6 +203,13 @@ pub enum OrderEvent {
         #[n(0)]
         step: u32,
     },
+    /// A payment whose money is taken by the caller, by its number, is secured with this record. It has no actor until
+    /// some of it goes back.
+    #[n(19)]
+    PaidOutside {
+        #[n(0)]
+        number: u32,
+    },
     /// A payment was asked to give this much back.
     #[n(18)]
     RefundStarted {
@@ -216,7 +226,7 @@ impl OrderEvent {
         match self {
             Self::Placed { .. } => "placed",
             Self::PaymentsStarted { .. } => "payments_started",
-            Self::PaymentSecured { .. } => "payment_secured",
+            Self::PaymentSecured { .. } | Self::PaidOutside { .. } => "payment_secured",
             Self::PaymentFailed { .. } => "payment_failed",
             Self::Extended { .. } => "extended",
             Self::CancelRequested => "cancel_requested",

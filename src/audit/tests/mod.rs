@@ -166,7 +166,11 @@ fn took_back(n: u128, quantity: u64) -> StockEvent {
 
 /// An order of some mugs at 10.00, with payments of these cents.
 fn placed(quantity: u64, filled: u64, backordered: u64, payments: &[(Method, i64)]) -> OrderEvent {
-    let planned = |(method, cents): &(Method, i64)| PlannedPayment { method: *method, amount: eur(*cents).amount };
+    let planned = |(method, cents): &(Method, i64)| PlannedPayment {
+        method: *method,
+        amount: eur(*cents).amount,
+        reference: None,
+    };
     let sku = SkuId::new("MUG").unwrap();
     OrderEvent::Placed {
         customer: Some(ann()),

@@ -7,7 +7,7 @@ use crate::account::Account;
 use crate::entity::{EntityKey, Event};
 use crate::ledger::{self, Ledger, LedgerAccount};
 use crate::order::{Order, OrderEvent, Outcome};
-use crate::payment::{Method, Payment, PaymentState};
+use crate::payment::{Method, Payment, PaymentEvent, PaymentState};
 use crate::stock::Stock;
 use crate::{OrderId, Quantity, SkuId};
 
@@ -148,8 +148,11 @@ impl Shop {
     fn check_each_payment_ends_once(&self) {
         let mut ended = BTreeSet::new();
         for (key, event, _) in &self.journal {
-            if let Event::Order(OrderEvent::PaymentSecured { number } | OrderEvent::PaymentFailed { number, .. }) =
-                event
+            if let Event::Order(
+                OrderEvent::PaymentSecured { number }
+                | OrderEvent::PaidOutside { number }
+                | OrderEvent::PaymentFailed { number, .. },
+            ) = event
             {
                 assert!(ended.insert((key.clone(), *number)), "payment {number} of {key} ended twice");
             }
@@ -177,8 +180,13 @@ impl Shop {
                         orders.get_mut(id).unwrap().apply(event);
                     }
                     books.post(self.currency, &ledger::of_order(before.as_ref(), event, &orders[id]));
+                    if let OrderEvent::PaidOutside { number } = event {
+                        let seen = &orders[id].payments[*number as usize];
+                        let implied = PaymentEvent::opened(&orders[id], seen);
+                        payments.insert(seen.id, Payment::create(seen.id, &implied, *at));
+                    }
                 }
-                (EntityKey::Payment(id), Event::Payment(event)) => match payments.get_mut(id) {
+                (EntityKey::Payment(id), Event::Payment(event)) => match payments.get_mut(id).filter(|_| !event.begins()) {
                     Some(payment) => {
                         let rows = ledger::of_payment(payment, event);
                         payment.apply(event, *at);
