@@ -8,9 +8,10 @@ use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use hdrhistogram::Histogram;
+use parking_lot::Mutex;
 use stockade::{Config, Engine, Money, NewOrder, Payment, Sku};
 
 /// As in the binary.
@@ -21,9 +22,7 @@ const SKUS: usize = 1_000;
 const STOCK: u64 = 1_000_000_000;
 
 /// The names are made once: what is measured is the engine, not the caller's formatting.
-static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
-    (0..SKUS).map(|n| format!("SKU{n:05}")).collect()
-});
+static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| (0..SKUS).map(|n| format!("SKU{n:05}")).collect());
 
 fn sku(n: usize) -> &'static str {
     &NAMES[n % SKUS]
@@ -62,12 +61,11 @@ fn report(name: &str, engine: &Engine, before: (u64, u64), figure: &Figure) {
 async fn closed_loop(engine: &Engine, in_flight: usize, lines: usize, period: Duration) -> Figure {
     let begun = Instant::now();
     let end = begun + period;
-    let count = Arc::new(AtomicU64::new(0));
+    let shared = Arc::new(Mutex::new(new_histogram()));
     let tasks: Vec<_> = (0..in_flight)
         .map(|task| {
-            let (engine, count) = (engine.clone(), Arc::clone(&count));
+            let (engine, histogram) = (engine.clone(), Arc::clone(&shared));
             tokio::spawn(async move {
-                let mut histogram = hdrhistogram::Histogram::<u64>::new(3).expect("a histogram");
                 let mut n = task * 7919;
                 while Instant::now() < end {
                     n += 1;
@@ -77,29 +75,26 @@ async fn closed_loop(engine: &Engine, in_flight: usize, lines: usize, period: Du
                         order = order.line(sku(n + line * 131), 1);
                     }
                     engine.place(order.pay(Payment::external("bench"))).await.expect("ample stock");
-                    histogram.record(sent.elapsed().as_micros() as u64).expect("within range");
-                    count.fetch_add(1, Ordering::Relaxed);
+                    record(&histogram, sent, 1);
                 }
-                histogram
             })
         })
         .collect();
-    let mut all = hdrhistogram::Histogram::<u64>::new(3).expect("a histogram");
     for task in tasks {
-        all.add(task.await.expect("no task panics")).expect("same shape");
+        task.await.expect("no task panics");
     }
-    finish(engine, begun, count.load(Ordering::Relaxed), &all).await
+    finish(engine, begun, &shared).await
 }
 
 /// Places batches of 64, sixteen at a time.
 async fn batches(engine: &Engine, period: Duration) -> Figure {
     let begun = Instant::now();
     let end = begun + period;
+    let shared = Arc::new(Mutex::new(new_histogram()));
     let tasks: Vec<_> = (0..16)
         .map(|task| {
-            let engine = engine.clone();
+            let (engine, histogram) = (engine.clone(), Arc::clone(&shared));
             tokio::spawn(async move {
-                let mut histogram = hdrhistogram::Histogram::<u64>::new(3).expect("a histogram");
                 let mut n = task * 7919;
                 while Instant::now() < end {
                     let sent = Instant::now();
@@ -108,24 +103,31 @@ async fn batches(engine: &Engine, period: Duration) -> Figure {
                     for pending in engine.place_many(orders) {
                         pending.await.expect("ample stock");
                     }
-                    histogram.record_n(sent.elapsed().as_micros() as u64, 64).expect("within range");
+                    record(&histogram, sent, 64);
                 }
-                histogram
             })
         })
         .collect();
-    let mut all = hdrhistogram::Histogram::<u64>::new(3).expect("a histogram");
     for task in tasks {
-        all.add(task.await.expect("no task panics")).expect("same shape");
+        task.await.expect("no task panics");
     }
-    let count = all.len();
-    finish(engine, begun, count, &all).await
+    finish(engine, begun, &shared).await
 }
 
-async fn finish(engine: &Engine, begun: Instant, orders: u64, all: &hdrhistogram::Histogram<u64>) -> Figure {
+/// One for all tasks: they share a thread, and a table each would push the engine out of the cache.
+fn new_histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 100_000_000, 3).expect("a histogram")
+}
+
+fn record(histogram: &Mutex<Histogram<u64>>, sent: Instant, orders: u64) {
+    histogram.lock().record_n(sent.elapsed().as_micros() as u64, orders).expect("within range");
+}
+
+async fn finish(engine: &Engine, begun: Instant, histogram: &Mutex<Histogram<u64>>) -> Figure {
     engine.catch_up().await.expect("the projector is alive");
+    let all = histogram.lock();
     Figure {
-        orders,
+        orders: all.len(),
         seconds: begun.elapsed().as_secs_f64(),
         p50_us: all.value_at_quantile(0.5),
         p99_us: all.value_at_quantile(0.99),

@@ -1,5 +1,6 @@
 //! What comes into a partition and what goes out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::host::CheckpointSink;
@@ -92,7 +93,7 @@ impl Command {
 #[allow(missing_docs, reason = "the variants name what they hold")]
 pub enum Answer {
     Stock(Box<StockView>),
-    Order(Box<OrderView>),
+    Order(OrderView),
     Account(AccountView),
     Ledger(Box<Ledger>),
     Count(u64),
@@ -119,8 +120,8 @@ pub struct StockView {
 /// An order as shown outside.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OrderView {
-    /// Its state.
-    pub order: Order,
+    /// Its state, shared with its actor until that changes.
+    pub order: Arc<Order>,
     /// Sequence of its last record.
     pub as_of: u64,
     /// Whether it was there already: the id or key was used before with the same request.

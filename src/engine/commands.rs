@@ -56,7 +56,7 @@ impl<T> Future for Pending<T> {
 
 fn as_order(answer: Answer) -> OrderSnapshot {
     match answer {
-        Answer::Order(view) => OrderSnapshot::from(*view),
+        Answer::Order(view) => OrderSnapshot::from(view),
         other => unreachable!("an order's command is answered with an order, not {other:?}"),
     }
 }

@@ -264,7 +264,7 @@ impl Engine {
                         Binding::Made(made, seq) => self.answer_of(made, seq).await?,
                     };
                     let Answer::Order(view) = answer else { return Err(Refusal::IdempotencyKeyReused) };
-                    return Ok(OrderSnapshot { replayed: true, ..OrderSnapshot::from(*view) });
+                    return Ok(OrderSnapshot { replayed: true, ..OrderSnapshot::from(view) });
                 }
             },
         };
@@ -274,7 +274,7 @@ impl Engine {
         if let Some(owner) = owner {
             owner.bind(Binding::Answer(Arc::new(Answer::Order(view.clone()))));
         }
-        Ok(OrderSnapshot::from(*view))
+        Ok(OrderSnapshot::from(view))
     }
 
     /// Waits until the query models know everything that is durable now.

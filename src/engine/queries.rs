@@ -1,6 +1,8 @@
 //! Lists and histories: what the query models say is where, and the actors or the journal say is true.
 
 use serde::Serialize;
+use std::sync::Arc;
+
 use stockade_actors::command::{Answer, OrderView, StockView};
 use stockade_domain::entity::{EntityKey, EntityKind, Event};
 use stockade_domain::order::{Order, OrderEvent, OrderStatus};
@@ -185,8 +187,8 @@ impl Engine {
         match made {
             EntityKey::Order(order) => {
                 let now = self.read_order(order).await?;
-                let order = self.order_as_answered(order, seq).await.unwrap_or(now.order);
-                Ok(Answer::Order(Box::new(OrderView { order, as_of: seq, replayed: true })))
+                let order = self.order_as_answered(order, seq).await.map_or(now.order, Arc::new);
+                Ok(Answer::Order(OrderView { order, as_of: seq, replayed: true }))
             }
             EntityKey::Sku(sku) => {
                 let view: StockView = self.read_stock(sku.as_str()).await?.0;

@@ -321,7 +321,7 @@ impl Request<'_> {
         };
         let Answer::Order(view) = answer else { return Err(Problem::new(Code::InternalError)) };
         let status = if matches!(what, "returns" | "refunds") { StatusCode::CREATED } else { StatusCode::OK };
-        Ok(replayed(reply(status, &OrderSnapshot::from(*view))?, repeated))
+        Ok(replayed(reply(status, &OrderSnapshot::from(view))?, repeated))
     }
 
     fn order_command(&self, what: &str) -> Result<OrderCommand, Problem> {

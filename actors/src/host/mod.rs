@@ -37,6 +37,7 @@ pub use checkpoint::{CheckpointPart, CheckpointSink, SnapshotRow};
 pub use recover::{Recovery, partition_of};
 
 use crate::command::{Answer, Command};
+use crate::copy_on_write::CopyOnWrite;
 use crate::mailbox::{Incoming, Mailbox};
 use crate::peer::PeerMessage;
 use crate::ports::Ports;
@@ -103,7 +104,7 @@ pub struct Host {
     parked: Vec<(Timestamp, Incoming)>,
 
     skus: Table<SkuId, Stock>,
-    orders: Table<OrderId, Order>,
+    orders: Table<OrderId, CopyOnWrite<Order>>,
     payments: Table<PaymentId, Payment>,
     accounts: Table<CustomerId, Account>,
     ledger: Ledger,

@@ -1,5 +1,6 @@
 //! Commands to orders, from callers and from other actors, and the callers who wait for a gateway.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use smallvec::SmallVec;
@@ -160,7 +161,7 @@ impl Host {
         if hosted.state.is_pinned() {
             return;
         }
-        let (state, basis) = (hosted.state.clone(), hosted.basis());
+        let (state, basis) = (hosted.state.share(), hosted.basis());
         for Awaited { reply, failures: before, .. } in self.awaited.remove(&order).unwrap_or_default() {
             let reason = state.payments.iter().rev().find_map(|payment| payment.failure.as_ref());
             let declined = state.outcome == Outcome::Refused || (!state.secured && failures(&state) > before);
@@ -168,7 +169,7 @@ impl Host {
                 let reason = reason.map_or_else(|| "declined".to_owned(), ToString::to_string);
                 Err(Refusal::PaymentDeclined { reason })
             } else {
-                Ok(Answer::Order(Box::new(OrderView { order: state.clone(), as_of: 0, replayed: false })))
+                Ok(Answer::Order(OrderView { order: Arc::clone(&state), as_of: 0, replayed: false }))
             };
             self.answer(Some(reply), answer, basis);
         }
@@ -189,10 +190,10 @@ impl Host {
             return;
         }
         let Some(hosted) = self.load_order(order) else { return };
-        let (state, basis) = (hosted.state.clone(), hosted.basis());
+        let (state, basis) = (hosted.state.share(), hosted.basis());
         for Awaited { reply, .. } in over {
-            let view = OrderView { order: state.clone(), as_of: 0, replayed: false };
-            self.answer(Some(reply), Ok(Answer::Order(Box::new(view))), basis);
+            let view = OrderView { order: Arc::clone(&state), as_of: 0, replayed: false };
+            self.answer(Some(reply), Ok(Answer::Order(view)), basis);
         }
     }
 }

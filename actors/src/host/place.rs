@@ -294,8 +294,8 @@ impl Host {
             self.await_gateway(order, wait, reply);
             return Ok(Handled::Kept);
         }
-        let view = OrderView { order: hosted.state.clone(), as_of: 0, replayed: false };
-        Ok(Handled::Answered(Answer::Order(Box::new(view)), hosted.basis()))
+        let view = OrderView { order: hosted.state.share(), as_of: 0, replayed: false };
+        Ok(Handled::Answered(Answer::Order(view), hosted.basis()))
     }
 
     // ---- across partitions ----

@@ -11,6 +11,7 @@ use stockade_domain::{CustomerId, OrderId, SkuId, Timestamp};
 use stockade_storage::record::{RecordHead, parse_record};
 
 use super::{Host, partition_of_name};
+use crate::copy_on_write::CopyOnWrite;
 use crate::table::Hosted;
 
 /// What a checkpoint has of one partition.
@@ -124,7 +125,7 @@ impl Host {
             }
             EntityKey::Order(order) => {
                 if !self.orders.contains(order)
-                    && let Some(hosted) = self.snapshot_of::<Order>(key)
+                    && let Some(hosted) = self.snapshot_of::<CopyOnWrite<Order>>(key)
                 {
                     self.orders.insert(*order, hosted);
                 }
@@ -194,7 +195,7 @@ impl Host {
     }
 
     /// An order that the journal knows and that has no snapshot.
-    pub(super) fn replay_order(&mut self, order: OrderId) -> Option<Hosted<Order>> {
+    pub(super) fn replay_order(&mut self, order: OrderId) -> Option<Hosted<CopyOnWrite<Order>>> {
         let key = EntityKey::Order(order);
         self.replay_actor(&key);
         let hosted = self.orders.get(&order)?;
@@ -257,8 +258,8 @@ impl Host {
                 self.load_for_replay(&EntityKey::Order(id));
             }
             let history = self.orders.get(&id).map(|hosted| hosted.history.clone()).unwrap_or_default();
-            let previous = self.orders.get(&id).map(|hosted| &hosted.state);
-            let mut hosted = Hosted::new(Order::create_after(previous, id, event, time));
+            let previous = self.orders.get(&id).map(|hosted| &*hosted.state);
+            let mut hosted = Hosted::new(CopyOnWrite::new(Order::create_after(previous, id, event, time)));
             hosted.history = history;
             let postings = ledger::of_order(None, event, &hosted.state);
             self.postings.push((hosted.state.currency, postings));
@@ -270,9 +271,9 @@ impl Host {
             self.load_for_replay(&EntityKey::Order(id));
         }
         let hosted = self.orders.get_mut(&id).expect("an order begins with `placed`");
-        let before = hosted.state.secured.then(|| hosted.state.clone());
-        hosted.state.apply(event);
-        let postings = ledger::of_order(before.as_ref(), event, &hosted.state);
+        let before = hosted.state.secured.then(|| hosted.state.share());
+        hosted.state.to_mut().apply(event);
+        let postings = ledger::of_order(before.as_deref(), event, &hosted.state);
         self.postings.push((hosted.state.currency, postings));
     }
 }

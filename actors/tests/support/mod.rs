@@ -226,7 +226,7 @@ impl World {
 
     pub fn order(&mut self, order: OrderId, command: Command) -> Result<OrderView, Refusal> {
         match self.run(&EntityKey::Order(order), command)? {
-            Answer::Order(view) => Ok(*view),
+            Answer::Order(view) => Ok(view),
             other => panic!("{other:?}"),
         }
     }

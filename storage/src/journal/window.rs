@@ -3,11 +3,15 @@
 use super::damage::ReadError;
 use super::source::Source;
 
-/// Reads ahead, and keeps the bytes it has read until others are asked for.
+/// What is read first; somebody who wants one frame should not pay for many.
+const READ_FIRST: usize = 32 << 10;
+
+/// Reads ahead, further each time, and keeps the bytes it has read until others are asked for.
 #[derive(Debug)]
 pub(crate) struct Window {
     source: Source,
     read_ahead: usize,
+    next_read: usize,
     bytes: Vec<u8>,
     start: u64,
     filled: usize,
@@ -15,14 +19,15 @@ pub(crate) struct Window {
 
 impl Window {
     pub(crate) fn new(source: Source, read_ahead: usize) -> Self {
-        Self { source, read_ahead, bytes: Vec::new(), start: 0, filled: 0 }
+        Self { source, read_ahead, next_read: READ_FIRST.min(read_ahead), bytes: Vec::new(), start: 0, filled: 0 }
     }
 
     /// Up to `length` bytes from `offset`; fewer only at the end of the segment.
     pub(crate) fn bytes(&mut self, offset: u64, length: usize) -> Result<&[u8], ReadError> {
         let inside = offset >= self.start && offset + length as u64 <= self.start + self.filled as u64;
         if !inside {
-            let wanted = length.max(self.read_ahead);
+            let wanted = length.max(self.next_read);
+            self.next_read = (self.next_read * 2).min(self.read_ahead);
             if self.bytes.len() < wanted {
                 self.bytes.resize(wanted, 0);
             }

@@ -186,14 +186,16 @@ impl Shop {
                         payments.insert(seen.id, Payment::create(seen.id, &implied, *at));
                     }
                 }
-                (EntityKey::Payment(id), Event::Payment(event)) => match payments.get_mut(id).filter(|_| !event.begins()) {
-                    Some(payment) => {
-                        let rows = ledger::of_payment(payment, event);
-                        payment.apply(event, *at);
-                        rows.into_iter().for_each(|(currency, postings)| books.post(currency, &postings));
+                (EntityKey::Payment(id), Event::Payment(event)) => {
+                    match payments.get_mut(id).filter(|_| !event.begins()) {
+                        Some(payment) => {
+                            let rows = ledger::of_payment(payment, event);
+                            payment.apply(event, *at);
+                            rows.into_iter().for_each(|(currency, postings)| books.post(currency, &postings));
+                        }
+                        None => drop(payments.insert(*id, Payment::create(*id, event, *at))),
                     }
-                    None => drop(payments.insert(*id, Payment::create(*id, event, *at))),
-                },
+                }
                 (EntityKey::Account(id), Event::Account(event)) => {
                     accounts.entry(id.clone()).or_insert_with(|| Account::new(id.clone())).apply(event);
                     let rows = ledger::of_account(event);
