@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::host::CheckpointSink;
-use smallvec::SmallVec;
 use stockade_domain::account::AccountCommand;
 use stockade_domain::ledger::{Ledger, LedgerEvent};
 use stockade_domain::order::{NewOrder, Order, OrderCommand, Tender};
@@ -20,7 +19,7 @@ pub type KeyDigest = [u8; 16];
 pub enum Command {
     Stock {
         sku: SkuId,
-        command: StockCommand,
+        command: Box<StockCommand>,
         key: Option<KeyDigest>,
     },
     ReadStock {
@@ -34,7 +33,7 @@ pub enum Command {
     },
     Pay {
         order: OrderId,
-        payments: SmallVec<[Tender; 1]>,
+        payments: Vec<Tender>,
         key: Option<KeyDigest>,
         wait: Duration,
     },
@@ -141,4 +140,17 @@ pub struct AccountView {
     pub held: Amount,
     /// Sequence of its last record.
     pub as_of: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mailbox::Incoming;
+
+    /// They are moved from thread to thread and from list to list several times each.
+    #[test]
+    fn what_passes_through_a_mailbox_is_small() {
+        assert!(size_of::<Incoming>() <= 128, "{}", size_of::<Incoming>());
+        assert!(size_of::<Result<Answer, stockade_domain::Refusal>>() <= 64);
+    }
 }

@@ -186,7 +186,8 @@ pub fn of_order(before: Option<&Order>, event: &OrderEvent, after: &Order) -> Po
         if let OrderEvent::PaidOutside { number } = event {
             let payment = &after.payments[*number as usize];
             let tender = LedgerAccount::of_tender(payment.method);
-            postings.extend([debit(tender, payment.amount), credit(LedgerAccount::Deposits, payment.amount)]);
+            postings.push(debit(tender, payment.amount));
+            postings.push(credit(LedgerAccount::Deposits, payment.amount));
         }
         return postings;
     }

@@ -101,7 +101,10 @@ impl Engine {
     /// Runs a command on a SKU.
     pub fn stock(&self, sku: impl AsRef<str>, command: StockCommand) -> Pending<StockSnapshot> {
         let submit = |sku: SkuId| {
-            self.submit(&Target::Name(sku.as_str()), Command::Stock { sku: sku.clone(), command, key: None })
+            self.submit(
+                &Target::Name(sku.as_str()),
+                Command::Stock { sku: sku.clone(), command: Box::new(command), key: None },
+            )
         };
         Pending::new(Self::sku_target(sku).and_then(submit), as_stock)
     }
@@ -109,7 +112,7 @@ impl Engine {
     /// Defines a SKU, or changes its definition.
     pub fn put_sku(&self, sku: Sku) -> Pending<SkuSnapshot> {
         let submit = |id: SkuId| {
-            let command = StockCommand::Define(Box::new(sku.definition));
+            let command = Box::new(StockCommand::Define(Box::new(sku.definition)));
             self.submit(&Target::Name(id.as_str()), Command::Stock { sku: id.clone(), command, key: None })
         };
         Pending::new(name("sku", sku.id).and_then(submit), as_sku)

@@ -199,7 +199,7 @@ impl Engine {
             self.refuse_sold_out(&order)?;
         }
         let target = Target::Route(order.id.route());
-        Ok((target, Command::Place { order: Box::new(order), key, wait }))
+        Ok((target, Command::Place { order, key, wait }))
     }
 
     /// Refuses the hopeless at the door: a SKU whose gauge says that nothing was left at its last durable record.

@@ -14,7 +14,7 @@ use stockade_actors::host::{CheckpointPart, CheckpointSink};
 use stockade_actors::mailbox::{Incoming, Mailbox};
 use stockade_actors::release::Envelope;
 use stockade_storage::disk::DiskError;
-use stockade_storage::journal::Upkeep;
+use stockade_storage::journal::{Position, Upkeep};
 use stockade_storage::packed::{Compaction, RowBatch};
 use stockade_storage::projection::Model;
 use stockade_storage::record::{RecordHead, encode_record};
@@ -83,7 +83,7 @@ pub(crate) struct Projector {
     history: Arc<History>,
     upkeep: Upkeep,
     mailboxes: Vec<Mailbox>,
-    next: u64,
+    at: Position,
     last_cut: u64,
     snapshots_through: u64,
     checkpoint_records: u64,
@@ -101,13 +101,13 @@ impl Projector {
         checkpoint_records: u64,
     ) -> Self {
         let (sink, parts) = unbounded();
-        let next = history.projected.durable() + 1;
+        let at = Position::before(history.projected.durable() + 1);
         let snapshots_through = history.store.through(space(Model::Snapshots));
         Self {
             history,
             upkeep,
             mailboxes,
-            next,
+            at,
             last_cut,
             snapshots_through,
             checkpoint_records,
@@ -147,7 +147,7 @@ impl Projector {
                     return;
                 }
             }
-            if self.history.departures.poll_reached(self.next, &mut context).is_pending() {
+            if self.history.departures.poll_reached(self.at.next(), &mut context).is_pending() {
                 thread::park_timeout(Duration::from_secs(1));
             } else {
                 thread::park_timeout(PAUSE);
@@ -189,29 +189,29 @@ impl Projector {
     /// Takes the next durable records in.
     fn fold(&mut self) -> Result<bool, HistoryError> {
         let durable = self.history.departures.durable();
-        if self.next > durable {
+        let before = self.at.next();
+        if before > durable {
             return Ok(false);
         }
         let mut wrong = None;
-        let after = {
+        {
             let mut batch = self.history.batch.write();
             let mut visit = |seq: u64, record: &[u8]| {
                 if let Err(error) = batch.take(seq, record) {
                     wrong = Some(HistoryError::of(error));
                 }
             };
-            self.history.reader.read_from(self.next, READ_BYTES, &mut visit).map_err(HistoryError::of)?
-        };
+            self.history.reader.read_on(&mut self.at, READ_BYTES, &mut visit).map_err(HistoryError::of)?;
+        }
         if let Some(error) = wrong {
             return Err(error);
         }
-        let progressed = after > self.next;
-        self.next = after;
+        let after = self.at.next();
         self.history.projected.publish(after - 1, &mut Vec::new());
         if self.history.batch.read().records() >= BATCH_RECORDS {
             self.flush()?;
         }
-        Ok(progressed)
+        Ok(after > before)
     }
 
     /// Writes the folded batch as rows.
@@ -290,7 +290,7 @@ impl Projector {
         let checkpoint = Checkpoint {
             cuts: cuts.into_iter().flatten().collect(),
             books: books.into_iter().flatten().map(Into::into).collect(),
-            projected: self.next - 1,
+            projected: self.at.next() - 1,
             manifest: manifest.encode().into(),
         };
         let events = minicbor::to_vec(&checkpoint).map_err(HistoryError::of)?;

@@ -168,8 +168,9 @@ impl Request<'_> {
 
     async fn write_stock(&self, sku: &SkuId, command: StockCommand) -> Result<(Answer, bool), Problem> {
         let target = Target::Name(sku.as_str());
-        let written =
-            self.engine.keyed(self.key()?, target, |key| Ok(Command::Stock { sku: sku.clone(), command, key }));
+        let written = self
+            .engine
+            .keyed(self.key()?, target, |key| Ok(Command::Stock { sku: sku.clone(), command: Box::new(command), key }));
         written.await.map_err(|refusal| refused(&refusal).in_path())
     }
 

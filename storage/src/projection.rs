@@ -83,16 +83,16 @@ impl Batch {
         if head.note & note::PLACED != 0 && head.note & note::REFUSED == 0 {
             self.add(Model::Orders, &[], entry);
             // Nearly always the first event; the end of an attempt that was refused may stand before it.
+            if let Some(customer) = OrderEvent::peek_customer(events) {
+                customer.into_iter().for_each(|name| self.add(Model::OrdersByCustomer, name.as_bytes(), entry));
+                return Ok(());
+            }
             let mut decoder = minicbor::Decoder::new(events);
-            let mut buyer = None;
             while decoder.position() < events.len() {
                 if let OrderEvent::Placed { customer, .. } = decoder.decode().map_err(|_| Malformed)? {
-                    buyer = customer;
+                    customer.iter().for_each(|name| self.add(Model::OrdersByCustomer, name.as_str().as_bytes(), entry));
                     break;
                 }
-            }
-            if let Some(customer) = buyer {
-                self.add(Model::OrdersByCustomer, customer.as_str().as_bytes(), entry);
             }
         }
         Ok(())

@@ -207,7 +207,7 @@ impl Host {
     fn handle(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Command(envelope) => self.handle_envelope(envelope),
-            Incoming::Peer(message) => self.handle_peer(message),
+            Incoming::Peer(message) => self.handle_peer(*message),
             Incoming::Gateway { payment, operation, outcome } => {
                 let command = PaymentCommand::Answer { operation, outcome };
                 self.run_protected(|host| {
@@ -250,7 +250,7 @@ impl Host {
         match command {
             Command::Stock { sku, command, key } => self.run_stock_command(&sku, &command, key),
             Command::ReadStock { sku } => self.read_stock(&sku),
-            Command::Place { order, key, wait } => self.place(*order, key, wait, reply),
+            Command::Place { order, key, wait } => self.place(order, key, wait, reply),
             Command::Pay { order, payments, key, wait } => self.pay(order, &payments, key, wait, reply),
             Command::Order { order, command, key } => self.run_order_command(order, *command, key),
             Command::ReadOrder { order } => self.read_order(order),
@@ -298,7 +298,7 @@ impl Host {
         };
         self.number_records(appended.first());
         for (partition, message) in self.effects.peers(&appended) {
-            self.peers[partition].send(Incoming::Peer(message));
+            self.peers[partition].send(Incoming::Peer(Box::new(message)));
         }
         let mut sequences = std::mem::take(&mut self.sequences);
         self.effects.release(&appended, &sequences, &self.shared.departures, &self.outlet);

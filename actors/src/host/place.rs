@@ -8,16 +8,18 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 use stockade_domain::account::{AccountCommand, AccountEvent};
+use stockade_domain::codec::list;
 use stockade_domain::entity::RemoteStep;
 use stockade_domain::order::{self, Demand, Fill, NewOrder, Order, OrderEvent, Placement};
 use stockade_domain::payment::{Method, PaymentEvent, PaymentState, first_call};
 use stockade_domain::refusal::Shortage;
-use stockade_domain::stock::{HoldMode, ReleaseReason, StockCommand, StockEvent, units};
+use stockade_domain::stock::{self, HoldMode, ReleaseReason, Stock, StockCommand, StockEvent, units};
 use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId, Timestamp};
 
 use super::agenda::ASK_AGAIN_MICROS;
 use super::{Handled, Host};
 use crate::command::{Answer, Command, KeyDigest, OrderView};
+use crate::faults::Fault;
 use crate::peer::{HoldRequest, PeerMessage};
 use crate::release::{Basis, Reply};
 use stockade_domain::entity::EntityKey;
@@ -27,7 +29,7 @@ const TENTATIVE_WAIT_MICROS: i64 = 200_000;
 
 /// An order whose holds are being asked of several partitions.
 pub(super) struct Placing {
-    order: NewOrder,
+    order: Box<NewOrder>,
     key: Option<KeyDigest>,
     wait: Duration,
     reply: Option<Reply>,
@@ -68,7 +70,7 @@ fn merge_refusals(first: Option<Refusal>, next: Refusal) -> Refusal {
 impl Host {
     pub(super) fn place(
         &mut self,
-        mut order: NewOrder,
+        mut order: Box<NewOrder>,
         key: Option<KeyDigest>,
         wait: Duration,
         reply: &mut Option<Reply>,
@@ -170,9 +172,7 @@ impl Host {
     /// A fill of nothing, which only tells the price.
     pub(super) fn empty_fill(&mut self, sku: &SkuId) -> Result<Fill, Refusal> {
         let unknown = || Refusal::SkuUnknown { sku: sku.to_string() };
-        let definition = self.load_sku(sku).and_then(|h| h.state.definition.as_deref()).ok_or_else(unknown)?;
-        let hold_ttl_seconds = definition.hold_ttl_seconds;
-        Ok(Fill { price: definition.price, hold_ttl_seconds, filled: 0, backordered: 0 })
+        self.load_sku(sku).and_then(|hosted| fill_of(&hosted.state)).ok_or_else(unknown)
     }
 
     /// Lets a SKU decide a hold, without changing it.
@@ -185,12 +185,17 @@ impl Host {
         quantity: Quantity,
         tentative: bool,
     ) -> Result<(Fill, Vec<StockEvent>), Refusal> {
+        self.shared.ports.faults.crash_point(Fault::CrashBefore, || EntityKey::Sku(sku.clone()));
         let hold = StockCommand::Hold { order, quantity, mode, settled: false, buyer: buyer.cloned(), tentative };
-        let events = self.decide_stock(sku, &hold)?;
+        let now = self.now;
+        let unknown = || Refusal::SkuUnknown { sku: sku.to_string() };
+        let stock = &self.load_sku(sku).ok_or_else(unknown)?.state;
+        let mut events = Vec::with_capacity(1);
+        stock::decide(stock, &hold, now, &mut events)?;
         let Some(StockEvent::Held { picks, backordered, .. }) = events.first() else {
             unreachable!("a hold is decided as `held`");
         };
-        let mut fill = self.empty_fill(sku)?;
+        let mut fill = fill_of(stock).ok_or_else(unknown)?;
         (fill.filled, fill.backordered) = (units(picks), *backordered);
         Ok((fill, events))
     }
@@ -234,7 +239,7 @@ impl Host {
         let plan = &placement.plan;
         let payments = (0..).zip(&plan.payments);
         let mut then: SmallVec<[OrderEvent; 2]> =
-            payments.filter_map(|(number, payment)| plan.secured_at_once(payment, number)).collect();
+            list::gather(payments.filter_map(|(number, payment)| plan.secured_at_once(payment, number)));
         let first = self.orders.get(&order.id).map_or(0, |refused| refused.state.next_step);
         for (step, to) in (first..).zip(owed) {
             then.push(OrderEvent::StepOwed { step, to: Box::new(to.clone()) });
@@ -302,7 +307,7 @@ impl Host {
 
     fn place_across(
         &mut self,
-        order: NewOrder,
+        order: Box<NewOrder>,
         key: Option<KeyDigest>,
         wait: Duration,
         demand: Demand,
@@ -515,10 +520,13 @@ impl Host {
         for (until, incoming) in std::mem::take(&mut self.parked) {
             let still_short = match &incoming {
                 crate::mailbox::Incoming::Command(envelope) => self.must_wait_for_tentative(&envelope.command),
-                crate::mailbox::Incoming::Peer(PeerMessage::Hold { request, .. }) => {
-                    request.items.iter().any(|(sku, quantity)| self.is_tentatively_short(sku, *quantity))
-                }
-                _ => false,
+                crate::mailbox::Incoming::Peer(message) => match &**message {
+                    PeerMessage::Hold { request, .. } => {
+                        request.items.iter().any(|(sku, quantity)| self.is_tentatively_short(sku, *quantity))
+                    }
+                    _ => false,
+                },
+                crate::mailbox::Incoming::Gateway { .. } => false,
             };
             if still_short && now < until {
                 self.parked.push((until, incoming));
@@ -527,6 +535,13 @@ impl Host {
             }
         }
     }
+}
+
+/// A fill of nothing, which only tells the price; none if the SKU is not defined.
+fn fill_of(stock: &Stock) -> Option<Fill> {
+    let definition = stock.definition.as_deref()?;
+    let (price, hold_ttl_seconds) = (definition.price, definition.hold_ttl_seconds);
+    Some(Fill { price, hold_ttl_seconds, filled: 0, backordered: 0 })
 }
 
 /// The held units belong to a payment that is secured in the same turn.
@@ -543,7 +558,7 @@ pub(super) fn wallet_payments(
     currency: stockade_domain::Currency,
 ) -> SmallVec<[(PaymentId, Money); 1]> {
     let rows = plan.payments.iter().zip(ids).filter(|(payment, _)| payment.method == Method::Wallet);
-    rows.map(|(payment, id)| (id, Money::new(payment.amount, currency))).collect()
+    list::gather(rows.map(|(payment, id)| (id, Money::new(payment.amount, currency))))
 }
 
 /// Why tentative units go back.

@@ -34,7 +34,7 @@ impl Host {
             let short =
                 |host: &mut Self| request.items.iter().any(|(sku, quantity)| host.is_tentatively_short(sku, *quantity));
             if short(self) {
-                return self.park(Incoming::Peer(message));
+                return self.park(Incoming::Peer(Box::new(message)));
             }
         }
         self.handle_peer_now(message);
@@ -399,7 +399,7 @@ impl Host {
     pub(super) fn handle_now(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Command(envelope) => self.handle_envelope_now(envelope),
-            Incoming::Peer(message) => self.handle_peer_now(message),
+            Incoming::Peer(message) => self.handle_peer_now(*message),
             gateway @ Incoming::Gateway { .. } => self.handle(gateway),
         }
     }

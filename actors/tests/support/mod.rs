@@ -202,7 +202,7 @@ impl World {
 
     pub fn stock(&mut self, sku: &str, command: StockCommand) -> Result<StockView, Refusal> {
         let sku = SkuId::new(sku).unwrap();
-        match self.run(&EntityKey::Sku(sku.clone()), Command::Stock { sku, command, key: None })? {
+        match self.run(&EntityKey::Sku(sku.clone()), Command::Stock { sku, command: Box::new(command), key: None })? {
             Answer::Stock(view) => Ok(*view),
             other => panic!("{other:?}"),
         }

@@ -221,6 +221,15 @@ pub enum OrderEvent {
 }
 
 impl OrderEvent {
+    /// Who buys, read from the encoded events of an order's record without decoding the rest; none if the first event
+    /// is not `placed`.
+    pub fn peek_customer(events: &[u8]) -> Option<Option<&str>> {
+        let mut decoder = minicbor::Decoder::new(events);
+        let is_placed = decoder.array().ok()? == Some(2) && decoder.u32().ok()? == 0;
+        let fields = if is_placed { decoder.array().ok()?? } else { 0 };
+        (fields > 0).then(|| decoder.decode::<Option<&str>>().ok())?
+    }
+
     /// The public name.
     pub const fn name(&self) -> &'static str {
         match self {

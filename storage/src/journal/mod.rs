@@ -75,7 +75,7 @@ pub use file_journal::FileJournal;
 pub use frame::{ChainHash, FORMAT_VERSION, FRAME_OVERHEAD};
 pub use open::{Opened, Recovered, open_journal};
 pub use options::JournalOptions;
-pub use reader::JournalReader;
+pub use reader::{JournalReader, Position};
 pub use spares::Room;
 pub use upkeep::Upkeep;
 pub use writer::{Released, Step, Writer};
