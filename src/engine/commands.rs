@@ -12,7 +12,7 @@ use stockade_sync::ReplyReceiver;
 
 use super::request::{NewOrder, Payment, Sku, name};
 use super::snapshot::{OrderSnapshot, SkuSnapshot, StockSnapshot, WalletSnapshot};
-use super::{Engine, Target};
+use super::{Engine, Target, porter};
 
 /// How long a placed or paid order waits for its gateway before it is answered as under way.
 pub const GATEWAY_WAIT: Duration = Duration::from_secs(10);
@@ -45,7 +45,7 @@ impl<T> Future for Pending<T> {
     fn poll(self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
         let this = self.get_mut();
         let answer = match &mut this.receipt {
-            Ok(receipt) => std::task::ready!(std::pin::Pin::new(receipt).poll(cx)),
+            Ok(receipt) => std::task::ready!(porter::poll(receipt, cx)),
             Err(refusal) => Ok(Err(refusal.take().expect("a future is polled to its end once"))),
         };
         // A reply that was dropped: the engine ended before it could say.

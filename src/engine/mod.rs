@@ -14,6 +14,7 @@ mod history;
 mod ids;
 mod keys;
 mod open;
+mod porter;
 mod projector;
 mod queries;
 mod request;
@@ -239,7 +240,7 @@ impl Engine {
             },
         };
         let receipt = self.submit(&target, command(key.map(|key| key.0))?)?;
-        let answer = receipt.await.unwrap_or(Err(Refusal::StorageUnavailable))?;
+        let answer = porter::receive(receipt).await.unwrap_or(Err(Refusal::StorageUnavailable))?;
         if let Some(owner) = owner {
             owner.bind(Binding::Answer(Arc::new(answer.clone())));
         }
@@ -269,7 +270,8 @@ impl Engine {
             },
         };
         let (target, command) = self.placement(order, wait, key.map(|key| key.0))?;
-        let answer = self.submit(&target, command)?.await.unwrap_or(Err(Refusal::StorageUnavailable))?;
+        let answer =
+            porter::receive(self.submit(&target, command)?).await.unwrap_or(Err(Refusal::StorageUnavailable))?;
         let Answer::Order(view) = answer else { unreachable!("a placed order is answered with an order") };
         if let Some(owner) = owner {
             owner.bind(Binding::Answer(Arc::new(Answer::Order(view.clone()))));
