@@ -255,14 +255,15 @@ impl fmt::Debug for Money {
 }
 
 /// What the `k` units `from + 1 ..= from + k` out of `n` cost when the line's net is `net`: each returned unit
-/// refunds `floor(k T / n) - floor((k - 1) T / n)` minor units, so all of them refund exactly `net`.
+/// refunds `floor(k T / n) - floor((k - 1) T / n)` minor units, so all of them refund exactly `net`, which is whole minor
+/// units itself.
 pub fn share_of_units(net: Amount, n: u64, from: u64, k: u64, currency: Currency) -> Amount {
     assert!(n > 0 && from + k <= n, "a share is of units that exist");
     if k == 0 {
         return Amount::ZERO;
     }
     if k == n {
-        return Amount(net.0 / currency.minor_unit() * currency.minor_unit());
+        return net;
     }
     let unit = i128::from(currency.minor_unit());
     let total = i128::from(net.0) / unit;
