@@ -35,13 +35,14 @@ use stockade_storage::projection::Model;
 use stockade_storage::record::parse_record;
 use stockade_sync::{CreditGate, GroupBuffer, Inbox};
 
+use super::admission::ID_RETENTION_SECONDS;
 use super::config::Config;
 use super::error::EngineError;
 use super::history::{History, space};
 use super::ids::IdMaker;
 use super::keys::Keys;
 use super::projector::{Checkpoint, Projector, ProjectorHandle};
-use super::{Engine, ID_RETENTION_SECONDS, Inner};
+use super::{Engine, Inner};
 
 /// Bytes of journal read at once while opening.
 const READ_BYTES: usize = 4 << 20;
