@@ -1,7 +1,11 @@
 //! Request bodies, and how each becomes a command. Unknown fields are refused; fields of what is not built yet are
 //! refused by name, never ignored.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use stockade_domain::account::AccountCommand;
 use stockade_domain::order::{ChargeKind, LINES_MAX, OrderCommand, RefundChoice};
@@ -9,7 +13,8 @@ use stockade_domain::payment::Method;
 use stockade_domain::stock::{Definition, Disposition, SkuStatus, StockCommand, Unsellable};
 use stockade_domain::{CustomerId, Location, Lot, OrderId, Refusal, SkuId, Timestamp};
 
-use super::fields::{DeltaField, MoneyField, QuantityField};
+use super::body::Object;
+use super::fields::{DeltaField, MoneyField, QuantityField, Text};
 use super::problem::{Code, Problem};
 use crate::engine::{NewOrder, Payment};
 
@@ -67,10 +72,10 @@ pub(super) struct SkuBody {
     brand: Option<String>,
     limit_per_customer: Option<QuantityField>,
     hold_ttl_seconds: Option<u32>,
-    backorder: Option<BackorderBody>,
-    admission: Option<Value>,
+    backorder: Option<Object<BackorderBody>>,
+    admission: Option<IgnoredAny>,
     safety_level: Option<u64>,
-    kit: Option<Value>,
+    kit: Option<IgnoredAny>,
 }
 
 impl SkuBody {
@@ -88,7 +93,7 @@ impl SkuBody {
         definition.brand = self.brand.map(Into::into);
         definition.limit_per_customer = self.limit_per_customer.map(|limit| limit.0);
         definition.hold_ttl_seconds = self.hold_ttl_seconds.unwrap_or(Definition::HOLD_TTL_SECONDS_DEFAULT);
-        definition.backorder_max = self.backorder.map(|backorder| backorder.max.0);
+        definition.backorder_max = self.backorder.map(|backorder| backorder.0.max.0);
         definition.safety_level = self.safety_level.unwrap_or(0);
         if definition.safety_level > stockade_domain::QUANTITY_MAX {
             return Err(Problem::new(Code::QuantityInvalid));
@@ -185,37 +190,42 @@ impl TransferBody {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct LineBody {
-    sku: String,
+struct LineBody<'a> {
+    #[serde(borrow)]
+    sku: Text<'a>,
     quantity: QuantityField,
     unit_price: Option<MoneyField>,
-    seller: Option<Value>,
-    max_unit_price: Option<Value>,
+    seller: Option<IgnoredAny>,
+    max_unit_price: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ChargeBody {
-    kind: String,
+struct ChargeBody<'a> {
+    #[serde(borrow)]
+    kind: Text<'a>,
     amount: MoneyField,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PaymentBody {
-    method: String,
+struct PaymentBody<'a> {
+    #[serde(borrow)]
+    method: Text<'a>,
     amount: Option<MoneyField>,
-    token: Option<String>,
-    reference: Option<String>,
+    #[serde(borrow)]
+    token: Option<Text<'a>>,
+    #[serde(borrow)]
+    reference: Option<Text<'a>>,
 }
 
-impl PaymentBody {
+impl PaymentBody<'_> {
     fn payment(self) -> Result<Payment, Problem> {
-        let payment = match one_of("payments", &self.method, &Method::ALL)? {
+        let payment = match one_of("payments", &self.method.0, &Method::ALL)? {
             Method::Wallet => Payment::wallet(),
             Method::Account => Payment::account(),
-            Method::Card => Payment::card(self.token.unwrap_or_default()),
-            Method::External => Payment::external(self.reference.unwrap_or_default()),
+            Method::Card => Payment::card(self.token.as_deref().unwrap_or_default()),
+            Method::External => Payment::external(self.reference.as_deref().unwrap_or_default()),
         };
         Ok(match self.amount {
             Some(amount) => payment.amount(amount.0),
@@ -224,35 +234,47 @@ impl PaymentBody {
     }
 }
 
-fn payments(list: Option<Vec<PaymentBody>>, single: Option<PaymentBody>) -> Result<Vec<Payment>, Problem> {
+/// The list form or the single one of a body's payments.
+type Payments<'a> = (Option<Vec<Object<PaymentBody<'a>>>>, Option<Object<PaymentBody<'a>>>);
+
+fn payments<'a>((list, single): Payments<'a>) -> Result<impl Iterator<Item = Result<Payment, Problem>> + 'a, Problem> {
     if list.is_some() && single.is_some() {
         return Err(Problem::invalid("payment", "send either `payment` or `payments`"));
     }
-    list.unwrap_or_default().into_iter().chain(single).map(PaymentBody::payment).collect()
+    Ok(list.unwrap_or_default().into_iter().chain(single).map(|body| body.0.payment()))
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct OrderBody {
-    id: Option<String>,
-    customer: Option<String>,
-    purchaser_key: Option<String>,
-    lines: Option<Vec<LineBody>>,
-    sku: Option<String>,
+pub(super) struct OrderBody<'a> {
+    #[serde(borrow)]
+    id: Option<Text<'a>>,
+    #[serde(borrow)]
+    customer: Option<Text<'a>>,
+    #[serde(borrow)]
+    purchaser_key: Option<Text<'a>>,
+    #[serde(borrow)]
+    lines: Option<Vec<Object<LineBody<'a>>>>,
+    #[serde(borrow)]
+    sku: Option<Text<'a>>,
     quantity: Option<QuantityField>,
-    charges: Option<Vec<ChargeBody>>,
-    coupon: Option<Value>,
+    #[serde(borrow)]
+    charges: Option<Vec<Object<ChargeBody<'a>>>>,
+    coupon: Option<IgnoredAny>,
     #[serde(default, rename = "context")]
-    _context: Option<Value>,
-    payments: Option<Vec<PaymentBody>>,
-    payment: Option<PaymentBody>,
+    _context: Option<IgnoredAny>,
+    #[serde(borrow)]
+    payments: Option<Vec<Object<PaymentBody<'a>>>>,
+    #[serde(borrow)]
+    payment: Option<Object<PaymentBody<'a>>>,
     expected_total: Option<MoneyField>,
     allow_backorder: Option<bool>,
     allow_partial: Option<bool>,
-    charge: Option<String>,
+    #[serde(borrow)]
+    charge: Option<Text<'a>>,
 }
 
-impl OrderBody {
+impl OrderBody<'_> {
     /// The order; `body` is the text it was read from, so that an id used again can be compared.
     pub(super) fn order(self, body: &[u8]) -> Result<NewOrder, Problem> {
         unsupported("coupon", &self.coupon)?;
@@ -260,34 +282,24 @@ impl OrderBody {
             return Err(Problem::invalid("charge", "only `at_order` is supported yet"));
         }
         let lines = match (self.lines, self.sku, self.quantity) {
-            (Some(lines), None, None) => lines,
-            (None, Some(sku), Some(quantity)) => {
-                vec![LineBody { sku, quantity, unit_price: None, seller: None, max_unit_price: None }]
-            }
+            (Some(lines), None, None) => Ok(lines),
+            (None, Some(sku), Some(quantity)) => Err((sku, quantity)),
             _ => return Err(Problem::invalid("lines", "send `lines`, or `sku` and `quantity`")),
         };
-        if lines.len() > LINES_MAX {
-            return Err(refused(&Refusal::TooManyLines { limit: LINES_MAX, found: lines.len() }));
-        }
-        let mut order = NewOrder::empty();
-        for line in lines {
-            unsupported("seller", &line.seller)?;
-            unsupported("max_unit_price", &line.max_unit_price)?;
-            order = match line.unit_price {
-                Some(price) => order.line_at(&line.sku, line.quantity.0, price.0),
-                None => order.line(&line.sku, line.quantity.0),
-            };
-        }
-        for charge in self.charges.unwrap_or_default() {
+        let mut order = match lines {
+            Ok(lines) => several(lines)?,
+            Err((sku, quantity)) => NewOrder::one(&*sku, quantity.0),
+        };
+        for Object(charge) in self.charges.unwrap_or_default() {
             order = order.charge(one_of("kind", &charge.kind, &ChargeKind::ALL)?, charge.amount.0);
         }
-        for payment in payments(self.payments, self.payment)? {
-            order = order.pay(payment);
+        for payment in payments((self.payments, self.payment))? {
+            order = order.pay(payment?);
         }
-        if let Some(customer) = &self.customer {
+        if let Some(customer) = self.customer.as_deref() {
             order = order.customer(customer);
         }
-        if let Some(key) = &self.purchaser_key {
+        if let Some(key) = self.purchaser_key.as_deref() {
             order = order.purchaser_key(key);
         }
         if let Some(total) = self.expected_total {
@@ -295,12 +307,28 @@ impl OrderBody {
         }
         order.order.allow_partial = self.allow_partial.unwrap_or(false);
         order.order.allow_backorder = self.allow_backorder.unwrap_or(false);
-        if let Some(id) = &self.id {
+        if let Some(id) = self.id.as_deref() {
             order = order.id(OrderId::parse(id).map_err(|refusal| refused(&refusal))?);
             order.order.body_digest = body_digest(body);
         }
         Ok(order)
     }
+}
+
+fn several(lines: Vec<Object<LineBody<'_>>>) -> Result<NewOrder, Problem> {
+    if lines.len() > LINES_MAX {
+        return Err(refused(&Refusal::TooManyLines { limit: LINES_MAX, found: lines.len() }));
+    }
+    let mut order = NewOrder::empty();
+    for Object(line) in lines {
+        unsupported("seller", &line.seller)?;
+        unsupported("max_unit_price", &line.max_unit_price)?;
+        order = match line.unit_price {
+            Some(price) => order.line_at(&*line.sku, line.quantity.0, price.0),
+            None => order.line(&*line.sku, line.quantity.0),
+        };
+    }
+    Ok(order)
 }
 
 /// A digest of a body's meaning: the same JSON in another order of members or spacing is the same body.
@@ -316,14 +344,16 @@ pub(super) fn refused(refusal: &Refusal) -> Problem {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PayBody {
-    payments: Option<Vec<PaymentBody>>,
-    payment: Option<PaymentBody>,
+pub(super) struct PayBody<'a> {
+    #[serde(borrow)]
+    payments: Option<Vec<Object<PaymentBody<'a>>>>,
+    #[serde(borrow)]
+    payment: Option<Object<PaymentBody<'a>>>,
 }
 
-impl PayBody {
+impl PayBody<'_> {
     pub(super) fn payments(self) -> Result<Vec<Payment>, Problem> {
-        payments(self.payments, self.payment)
+        payments((self.payments, self.payment))?.collect()
     }
 }
 
@@ -349,18 +379,18 @@ impl ExtendBody {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CancelBody {
-    lines: Option<Vec<LineUnitsBody>>,
+    lines: Option<Vec<Object<LineUnitsBody>>>,
 }
 
 impl CancelBody {
     pub(super) fn command(self) -> Result<OrderCommand, Problem> {
-        let units = |row: LineUnitsBody| (row.line, row.quantity.map(|quantity| quantity.0));
+        let units = |Object(row): Object<LineUnitsBody>| (row.line, row.quantity.map(|quantity| quantity.0));
         Ok(OrderCommand::Cancel { lines: self.lines.map(|lines| lines.into_iter().map(units).collect()) })
     }
 }
 
-fn with_quantities(lines: Vec<LineUnitsBody>) -> Result<Vec<(u32, u64)>, Problem> {
-    let units = |row: LineUnitsBody| {
+fn with_quantities(lines: Vec<Object<LineUnitsBody>>) -> Result<Vec<(u32, u64)>, Problem> {
+    let units = |Object(row): Object<LineUnitsBody>| {
         let quantity = row.quantity.ok_or_else(|| Problem::invalid("lines", "each line needs its `quantity`"))?;
         Ok((row.line, quantity.0))
     };
@@ -370,7 +400,7 @@ fn with_quantities(lines: Vec<LineUnitsBody>) -> Result<Vec<(u32, u64)>, Problem
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ShipBody {
-    lines: Option<Vec<LineUnitsBody>>,
+    lines: Option<Vec<Object<LineUnitsBody>>>,
     tracking: Option<String>,
 }
 
@@ -400,23 +430,47 @@ struct ReturnLineBody {
 }
 
 /// Whether a return gives money back: `true` (as if absent), `false`, or so much.
-#[derive(Deserialize)]
-#[serde(untagged)]
+///
+/// Read by hand: serde's untagged enums forget why each of their variants did not fit, and so which code it has.
 enum RefundBody {
     Whether(bool),
     Exactly(MoneyField),
 }
 
+impl<'de> Deserialize<'de> for RefundBody {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WhetherOrExactly;
+
+        impl<'de> Visitor<'de> for WhetherOrExactly {
+            type Value = RefundBody;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false, or money such as {\"amount\":\"19.99\",\"currency\":\"GBP\"}")
+            }
+
+            fn visit_bool<E: de::Error>(self, whether: bool) -> Result<RefundBody, E> {
+                Ok(RefundBody::Whether(whether))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RefundBody, A::Error> {
+                MoneyField::deserialize(MapAccessDeserializer::new(map)).map(RefundBody::Exactly)
+            }
+        }
+
+        deserializer.deserialize_any(WhetherOrExactly)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReturnBody {
-    lines: Vec<ReturnLineBody>,
+    lines: Vec<Object<ReturnLineBody>>,
     refund: Option<RefundBody>,
 }
 
 impl ReturnBody {
     pub(super) fn command(self) -> Result<OrderCommand, Problem> {
-        let lines = self.lines.into_iter().map(|row| {
+        let lines = self.lines.into_iter().map(|Object(row)| {
             let disposition = row.disposition.as_deref().unwrap_or("restock");
             Ok((row.line, row.quantity.0, one_of("disposition", disposition, &Disposition::ALL)?))
         });
@@ -433,7 +487,7 @@ impl ReturnBody {
 #[serde(deny_unknown_fields)]
 pub(super) struct RefundRequestBody {
     amount: Option<MoneyField>,
-    lines: Option<Vec<LineUnitsBody>>,
+    lines: Option<Vec<Object<LineUnitsBody>>>,
     reason: String,
 }
 
