@@ -21,9 +21,9 @@ use http::{HeaderMap, HeaderValue};
 use warp::Reply as _;
 
 use super::body;
+use super::order_body::OrderBody;
 use super::problem::{Code, Problem};
 use super::render::{push_number, push_order};
-use super::requests::OrderBody;
 use super::trace::TraceId;
 use crate::engine::{Engine, NewOrder, OrderSnapshot, Pending};
 

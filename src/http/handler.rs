@@ -49,10 +49,15 @@ impl Shared {
     }
 }
 
+/// What the requests of one listener's thread share.
+pub(super) struct Door {
+    pub(super) shared: Arc<Shared>,
+    pub(super) side: Side,
+}
+
 /// Answers one request.
 pub(super) async fn handle<S, D>(
-    shared: Arc<Shared>,
-    side: Side,
+    door: Arc<Door>,
     method: Method,
     path: FullPath,
     query: String,
@@ -63,13 +68,14 @@ where
     S: Stream<Item = Result<D, warp::Error>> + Send + Sync + 'static,
     D: Buf,
 {
+    let (shared, side) = (&*door.shared, door.side);
     let response = if side == Side::Public && path.as_str() == batch::PATH && method == Method::POST {
         let batch = shared.callers.identify(&headers);
         let batch = batch.and_then(|_| batch::answer(&shared.engine, &headers, body, shared.body_bytes_max));
         batch.unwrap_or_else(|problem| problem.into_reply(TraceId::of(&headers)))
     } else {
         let answer = match body::read(&headers, body, shared.body_bytes_max).await {
-            Ok(body) => respond(&shared, side, method, path.as_str(), &query, &headers, body).await,
+            Ok(body) => respond(shared, side, method, path.as_str(), &query, &headers, body).await,
             Err(problem) => Err(problem),
         };
         answer.unwrap_or_else(|problem| problem.into_http(TraceId::of(&headers))).map(Into::into)
@@ -91,6 +97,6 @@ async fn respond(
         return admin::answer(shared, &AdminRequest { method: &method, path, query, headers, body: &body });
     }
     let caller = if path.starts_with("/api/") { shared.callers.identify(headers)? } else { "" };
-    let (engine, is_draining, replacing) = (&shared.engine, shared.is_draining(), &shared.replacing);
-    routes::answer(Request { engine, method, path, query, headers, body, caller, is_draining, replacing }).await
+    let Shared { engine, drain, replacing, .. } = shared;
+    routes::answer(Request { engine, method, path, query, headers, body, caller, drain, replacing }).await
 }

@@ -15,7 +15,7 @@
 //! | [`problem`] | errors as clients see them, and the table of codes |
 //! | [`body`], [`fields`] | JSON bodies, and fields whose wrong values have codes of their own |
 //! | [`headers`], [`paging`], [`trace`] | what else steers a request |
-//! | `routes`, `requests`, `render` | which request is for what, its body, and an order as its answer |
+//! | `routes`, `requests`, `order_body`, `render` | which request is for what, its body, and an order as its answer |
 //! | `batch` | orders by the line, streamed both ways |
 //! | `handler`, `callers` | from a request to its answer, and who asks |
 //! | `admin`, `metrics`, [`log_level`] | the admin listener: what operators see and steer |
@@ -36,6 +36,7 @@ pub mod limits;
 pub mod listener;
 pub mod log_level;
 mod metrics;
+mod order_body;
 pub mod paging;
 pub mod problem;
 mod pulse;

@@ -14,11 +14,13 @@ use stockade_domain::order::{OrderCommand, OrderStatus};
 use stockade_domain::stock::StockCommand;
 use stockade_domain::{OrderId, Refusal, SkuId};
 
+use super::drain::Drain;
+use super::order_body::OrderBody;
 use super::problem::{Code, Problem};
 use super::requests::{
-    AdjustmentBody, CancelBody, CreditBody, DeliverBody, ExtendBody, OrderBody, PayBody, ReceiptBody,
-    ReclassificationBody, RefundRequestBody, ReturnBody, ShipBody, SkuBody, TransferBody, customer, order_in_path,
-    refused, sku_in_path, time,
+    AdjustmentBody, CancelBody, CreditBody, DeliverBody, ExtendBody, PayBody, ReceiptBody, ReclassificationBody,
+    RefundRequestBody, ReturnBody, ShipBody, SkuBody, TransferBody, customer, order_in_path, refused, sku_in_path,
+    time,
 };
 use super::{body, headers, paging, render};
 use crate::engine::{
@@ -36,8 +38,8 @@ pub(super) struct Request<'a> {
     pub(super) body: Bytes,
     /// Who asks: the name of the API key, or nobody.
     pub(super) caller: &'a str,
-    /// The server is stopping.
-    pub(super) is_draining: bool,
+    /// Whether the server is stopping.
+    pub(super) drain: &'a Drain,
     /// Serialises conditional writes, which read before they write.
     pub(super) replacing: &'a tokio::sync::Mutex<()>,
 }
@@ -82,7 +84,7 @@ async fn any_other(request: Request<'_>) -> Reply {
         "/healthz" => return probe(&request, json!({"status": "ok"})),
         "/readyz" => {
             request.only("GET", &[&Method::GET])?;
-            readiness(request.engine, request.is_draining)?;
+            readiness(request.engine, request.drain.has_begun())?;
             return reply(StatusCode::OK, &json!({"status": "ready"}));
         }
         _ => {}

@@ -12,7 +12,7 @@ use warp::Filter;
 use super::batch;
 use super::callers::Callers;
 use super::drain::Drain;
-use super::handler::{Shared, Side, handle};
+use super::handler::{Door, Shared, Side, handle};
 use super::limits::Limits;
 use super::listener::{BindError, Listener, serve_on};
 use super::log_level::LogLevel;
@@ -158,6 +158,7 @@ fn spawn(
     let signal = drain.signal();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let run = move || {
+        let door = Arc::new(Door { shared, side });
         let filter = warp::method()
             .and(warp::path::full())
             .and(warp::query::raw().or(warp::any().map(String::new)).unify())
@@ -165,7 +166,7 @@ fn spawn(
             .and(warp::body::stream())
             .then(move |method, path, query, headers, body| {
                 // A handler's state is kilobytes; boxed, the layers between it and the connection move a pointer.
-                Box::pin(handle(Arc::clone(&shared), side, method, path, query, headers, body))
+                Box::pin(handle(Arc::clone(&door), method, path, query, headers, body))
             });
         let service = TowerToHyperService::new(warp::service(filter));
         if let Err(error) = runtime.block_on(serve_on(listener, service, signal)) {
