@@ -40,7 +40,7 @@ pub(super) struct Shared {
     pub(super) drain_deadline: Duration,
     pub(super) config: Value,
     pub(super) log_level: Option<Arc<LogLevel>>,
-    pub(super) replacing: tokio::sync::Mutex<()>,
+    pub(super) replacing: tokio::sync::RwLock<()>,
 }
 
 impl Shared {

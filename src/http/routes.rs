@@ -40,8 +40,8 @@ pub(super) struct Request<'a> {
     pub(super) caller: &'a str,
     /// Whether the server is stopping.
     pub(super) drain: &'a Drain,
-    /// Serialises conditional writes, which read before they write.
-    pub(super) replacing: &'a tokio::sync::Mutex<()>,
+    /// Held alone by a conditional write, which reads before it writes.
+    pub(super) replacing: &'a tokio::sync::RwLock<()>,
 }
 
 pub(super) type Reply = Result<Response<Bytes>, Problem>;
@@ -217,10 +217,13 @@ impl Request<'_> {
             return tagged(StatusCode::OK, &found);
         }
         let command = self.json::<SkuBody>()?.command()?;
-        // Whoever replaces holds this while it compares and writes, so of two with the same `If-Match` one is late.
-        let _replacing = self.replacing.lock().await;
+        // Who compares before it writes does both alone, so of two with the same `If-Match` one is late; writes
+        // without a condition go side by side.
+        let is_conditional = self.headers.contains_key(http::header::IF_MATCH);
+        let _alone = if is_conditional { Some(self.replacing.write().await) } else { None };
+        let _beside = if is_conditional { None } else { Some(self.replacing.read().await) };
         let mut condition = Ok(());
-        if self.headers.contains_key(http::header::IF_MATCH) {
+        if is_conditional {
             let current = match self.engine.read_sku(sku.as_str()).await {
                 Ok(found) => Some(entity_tag(&found)),
                 Err(Refusal::SkuUnknown { .. }) => None,

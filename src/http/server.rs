@@ -106,7 +106,7 @@ impl Server {
             drain_deadline: options.drain_deadline,
             config: options.config,
             log_level: options.log_level,
-            replacing: tokio::sync::Mutex::new(()),
+            replacing: tokio::sync::RwLock::new(()),
         });
         let addresses = (public.address(), admin.address());
         let mut threads = Vec::new();
