@@ -13,6 +13,9 @@ use crate::Config;
 /// Names of the environment that are not configuration of the engine.
 const NOT_SETTINGS: &[&str] = &["log"];
 
+/// What is shown in place of a secret.
+const REDACTED: &str = "(redacted)";
+
 /// Everything that can be configured. A name in the file is one in the environment, with `STOCKADE_` before it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -95,6 +98,22 @@ impl Settings {
             .map_err(|error| Failure::usage("config_invalid", format!("configuration: {error}")))
     }
 
+    /// Everything in force, defaults filled in, for people to see: no secret is in it.
+    pub(super) fn shown(&self) -> serde_json::Value {
+        let engine = self.engine();
+        let filled = Self {
+            partitions: Some(engine.partitions),
+            credits: Some(engine.credits),
+            checkpoint_records: Some(engine.checkpoint_records),
+            orders_in_memory_max: Some(engine.orders_in_memory_max),
+            cache_bytes: Some(engine.cache_bytes),
+            api_keys: vec![REDACTED.to_owned(); self.api_keys.len()],
+            ..self.clone()
+        };
+        // Paths that are not UTF-8 cannot be shown; nothing else can fail.
+        serde_json::to_value(filled).unwrap_or_default()
+    }
+
     /// The engine's part.
     pub(super) fn engine(&self) -> Config {
         let mut config = Config::at(&self.data);
@@ -128,6 +147,17 @@ mod tests {
         assert_eq!(settings.listen.port(), 2);
         assert_eq!(settings.drain_seconds, 3);
         assert_eq!(settings.admin, Settings::default().admin);
+    }
+
+    #[test]
+    fn what_is_shown_has_every_setting_and_no_secret() {
+        let settings = Settings { api_keys: vec!["hunter2".into(), "hunter3".into()], ..Settings::default() };
+        let shown = settings.shown();
+        assert!(!shown.to_string().contains("hunter"), "{shown}");
+        assert_eq!(shown["api_keys"], serde_json::json!([REDACTED, REDACTED]));
+        for name in ["data", "listen", "admin", "anonymous", "drain_seconds", "partitions", "credits", "cache_bytes"] {
+            assert!(!shown[name].is_null(), "{name} is missing: {shown}");
+        }
     }
 
     #[test]

@@ -24,10 +24,11 @@ impl StopSignals {
         Ok(Self { runtime, terminate, interrupt })
     }
 
-    /// Blocks until one has come, and names it.
-    pub(super) fn wait(mut self) -> &'static str {
+    /// Blocks until one has come or a drain was asked for, and names what it was.
+    pub(super) fn wait_or(mut self, drain: impl Future<Output = ()>) -> &'static str {
         self.runtime.block_on(async {
             tokio::select! {
+                () = drain => "drain",
                 _ = self.terminate.recv() => "SIGTERM",
                 _ = self.interrupt.recv() => "SIGINT",
             }

@@ -36,7 +36,7 @@ pub use commands::{GATEWAY_WAIT, Pending};
 pub use config::Config;
 pub use error::EngineError;
 pub use keys::{Binding, RequestKey};
-pub use queries::{Listed, Movement, OrderFilter, Page};
+pub use queries::{Listed, Load, Movement, OrderFilter, Page};
 pub use request::{NewOrder, Payment, Sku};
 pub use simulated_gateway::{DECLINED_TOKEN, LOST_ANSWER_TOKEN, SILENT_TOKEN, SimulatedGateway};
 pub use snapshot::{MoneyJson, Text, TimeJson};
