@@ -5,21 +5,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, Sender, unbounded};
+use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
 use minicbor::{Decode, Encode};
 use stockade_actors::command::Command;
 use stockade_actors::host::{CheckpointPart, CheckpointSink};
 use stockade_actors::mailbox::{Incoming, Mailbox};
+use stockade_actors::ports::Clock;
 use stockade_actors::release::Envelope;
 use stockade_storage::disk::DiskError;
 use stockade_storage::journal::{Position, Upkeep};
 use stockade_storage::packed::{Compaction, RowBatch};
 use stockade_storage::projection::Model;
 use stockade_storage::record::{RecordHead, encode_record};
+use stockade_sync::ReplySender;
 
 use super::history::{History, HistoryError, actor_key, space};
+use super::upkeep::Archivist;
 
 /// Records folded before they are written as rows.
 const BATCH_RECORDS: u64 = 65_536;
@@ -45,6 +48,13 @@ pub(crate) struct Checkpoint {
     pub(crate) manifest: minicbor::bytes::ByteVec,
 }
 
+impl Checkpoint {
+    /// Every record up to here is in the snapshots.
+    pub(crate) fn cut(&self) -> u64 {
+        self.cuts.iter().copied().min().unwrap_or(0)
+    }
+}
+
 struct Unpark(Thread);
 
 impl Wake for Unpark {
@@ -59,13 +69,41 @@ struct Collecting {
     books: Vec<Option<Vec<u8>>>,
 }
 
+/// Somebody waits for a checkpoint of everything there is.
+struct Wanted {
+    done: Sender<()>,
+    /// The checkpoint under way is the one.
+    begun: bool,
+}
+
+/// Where the last generation stopped.
+pub(crate) struct Resume {
+    /// The checkpoints that the journal holds and that were found good, the newest last; two at most.
+    pub(crate) checkpoints: Vec<Checkpoint>,
+    /// Sequence of the newest one's record; 0 when there is none.
+    pub(crate) checkpointed: u64,
+}
+
 /// Stops the projector.
 pub(crate) struct ProjectorHandle {
+    ask: Sender<Sender<()>>,
     stop: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
 impl ProjectorHandle {
+    /// Takes a checkpoint of everything, so that the next start has nothing to replay; false when it was not done in time.
+    pub(crate) fn checkpoint(&self, until: Instant) -> bool {
+        let (done, answer) = bounded(1);
+        if self.ask.send(done).is_err() {
+            return false;
+        }
+        if let Some(thread) = &self.thread {
+            thread.thread().unpark();
+        }
+        answer.recv_deadline(until).is_ok()
+    }
+
     /// Lets it finish what is durable, and waits for it.
     pub(crate) fn stop(&mut self) {
         self.stop.store(true, Ordering::Release);
@@ -85,9 +123,17 @@ pub(crate) struct Projector {
     mailboxes: Vec<Mailbox>,
     at: Position,
     last_cut: u64,
+    /// Sequence of the last checkpoint's record.
+    checkpointed: u64,
     snapshots_through: u64,
     checkpoint_records: u64,
     collecting: Option<Collecting>,
+    wanted: Option<Wanted>,
+    asked: Receiver<Sender<()>>,
+    ask: Sender<Sender<()>>,
+    archivist: Archivist,
+    /// Who is told when nothing is left to do.
+    waiting: Vec<ReplySender<()>>,
     parts: Receiver<CheckpointPart>,
     sink: Sender<CheckpointPart>,
 }
@@ -97,10 +143,12 @@ impl Projector {
         history: Arc<History>,
         upkeep: Upkeep,
         mailboxes: Vec<Mailbox>,
-        last_cut: u64,
+        resume: &Resume,
+        clock: Arc<dyn Clock>,
         checkpoint_records: u64,
     ) -> Self {
         let (sink, parts) = unbounded();
+        let (ask, asked) = unbounded();
         let at = Position::before(history.projected.durable() + 1);
         let snapshots_through = history.store.through(space(Model::Snapshots));
         Self {
@@ -108,10 +156,16 @@ impl Projector {
             upkeep,
             mailboxes,
             at,
-            last_cut,
+            last_cut: resume.checkpoints.last().map_or(0, Checkpoint::cut),
+            checkpointed: resume.checkpointed,
             snapshots_through,
             checkpoint_records,
             collecting: None,
+            wanted: None,
+            asked,
+            ask,
+            archivist: Archivist::new(clock, &resume.checkpoints),
+            waiting: Vec::new(),
             parts,
             sink,
         }
@@ -122,13 +176,15 @@ impl Projector {
         let stop = Arc::new(AtomicBool::new(false));
         let stopping = Arc::clone(&stop);
         let history = Arc::clone(&self.history);
+        let ask = self.ask.clone();
         let thread = thread::Builder::new().name("stockade-projector".into()).spawn(move || {
             // Lower priority than those who answer; without the right to it, it runs like everybody else.
             let _ = rustix::process::nice(5);
             self.run(&stopping);
+            self.history.end();
         })?;
         history.set_projector(thread.thread().clone());
-        Ok(ProjectorHandle { stop, thread: Some(thread) })
+        Ok(ProjectorHandle { ask, stop, thread: Some(thread) })
     }
 
     fn run(&mut self, stop: &AtomicBool) {
@@ -136,9 +192,12 @@ impl Projector {
         let mut context = Context::from_waker(&waker);
         loop {
             let stopping = stop.load(Ordering::Acquire);
-            match self.step() {
+            self.waiting.extend(self.history.take_waiting());
+            // What is only tidying can wait for the next start.
+            match if stopping { self.take_in() } else { self.step() } {
                 Ok(true) => continue,
                 Ok(false) if stopping => break,
+                Ok(false) if self.collecting.is_none() => self.waiting.drain(..).for_each(|waiting| waiting.send(())),
                 Ok(false) => {}
                 Err(error) => {
                     // What is derived can be built again; what is true is in the journal.
@@ -161,20 +220,47 @@ impl Projector {
     /// One bounded piece of work; says whether there is more.
     pub(crate) fn step(&mut self) -> Result<bool, HistoryError> {
         self.prepare();
-        let folded = self.fold()?;
-        let collected = self.collect()?;
-        let due = self.history.departures.durable().saturating_sub(self.last_cut) >= self.checkpoint_records;
-        if due && self.collecting.is_none() {
-            self.start_checkpoint();
-        }
-        if folded || collected {
+        if self.take_in()? {
             return Ok(true);
         }
         if self.upkeep.seal_step().map_err(HistoryError::of)?.is_some() {
             return Ok(true);
         }
         let compacted = self.history.store.compact_step(1 << 20).map_err(HistoryError::of)?;
-        Ok(compacted == Compaction::Pending)
+        Ok(compacted == Compaction::Pending || self.archivist.step(&self.upkeep, &self.history.store))
+    }
+
+    /// Takes in what others have made: records, and parts of checkpoints.
+    fn take_in(&mut self) -> Result<bool, HistoryError> {
+        let folded = self.fold()?;
+        let collected = self.collect()?;
+        if let Ok(done) = self.asked.try_recv() {
+            self.wanted = Some(Wanted { done, begun: false });
+        }
+        if self.collecting.is_none() && !folded {
+            self.begin_checkpoint_if_due();
+        }
+        Ok(folded || collected)
+    }
+
+    fn begin_checkpoint_if_due(&mut self) {
+        let durable = self.history.departures.durable();
+        match &mut self.wanted {
+            Some(_) if durable == self.checkpointed => self.tell_wanted(),
+            Some(wanted) => {
+                wanted.begun = true;
+                self.start_checkpoint();
+            }
+            None if durable.saturating_sub(self.last_cut) >= self.checkpoint_records => self.start_checkpoint(),
+            None => {}
+        }
+    }
+
+    fn tell_wanted(&mut self) {
+        if let Some(wanted) = self.wanted.take() {
+            // Whoever asked may have stopped waiting.
+            let _ = wanted.done.send(());
+        }
     }
 
     /// Keeps a spare segment ready. A full disk is no failure here: admission refuses new work before it is needed.
@@ -300,7 +386,12 @@ impl Projector {
         let appended = self.history.buffer.append(&record, 1).map_err(HistoryError::of)?;
         self.history.departures.wait(appended.last()).map_err(HistoryError::of)?;
         self.history.store.journaled(manifest.number);
-        let cut = checkpoint.cuts.iter().copied().min().unwrap_or(0);
+        let cut = checkpoint.cut();
+        self.checkpointed = appended.last();
+        self.archivist.checkpointed(cut, &manifest);
+        if self.wanted.as_ref().is_some_and(|wanted| wanted.begun) {
+            self.tell_wanted();
+        }
         for mailbox in &self.mailboxes {
             let (envelope, _) = Envelope::new(Command::CheckpointDone { cut }, None);
             mailbox.send(Incoming::Command(envelope));

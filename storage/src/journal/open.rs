@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use super::catalog::{Catalog, Segment, Stage};
 use super::damage::{OpenError, Reason};
 use super::file_journal::{FileJournal, Writing};
@@ -344,6 +346,6 @@ fn start(
     };
     journal.begin()?;
     let recovered = Recovered { chain: journal.chain, ..recovered };
-    let upkeep = Upkeep { catalog: Arc::clone(&catalog), spares, lock };
+    let upkeep = Upkeep { catalog: Arc::clone(&catalog), spares, archiving: Mutex::new(None), lock };
     Ok(Opened { journal, reader: JournalReader::new(catalog), upkeep, recovered })
 }

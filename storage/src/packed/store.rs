@@ -217,6 +217,11 @@ impl PackedStore {
         self.writer.lock().retention.journaled(number);
     }
 
+    /// Reads every block of a run that a kept manifest names, and proves it by hash.
+    pub fn verify_run(&self, run: &RunMeta) -> Result<(), PackedError> {
+        run_loader::load(&*self.blocks, run, self.options.bloom_bits_per_row).map(drop)
+    }
+
     /// Syncs the blocks. A manifest does so by itself.
     pub fn sync(&self) -> Result<(), PackedError> {
         let _writer = self.writer.lock();
