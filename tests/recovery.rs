@@ -353,6 +353,7 @@ async fn power_lost_at_any_operation_of_closing_loses_nothing() {
         world.disk.arm(world.disk.operation_count() + step, Fault::PowerCut { bytes: 100 * step });
         harmed += u32::from(engine.close().await.is_err() || world.disk.struck() == 1);
         drop(engine);
+        world.disk.disarm();
         world.disk.power_loss(Survival::Random(step as u64));
         let engine = world.open(u64::MAX);
         replayed += u32::from(engine.replayed_at_open() > 0);

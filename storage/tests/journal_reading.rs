@@ -257,7 +257,7 @@ fn readers_see_all_that_is_durable_and_nothing_else_while_the_writer_goes_on() {
             while reader.durable_to() < last {
                 upkeep.prepare().unwrap();
                 upkeep.seal_step().unwrap();
-                archive_next(&upkeep, reader.durable_to() / 2).unwrap();
+                archive_next(upkeep, reader.durable_to() / 2).unwrap();
                 std::thread::yield_now();
             }
         });
