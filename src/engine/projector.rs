@@ -14,6 +14,7 @@ use stockade_actors::host::{CheckpointPart, CheckpointSink};
 use stockade_actors::mailbox::{Incoming, Mailbox};
 use stockade_actors::ports::Clock;
 use stockade_actors::release::Envelope;
+use stockade_domain::Timestamp;
 use stockade_storage::disk::DiskError;
 use stockade_storage::journal::{Position, Upkeep};
 use stockade_storage::packed::{Compaction, RowBatch};
@@ -30,6 +31,10 @@ const BATCH_RECORDS: u64 = 65_536;
 const READ_BYTES: usize = 1 << 20;
 /// How long it lets records gather while it is ahead.
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long it waits after a failure.
+const RETRY: Duration = Duration::from_secs(1);
+/// How long tidying rests after a failure, in seconds of engine time.
+const TIDY_REST_SECONDS: u32 = 10;
 
 /// What a checkpoint consists of; the journal holds it as a record of storage's own.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -67,6 +72,12 @@ impl Wake for Unpark {
 struct Collecting {
     cuts: Vec<Option<u64>>,
     books: Vec<Option<Vec<u8>>>,
+}
+
+impl Collecting {
+    fn is_whole(&self) -> bool {
+        self.books.iter().all(Option::is_some)
+    }
 }
 
 /// Somebody waits for a checkpoint of everything there is.
@@ -132,8 +143,13 @@ pub(crate) struct Projector {
     asked: Receiver<Sender<()>>,
     ask: Sender<Sender<()>>,
     archivist: Archivist,
+    clock: Arc<dyn Clock>,
+    /// Tidying failed: not before this time again.
+    tidies_after: Timestamp,
     /// Who is told when nothing is left to do.
     waiting: Vec<ReplySender<()>>,
+    /// The part that is being written.
+    part: Option<CheckpointPart>,
     parts: Receiver<CheckpointPart>,
     sink: Sender<CheckpointPart>,
 }
@@ -164,8 +180,11 @@ impl Projector {
             wanted: None,
             asked,
             ask,
-            archivist: Archivist::new(clock, &resume.checkpoints),
+            archivist: Archivist::new(&resume.checkpoints),
+            clock,
+            tidies_after: Timestamp(i64::MIN),
             waiting: Vec::new(),
+            part: None,
             parts,
             sink,
         }
@@ -200,10 +219,20 @@ impl Projector {
                 Ok(false) if self.collecting.is_none() => self.waiting.drain(..).for_each(|waiting| waiting.send(())),
                 Ok(false) => {}
                 Err(error) => {
-                    // What is derived can be built again; what is true is in the journal.
-                    tracing::error!(%error, "the projector stopped; lists are stale until the engine is reopened");
-                    self.history.projected.close(&mut Vec::new());
-                    return;
+                    // Whoever closes the engine need not wait for a checkpoint that cannot be written.
+                    self.wanted = None;
+                    if self.history.departures.poll_reached(u64::MAX, &mut context).is_ready() {
+                        tracing::error!(%error, "lists and snapshots end with this generation of the engine");
+                        self.history.projected.close(&mut Vec::new());
+                        return;
+                    }
+                    if stopping {
+                        break;
+                    }
+                    // A disk that is full now may have room later; what is true is in the journal all the while.
+                    tracing::warn!(%error, "lists or snapshots could not be written; it is tried again");
+                    thread::park_timeout(RETRY);
+                    continue;
                 }
             }
             if self.history.departures.poll_reached(self.at.next(), &mut context).is_pending() {
@@ -223,11 +252,28 @@ impl Projector {
         if self.take_in()? {
             return Ok(true);
         }
+        Ok(self.tidy())
+    }
+
+    /// One piece of the work that nobody waits for; says whether there is more. A failure costs room or speed, no truth.
+    fn tidy(&mut self) -> bool {
+        let now = self.clock.now();
+        if now < self.tidies_after {
+            return false;
+        }
+        self.try_tidy(now).unwrap_or_else(|error| {
+            tracing::warn!(%error, "segments or lists could not be tidied; it is tried again later");
+            self.tidies_after = now.plus_seconds(TIDY_REST_SECONDS);
+            false
+        })
+    }
+
+    fn try_tidy(&mut self, now: Timestamp) -> Result<bool, HistoryError> {
         if self.upkeep.seal_step().map_err(HistoryError::of)?.is_some() {
             return Ok(true);
         }
         let compacted = self.history.store.compact_step(1 << 20).map_err(HistoryError::of)?;
-        Ok(compacted == Compaction::Pending || self.archivist.step(&self.upkeep, &self.history.store))
+        Ok(compacted == Compaction::Pending || self.archivist.step(now, &self.upkeep, &self.history.store)?)
     }
 
     /// Takes in what others have made: records, and parts of checkpoints.
@@ -337,9 +383,35 @@ impl Projector {
         }
     }
 
-    /// Writes a part of a checkpoint; with the last one, the manifest.
+    /// Writes a part of a checkpoint; with the last one, the manifest. What could not be written is kept for the next
+    /// attempt: its actors count as written and will not be sent again.
     fn collect(&mut self) -> Result<bool, HistoryError> {
-        let Ok(part) = self.parts.try_recv() else { return Ok(false) };
+        if self.part.is_none() {
+            self.part = self.parts.try_recv().ok();
+        }
+        if let Some(part) = &self.part {
+            self.snapshots_through = self.write_part(part)?;
+        }
+        let part = self.part.take();
+        let Some(collecting) = &mut self.collecting else { return Ok(part.is_some()) };
+        if let Some(CheckpointPart { partition, cut, books: Some(books), .. }) = part {
+            collecting.cuts[partition] = Some(cut);
+            collecting.books[partition] = Some(books);
+            if collecting.is_whole() {
+                self.finish_checkpoint()?;
+            }
+            return Ok(true);
+        }
+        if collecting.is_whole() {
+            // It could not be finished before.
+            self.finish_checkpoint()?;
+            return Ok(true);
+        }
+        Ok(part.is_some())
+    }
+
+    /// Writes the rows of a part, and says up to where the snapshots go then.
+    fn write_part(&self, part: &CheckpointPart) -> Result<u64, HistoryError> {
         // Snapshots hold only what is durable.
         self.history.departures.wait(part.cut).map_err(HistoryError::of)?;
         let (mut snapshots, mut due) = (RowBatch::new(), RowBatch::new());
@@ -351,31 +423,23 @@ impl Projector {
                 None => due.remove(&key).map_err(HistoryError::of)?,
             }
         }
+        if part.rows.is_empty() {
+            return Ok(self.snapshots_through);
+        }
+        let through = self.snapshots_through.max(part.cut);
         for (model, rows) in [(Model::Snapshots, &mut snapshots), (Model::Due, &mut due)] {
-            if !rows.is_empty() {
-                self.snapshots_through = self.snapshots_through.max(part.cut);
-                let through = self.snapshots_through;
-                self.history.store.write_run(space(model), rows, through).map_err(HistoryError::of)?;
-            }
+            self.history.store.write_run(space(model), rows, through).map_err(HistoryError::of)?;
         }
-        let Some(collecting) = &mut self.collecting else { return Ok(true) };
-        if let Some(books) = part.books {
-            collecting.cuts[part.partition] = Some(part.cut);
-            collecting.books[part.partition] = Some(books);
-        }
-        if collecting.books.iter().all(Option::is_some) {
-            self.finish_checkpoint()?;
-        }
-        Ok(true)
+        Ok(through)
     }
 
     fn finish_checkpoint(&mut self) -> Result<(), HistoryError> {
-        let Some(Collecting { cuts, books }) = self.collecting.take() else { return Ok(()) };
         self.flush()?;
+        let Some(Collecting { cuts, books }) = &self.collecting else { return Ok(()) };
         let manifest = self.history.store.manifest().map_err(HistoryError::of)?;
         let checkpoint = Checkpoint {
-            cuts: cuts.into_iter().flatten().collect(),
-            books: books.into_iter().flatten().map(Into::into).collect(),
+            cuts: cuts.iter().copied().flatten().collect(),
+            books: books.iter().flatten().cloned().map(Into::into).collect(),
             projected: self.at.next() - 1,
             manifest: manifest.encode().into(),
         };
@@ -385,6 +449,7 @@ impl Projector {
         encode_record(&mut record, &head, &events);
         let appended = self.history.buffer.append(&record, 1).map_err(HistoryError::of)?;
         self.history.departures.wait(appended.last()).map_err(HistoryError::of)?;
+        self.collecting = None;
         self.history.store.journaled(manifest.number);
         let cut = checkpoint.cut();
         self.checkpointed = appended.last();

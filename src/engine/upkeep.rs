@@ -4,9 +4,7 @@
 //! older than keys and ids are remembered. Then nothing but history, audits and a recovery without snapshots reads it.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
 
-use stockade_actors::ports::Clock;
 use stockade_domain::{Refusal, Timestamp};
 use stockade_storage::journal::{ArchiveStep, Upkeep};
 use stockade_storage::packed::{Manifest, PackedStore, RunMeta};
@@ -16,17 +14,12 @@ use super::admission::ID_RETENTION_SECONDS;
 use super::history::HistoryError;
 use super::projector::Checkpoint;
 
-/// How long archiving rests after it failed, in seconds of engine time.
-const REST_SECONDS: u32 = 60;
-
 /// Decides what may be archived, and does it a few milliseconds at a time.
 pub(super) struct Archivist {
-    clock: Arc<dyn Clock>,
     /// The last two checkpoints in the journal, the newest last.
     checkpoints: VecDeque<Kept>,
     /// Roots of the runs that were read back.
     proven: BTreeSet<[u8; 32]>,
-    rests_until: Timestamp,
 }
 
 struct Kept {
@@ -35,9 +28,8 @@ struct Kept {
 }
 
 impl Archivist {
-    pub(super) fn new(clock: Arc<dyn Clock>, checkpoints: &[Checkpoint]) -> Self {
-        let mut archivist =
-            Self { clock, checkpoints: VecDeque::new(), proven: BTreeSet::new(), rests_until: Timestamp(i64::MIN) };
+    pub(super) fn new(checkpoints: &[Checkpoint]) -> Self {
+        let mut archivist = Self { checkpoints: VecDeque::new(), proven: BTreeSet::new() };
         for checkpoint in checkpoints {
             match Manifest::decode(&checkpoint.manifest) {
                 Ok(manifest) => archivist.checkpointed(checkpoint.cut(), &manifest),
@@ -57,21 +49,8 @@ impl Archivist {
         self.proven.retain(|root| named.contains(root));
     }
 
-    /// One bounded piece of work; says whether there is more. Failures are logged and tried again later: a segment that
-    /// is not archived costs room and nothing else.
-    pub(super) fn step(&mut self, upkeep: &Upkeep, store: &PackedStore) -> bool {
-        let now = self.clock.now();
-        if now < self.rests_until {
-            return false;
-        }
-        self.try_step(now, upkeep, store).unwrap_or_else(|error| {
-            tracing::warn!(%error, "a segment could not be archived; it stays as it is, and is tried again later");
-            self.rests_until = now.plus_seconds(REST_SECONDS);
-            false
-        })
-    }
-
-    fn try_step(&mut self, now: Timestamp, upkeep: &Upkeep, store: &PackedStore) -> Result<bool, HistoryError> {
+    /// One bounded piece of work; says whether there is more. A segment that is not archived costs room and nothing else.
+    pub(super) fn step(&mut self, now: Timestamp, upkeep: &Upkeep, store: &PackedStore) -> Result<bool, HistoryError> {
         let (2, Some(older)) = (self.checkpoints.len(), self.checkpoints.front()) else { return Ok(false) };
         let below = older.cut + 1;
         let before = now.0.saturating_sub(i64::from(ID_RETENTION_SECONDS) * 1_000_000);
