@@ -414,12 +414,15 @@ impl Projector {
     fn write_part(&self, part: &CheckpointPart) -> Result<u64, HistoryError> {
         // Snapshots hold only what is durable.
         self.history.departures.wait(part.cut).map_err(HistoryError::of)?;
+        let store = &self.history.store;
         let (mut snapshots, mut due) = (RowBatch::new(), RowBatch::new());
         for row in &part.rows {
             let key = actor_key(row.kind as u8, &row.key);
             snapshots.put(&key, &row.state).map_err(HistoryError::of)?;
             match row.due {
                 Some(at) => due.put(&key, &at.0.to_be_bytes()).map_err(HistoryError::of)?,
+                // Most actors were never due, and a row that removes nothing would be read at every start.
+                None if store.get(space(Model::Due), &key).map_err(HistoryError::of)?.is_none() => {}
                 None => due.remove(&key).map_err(HistoryError::of)?,
             }
         }
@@ -428,7 +431,7 @@ impl Projector {
         }
         let through = self.snapshots_through.max(part.cut);
         for (model, rows) in [(Model::Snapshots, &mut snapshots), (Model::Due, &mut due)] {
-            self.history.store.write_run(space(model), rows, through).map_err(HistoryError::of)?;
+            store.write_run(space(model), rows, through).map_err(HistoryError::of)?;
         }
         Ok(through)
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use parking_lot::Mutex;
 
@@ -67,7 +69,7 @@ pub fn open_journal(disk: Arc<dyn Disk>, options: &JournalOptions) -> Result<Ope
     let files = Files::list(&*disk)?;
     let mut opening = Opening::begin(disk, files)?;
     opening.check_nothing_is_missing_at_the_end()?;
-    opening.follow_chain()?;
+    opening.follow_chain(options.readers)?;
     let last = opening.judge_tail()?;
     opening.remove_leftovers()?;
     match last {
@@ -161,8 +163,10 @@ impl Opening {
     }
 
     /// Follows the chain through all segments.
-    fn follow_chain(&mut self) -> Result<(), OpenError> {
-        for (header, source) in std::mem::take(&mut self.headers) {
+    fn follow_chain(&mut self, readers: usize) -> Result<(), OpenError> {
+        let headers = std::mem::take(&mut self.headers);
+        let followed = follow_ahead(&headers, self.key(), readers);
+        for ((header, source), followed) in headers.into_iter().zip(followed) {
             if header.previous != self.chain.hash || header.first != self.chain.last + 1 {
                 // The header is good, so it is the segment before it that has lost its end.
                 return Err(match &self.last {
@@ -174,7 +178,7 @@ impl Opening {
             match self.footer_of_archived(&header, &source) {
                 Some(footer) => self.push_sealed(&footer, true),
                 None => {
-                    let verified = Verified::follow(source, &header, self.key())?;
+                    let verified = followed.unwrap_or_else(|| Verified::follow(source, &header, self.key()))?;
                     self.bytes += verified.segment.end - SEGMENT_HEADER as u64;
                     self.chain = verified.chain;
                     self.last = Some(verified);
@@ -300,6 +304,34 @@ impl Opening {
         let catalog = Catalog::new(self.disk, journal, self.segments);
         start(catalog, spares, writing, self.chain, sealed, recovered, lock)
     }
+}
+
+/// Follows segments by several threads at once: each header says what the segment's chain begins with, and whether that
+/// is what the segment before it ends with is checked afterwards, in order. What is archived, and what one reader alone
+/// would follow, is left to be followed then.
+fn follow_ahead(
+    headers: &[(SegmentHeader, Source)],
+    key: CrcKey,
+    readers: usize,
+) -> Vec<Option<Result<Verified, OpenError>>> {
+    let followed: Vec<Mutex<Option<_>>> = headers.iter().map(|_| Mutex::new(None)).collect();
+    let next = AtomicUsize::new(0);
+    let readers = readers.min(headers.len());
+    if readers > 1 {
+        thread::scope(|scope| {
+            for _ in 0..readers {
+                scope.spawn(|| {
+                    while let Some(at) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|at| *at < headers.len()) {
+                        let (header, source) = &headers[at];
+                        if matches!(source, Source::Plain(_)) {
+                            *followed[at].lock() = Some(Verified::follow(source.clone(), header, key));
+                        }
+                    }
+                });
+            }
+        });
+    }
+    followed.into_iter().map(Mutex::into_inner).collect()
 }
 
 /// Writes the frame in doubt once more: what can be read now need not be on the disk, and after a failed sync a sync alone

@@ -93,9 +93,8 @@ impl PackedStore {
             for held in &manifest.spaces {
                 shelves.entry(held.space).or_default().through = held.through;
             }
-            for meta in &manifest.runs {
-                let run = Arc::new(run_loader::load(&*blocks, meta, options.bloom_bits_per_row)?);
-                Arc::make_mut(&mut shelves.entry(meta.space).or_default().runs).push(run);
+            for run in run_loader::load_all(&*blocks, &manifest.runs, options.bloom_bits_per_row)? {
+                Arc::make_mut(&mut shelves.entry(run.meta.space).or_default().runs).push(Arc::new(run));
             }
         }
         let writer = Writer::open(&*blocks, manifest, previous);
