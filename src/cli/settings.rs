@@ -16,6 +16,9 @@ const NOT_SETTINGS: &[&str] = &["log"];
 /// What is shown in place of a secret.
 const REDACTED: &str = "(redacted)";
 
+/// Smaller segments would be more files than they are worth.
+const SEGMENT_BYTES_MIN: u64 = 1 << 20;
+
 /// Everything that can be configured. A name in the file is one in the environment, with `STOCKADE_` before it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,6 +41,9 @@ pub(super) struct Settings {
     /// Requests inside at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) credits: Option<u32>,
+    /// Bytes of a journal segment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) segment_bytes: Option<u64>,
     /// Records between two checkpoints.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) checkpoint_records: Option<u64>,
@@ -60,6 +66,7 @@ impl Default for Settings {
             drain_seconds: 10,
             partitions: None,
             credits: None,
+            segment_bytes: None,
             checkpoint_records: None,
             orders_in_memory_max: None,
             cache_bytes: None,
@@ -121,6 +128,7 @@ impl Settings {
             config = config.partitions(partitions);
         }
         config.credits = self.credits.unwrap_or(config.credits).max(1);
+        config.segment_bytes = self.segment_bytes.unwrap_or(config.segment_bytes).max(SEGMENT_BYTES_MIN);
         config.checkpoint_records = self.checkpoint_records.unwrap_or(config.checkpoint_records).max(1);
         config.orders_in_memory_max = self.orders_in_memory_max.unwrap_or(config.orders_in_memory_max);
         config.cache_bytes = self.cache_bytes.unwrap_or(config.cache_bytes);

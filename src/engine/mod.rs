@@ -21,9 +21,10 @@ mod queries;
 mod request;
 mod simulated_gateway;
 mod snapshot;
+mod upkeep;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use stockade_actors::faults::Faults;
 use stockade_actors::host::Gauges;
@@ -46,6 +47,9 @@ pub(crate) use admission::Target;
 use ids::IdMaker;
 use keys::Keys;
 use open::Threads;
+
+/// How long closing waits for those inside, and for the checkpoint that spares the next start its work.
+const CLOSE_MAX: Duration = Duration::from_secs(30);
 
 /// The engine. Clones share it; the last one to go closes it.
 #[derive(Clone)]
@@ -140,7 +144,8 @@ impl Engine {
     /// Closes from a thread without a runtime.
     pub fn close_blocking(&self) -> Result<(), EngineError> {
         self.0.gate.close();
-        self.0.gate.wait_idle(Some(Duration::from_secs(30)));
-        self.0.threads.close(&self.0.buffer)
+        let until = Instant::now() + CLOSE_MAX;
+        self.0.gate.wait_idle(Some(CLOSE_MAX));
+        self.0.threads.close(&self.0.buffer, until)
     }
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix::Actor;
 use parking_lot::Mutex;
@@ -41,8 +41,8 @@ use super::error::EngineError;
 use super::history::{History, space};
 use super::ids::IdMaker;
 use super::keys::Keys;
-use super::projector::{Checkpoint, Projector, ProjectorHandle};
-use super::{Engine, Inner};
+use super::projector::{Checkpoint, Projector, ProjectorHandle, Resume};
+use super::{CLOSE_MAX, Engine, Inner};
 
 /// Bytes of journal read at once while opening.
 const READ_BYTES: usize = 4 << 20;
@@ -58,6 +58,9 @@ pub(super) struct Threads {
     room: Room,
     /// Bytes that everything on its way may need in the worst case.
     room_wanted: u64,
+    /// Whether what is closed can be opened again.
+    keeps: bool,
+    replayed: u64,
     running: Mutex<Option<Running>>,
 }
 
@@ -85,10 +88,18 @@ impl Threads {
         self.history.lag() > LAG_MAX
     }
 
+    /// How many records were read into actors when it was opened.
+    pub(super) const fn replayed(&self) -> u64 {
+        self.replayed
+    }
+
     /// Stops everything, in the order in which work flows, so that nothing is lost on the way.
-    pub(super) fn close(&self, buffer: &GroupBuffer) -> Result<(), EngineError> {
+    pub(super) fn close(&self, buffer: &GroupBuffer, until: Instant) -> Result<(), EngineError> {
         let Some(running) = self.running.lock().take() else { return Ok(()) };
         let Running { partitions, writer, mut projector } = running;
+        if self.keeps && !self.has_failed() && !projector.checkpoint(until) {
+            tracing::warn!("closing without a checkpoint: the next start replays more");
+        }
         for (address, _) in &partitions {
             address.do_send(Stop);
         }
@@ -114,7 +125,7 @@ impl Threads {
 impl Drop for Threads {
     fn drop(&mut self) {
         let buffer = Arc::clone(&self.history.buffer);
-        if let Err(error) = self.close(&buffer) {
+        if let Err(error) = self.close(&buffer, Instant::now() + CLOSE_MAX) {
             tracing::error!(%error, "the engine could not be closed in order");
         }
     }
@@ -134,11 +145,13 @@ fn open_error(dir: &Path, error: OpenError) -> EngineError {
 struct Survey {
     /// The last two checkpoints, the newest last.
     checkpoints: Vec<Checkpoint>,
+    /// Sequence of the newest one's record.
+    checkpointed: u64,
     keys: Keys,
 }
 
 fn survey(reader: &JournalReader, last: u64, now: Timestamp) -> Result<Survey, EngineError> {
-    let mut found = Survey { checkpoints: Vec::new(), keys: Keys::new() };
+    let mut found = Survey { checkpoints: Vec::new(), checkpointed: 0, keys: Keys::new() };
     let oldest = now.0 - i64::from(ID_RETENTION_SECONDS) * 1_000_000;
     for_each_record(reader, 1, last, &mut |seq, bytes| {
         let Ok((head, events)) = parse_record(bytes) else { return };
@@ -146,13 +159,17 @@ fn survey(reader: &JournalReader, last: u64, now: Timestamp) -> Result<Survey, E
             None => {
                 if let Ok(checkpoint) = minicbor::decode::<Checkpoint>(events) {
                     found.checkpoints.push(checkpoint);
+                    found.checkpointed = seq;
                     if found.checkpoints.len() > 2 {
                         found.checkpoints.remove(0);
                     }
                 }
             }
             Some(kind) if head.time >= oldest => {
-                if let (Some(digest), Some(made)) = (head.digest, EntityKey::from_parts(kind, head.key)) {
+                // Most records bind no key, and then nobody needs to know what they are about.
+                if let Some(digest) = head.digest
+                    && let Some(made) = EntityKey::from_parts(kind, head.key)
+                {
                     found.keys.recover(*digest, made, seq, Timestamp(head.time));
                 }
             }
@@ -180,24 +197,23 @@ fn for_each_record(
     Ok(())
 }
 
-/// Opens the derived store at the newest checkpoint that verifies.
-fn open_store(
-    blocks: &Arc<dyn Blocks>,
-    checkpoints: &[Checkpoint],
-) -> Result<(PackedStore, Option<Checkpoint>), EngineError> {
+/// Opens the derived store at the newest checkpoint that verifies, and forgets those that do not.
+fn open_store(blocks: &Arc<dyn Blocks>, survey: &mut Survey) -> Result<PackedStore, EngineError> {
     let options = Options::default();
     let manifests: Vec<Option<Manifest>> =
-        checkpoints.iter().map(|checkpoint| Manifest::decode(&checkpoint.manifest).ok()).collect();
-    for (index, checkpoint) in checkpoints.iter().enumerate().rev() {
-        let Some(manifest) = &manifests[index] else { continue };
+        survey.checkpoints.iter().map(|checkpoint| Manifest::decode(&checkpoint.manifest).ok()).collect();
+    for (index, manifest) in manifests.iter().enumerate().rev() {
         let previous = index.checked_sub(1).and_then(|before| manifests[before].as_ref());
-        match PackedStore::open_with(Arc::clone(blocks), options, Some(manifest), previous) {
-            Ok(store) => return Ok((store, Some(checkpoint.clone()))),
-            Err(error) => tracing::warn!(%error, "a checkpoint does not verify; falling back"),
+        if let Some(manifest) = manifest {
+            match PackedStore::open_with(Arc::clone(blocks), options, Some(manifest), previous) {
+                Ok(store) => return Ok(store),
+                Err(error) => tracing::warn!(%error, "a checkpoint does not verify; falling back"),
+            }
         }
+        survey.checkpoints.truncate(index);
+        survey.checkpointed = 0;
     }
-    let store = PackedStore::open(Arc::clone(blocks), options).map_err(|error| EngineError::Io(error.to_string()))?;
-    Ok((store, None))
+    PackedStore::open(Arc::clone(blocks), options).map_err(|error| EngineError::Io(error.to_string()))
 }
 
 /// What each partition begins with, given how many there are now.
@@ -261,8 +277,9 @@ fn replay(
     history: &History,
     checkpoint: Option<&Checkpoint>,
     last: u64,
-) -> Result<(), EngineError> {
+) -> Result<u64, EngineError> {
     let partitions = hosts.len();
+    let mut replayed = 0;
     let cuts: &[u64] = checkpoint.map_or(&[], |checkpoint| &checkpoint.cuts);
     let cut_of = |key: &EntityKey| if cuts.is_empty() { 0 } else { cuts[partition_of(key, cuts.len())] };
     let first = cuts.iter().min().map_or(1, |cut| cut + 1);
@@ -270,22 +287,30 @@ fn replay(
         let Ok((head, events)) = parse_record(bytes) else { return };
         let key = EntityKind::from_byte(head.kind).and_then(|kind| EntityKey::from_parts(kind, head.key));
         if let Some(key) = key.filter(|key| seq > cut_of(key)) {
+            replayed += 1;
             hosts[partition_of(&key, partitions)].recover_record(seq, &key, &head, events);
         }
-    })
+    })?;
+    Ok(replayed)
 }
 
 pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
     let dir = config.dir.clone().unwrap_or_default();
     let ids = IdMaker::new(Arc::clone(&config.clock), config.id_key.unwrap_or_else(IdMaker::random_key));
-    let options = JournalOptions { segment_bytes: config.segment_bytes, ..JournalOptions::new(ids.journal_id()) };
+    // A simulated disk counts its operations, and must see them in the same order each time.
+    let readers =
+        if config.storage.is_some() { 1 } else { thread::available_parallelism().map_or(1, |cores| cores.get()) };
+    let options =
+        JournalOptions { segment_bytes: config.segment_bytes, readers, ..JournalOptions::new(ids.journal_id()) };
     let Opened { journal, reader, upkeep, recovered } =
         open_journal(open_disk(&config)?, &options).map_err(|error| open_error(&dir, error))?;
     let blocks = open_blocks(&config)?;
     let (last, room) = (recovered.last_seq, upkeep.room());
     let now = config.clock.now();
-    let Survey { checkpoints, keys } = survey(&reader, last, now)?;
-    let (store, checkpoint) = open_store(&blocks, &checkpoints)?;
+    let mut survey = survey(&reader, last, now)?;
+    let store = open_store(&blocks, &mut survey)?;
+    let Survey { checkpoints, checkpointed, keys } = survey;
+    let checkpoint = checkpoints.last().cloned();
     let mut recoveries = recoveries(&store, checkpoint.as_ref(), config.partitions)?;
 
     let buffer = Arc::new(GroupBuffer::new(last + 1));
@@ -313,13 +338,14 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
     for (host, recovery) in hosts.iter_mut().zip(recoveries.drain(..)) {
         host.begin_recovery(recovery);
     }
-    replay(&mut hosts, &history, checkpoint.as_ref(), last)?;
+    let replayed = replay(&mut hosts, &history, checkpoint.as_ref(), last)?;
     hosts.iter_mut().for_each(Host::finish_recovery);
 
     let failed = Arc::new(AtomicBool::new(false));
     let writer = spawn_writer(journal, &buffer, &departures, &failed)?;
-    let cut = checkpoint.as_ref().and_then(|checkpoint| checkpoint.cuts.iter().min().copied()).unwrap_or(0);
-    let projector = Projector::new(Arc::clone(&history), upkeep, mailboxes.clone(), cut, config.checkpoint_records)
+    let resume = Resume { checkpoints, checkpointed };
+    let (clock, records) = (Arc::clone(&config.clock), config.checkpoint_records);
+    let projector = Projector::new(Arc::clone(&history), upkeep, mailboxes.clone(), &resume, clock, records)
         .spawn()
         .map_err(|error| EngineError::Thread(error.to_string()))?;
     let mut partitions = Vec::new();
@@ -327,6 +353,7 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
         partitions.push(seat.start(host, Arc::clone(&config.clock))?);
     }
     let running = Mutex::new(Some(Running { partitions, writer, projector }));
+    let keeps = config.dir.is_some() || config.storage.is_some();
     let room_wanted = (u64::from(config.credits) * (FRAME_OVERHEAD + 512)).min(config.segment_bytes / 4);
     Ok(Engine(Arc::new(Inner {
         gate: CreditGate::new(config.credits),
@@ -337,18 +364,24 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
         departures,
         buffer,
         faults,
-        threads: Threads { history, failed, room, room_wanted, running },
+        threads: Threads { history, failed, room, room_wanted, keeps, replayed, running },
         config,
     })))
 }
 
 fn open_disk(config: &Config) -> Result<Arc<dyn Disk>, EngineError> {
+    if let Some((disk, _)) = &config.storage {
+        return Ok(Arc::clone(disk));
+    }
     let Some(dir) = &config.dir else { return Ok(Arc::new(MemoryDisk::new())) };
     let disk = RealDisk::open(dir).map_err(|error| open_error(dir, error.into()))?;
     Ok(Arc::new(disk))
 }
 
 fn open_blocks(config: &Config) -> Result<Arc<dyn Blocks>, EngineError> {
+    if let Some((_, blocks)) = &config.storage {
+        return Ok(Arc::clone(blocks));
+    }
     let Some(dir) = &config.dir else { return Ok(Arc::new(MemoryBlocks::new())) };
     let derived = dir.join("derived");
     let options = SledOptions { cache_bytes: config.cache_bytes, ..SledOptions::default() };

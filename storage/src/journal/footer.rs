@@ -49,6 +49,7 @@ pub(crate) struct SegmentFacts {
 }
 
 /// Collects what a footer holds, frame by frame.
+#[derive(Debug)]
 pub(crate) struct FooterBuilder {
     facts: SegmentFacts,
     index: SparseIndex,

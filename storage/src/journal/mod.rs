@@ -42,6 +42,7 @@
 //! frame may begin in the sector in which the one before it ends.
 
 mod archived_file;
+mod archiving;
 mod bloom;
 mod catalog;
 mod damage;
@@ -77,7 +78,7 @@ pub use open::{Opened, Recovered, open_journal};
 pub use options::JournalOptions;
 pub use reader::{JournalReader, Position};
 pub use spares::Room;
-pub use upkeep::Upkeep;
+pub use upkeep::{ArchiveStep, Upkeep};
 pub use writer::{Released, Step, Writer};
 
 /// Where groups become durable.

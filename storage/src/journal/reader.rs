@@ -55,6 +55,11 @@ impl JournalReader {
         self.catalog.bytes()
     }
 
+    /// How many segments there are, and how many of them are archived.
+    pub fn segments(&self) -> (u64, u64) {
+        self.catalog.count()
+    }
+
     /// The id of the journal.
     pub fn journal_id(&self) -> [u8; 16] {
         self.catalog.journal

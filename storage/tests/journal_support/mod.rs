@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use stockade_storage::disk::Disk;
 use stockade_storage::journal::{
-    Journal, JournalError, JournalOptions, JournalReader, OpenError, Opened, open_journal,
+    ArchiveStep, Journal, JournalError, JournalOptions, JournalReader, OpenError, Opened, ReadError, Upkeep,
+    open_journal,
 };
 use stockade_storage::record::{KIND_ORDER, KIND_SKU, RecordHead, encode_record};
 use stockade_sync::Group;
@@ -80,4 +81,15 @@ pub fn check_records(reader: &JournalReader) -> u64 {
         assert!(next > before);
     }
     next - 1
+}
+
+/// Archives one segment below a sequence, however old; says up to which record it goes.
+pub fn archive_next(upkeep: &Upkeep, below: u64) -> Result<Option<u64>, ReadError> {
+    loop {
+        match upkeep.archive_step(below, i64::MAX)? {
+            ArchiveStep::Nothing => return Ok(None),
+            ArchiveStep::More => {}
+            ArchiveStep::Archived(last) => return Ok(Some(last)),
+        }
+    }
 }
