@@ -21,6 +21,7 @@ mod queries;
 mod request;
 mod simulated_gateway;
 mod snapshot;
+mod threads;
 mod upkeep;
 
 use std::sync::Arc;
@@ -46,7 +47,7 @@ pub use snapshot::{OrderSnapshot, SkuSnapshot, StockSnapshot, WalletSnapshot};
 pub(crate) use admission::Target;
 use ids::IdMaker;
 use keys::Keys;
-use open::Threads;
+use threads::Threads;
 
 /// How long closing waits for those inside, and for the checkpoint that spares the next start its work.
 const CLOSE_MAX: Duration = Duration::from_secs(30);

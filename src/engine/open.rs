@@ -1,4 +1,4 @@
-//! Opening and closing: the journal is read, the actors come back, the threads start.
+//! Opening: the journal is read, the actors come back, the threads start.
 //!
 //! ```text
 //!   journal: verify, find the last checkpoints and the keys of the retention window
@@ -8,32 +8,26 @@
 //! ```
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
-use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread;
 
-use actix::Actor;
 use parking_lot::Mutex;
 use stockade_actors::faults::Faults;
 use stockade_actors::host::{Gauges, Host, Recovery, Shared, partition_of};
 use stockade_actors::mailbox::Mailbox;
-use stockade_actors::partition::{Partition, Stop, Wake};
 use stockade_actors::ports::Ports;
-use stockade_actors::release::{Departure, Departures, Outlet, depart, give_up};
+use stockade_actors::release::Departures;
 use stockade_domain::entity::{EntityKey, EntityKind};
 use stockade_domain::{CustomerId, SkuId, Timestamp};
 use stockade_storage::disk::{Disk, DiskError, MemoryDisk, RealDisk};
-use stockade_storage::journal::{
-    FRAME_OVERHEAD, FileJournal, JournalError, JournalOptions, JournalReader, OpenError, Opened, Released, Room,
-    Writer, open_journal,
-};
+use stockade_storage::journal::{FRAME_OVERHEAD, JournalOptions, JournalReader, OpenError, Opened, open_journal};
 use stockade_storage::packed::{
     Blocks, Direction, KeyRange, Manifest, MemoryBlocks, Options, PackedStore, SledBlocks, SledOptions,
 };
 use stockade_storage::projection::Model;
 use stockade_storage::record::parse_record;
-use stockade_sync::{CreditGate, GroupBuffer, Inbox};
+use stockade_sync::{CreditGate, GroupBuffer};
 
 use super::admission::ID_RETENTION_SECONDS;
 use super::config::Config;
@@ -41,96 +35,12 @@ use super::error::EngineError;
 use super::history::{History, space};
 use super::ids::IdMaker;
 use super::keys::Keys;
-use super::projector::{Checkpoint, Projector, ProjectorHandle, Resume};
-use super::{CLOSE_MAX, Engine, Inner};
+use super::projector::{Checkpoint, Projector, Resume};
+use super::threads::{Running, Seat, Threads, spawn_writer};
+use super::{Engine, Inner};
 
 /// Bytes of journal read at once while opening.
 const READ_BYTES: usize = 4 << 20;
-/// When nothing was written for so long, a seal proves what was.
-const SEAL_AFTER: Duration = Duration::from_millis(200);
-/// How far the query models may lag behind, in records, before newcomers are told to wait.
-const LAG_MAX: u64 = 16_000_000;
-
-/// The threads of an engine, and what only they need.
-pub(super) struct Threads {
-    history: Arc<History>,
-    failed: Arc<AtomicBool>,
-    room: Room,
-    /// Bytes that everything on its way may need in the worst case.
-    room_wanted: u64,
-    /// Whether what is closed can be opened again.
-    keeps: bool,
-    replayed: u64,
-    running: Mutex<Option<Running>>,
-}
-
-struct Running {
-    partitions: Vec<(actix::Addr<Partition>, JoinHandle<()>)>,
-    writer: JoinHandle<()>,
-    projector: ProjectorHandle,
-}
-
-impl Threads {
-    pub(super) fn history(&self) -> &Arc<History> {
-        &self.history
-    }
-
-    pub(super) fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
-    }
-
-    /// Whether the journal has room for more work and the projector is not too far behind.
-    pub(super) fn has_room(&self) -> bool {
-        self.room.has_room(self.room_wanted)
-    }
-
-    pub(super) fn lags_too_far(&self) -> bool {
-        self.history.lag() > LAG_MAX
-    }
-
-    /// How many records were read into actors when it was opened.
-    pub(super) const fn replayed(&self) -> u64 {
-        self.replayed
-    }
-
-    /// Stops everything, in the order in which work flows, so that nothing is lost on the way.
-    pub(super) fn close(&self, buffer: &GroupBuffer, until: Instant) -> Result<(), EngineError> {
-        let Some(running) = self.running.lock().take() else { return Ok(()) };
-        let Running { partitions, writer, mut projector } = running;
-        if self.keeps && !self.has_failed() && !projector.checkpoint(until) {
-            tracing::warn!("closing without a checkpoint: the next start replays more");
-        }
-        for (address, _) in &partitions {
-            address.do_send(Stop);
-        }
-        for (_, thread) in partitions {
-            thread.join().map_err(|_| EngineError::Thread("a partition panicked".into()))?;
-        }
-        // All turns are appended: what is buffered is written, and then the projector has everything.
-        let result = self.departures_settled();
-        projector.stop();
-        buffer.close();
-        writer.join().map_err(|_| EngineError::Thread("the journal's writer panicked".into()))?;
-        result
-    }
-
-    fn departures_settled(&self) -> Result<(), EngineError> {
-        let last = self.history.buffer.last_appended();
-        self.history.departures.wait(last).map_err(|_| {
-            EngineError::Io("the journal failed: what was not acknowledged may be lost; open again".into())
-        })
-    }
-}
-
-impl Drop for Threads {
-    fn drop(&mut self) {
-        let buffer = Arc::clone(&self.history.buffer);
-        if let Err(error) = self.close(&buffer, Instant::now() + CLOSE_MAX) {
-            tracing::error!(%error, "the engine could not be closed in order");
-        }
-    }
-}
-
 fn open_error(dir: &Path, error: OpenError) -> EngineError {
     match error {
         OpenError::InUse { .. } => EngineError::InUse { dir: dir.into() },
@@ -393,115 +303,4 @@ fn open_blocks(config: &Config) -> Result<Arc<dyn Blocks>, EngineError> {
     let unusable =
         |error: stockade_storage::packed::StoreError| EngineError::Unusable { dir: dir.into(), why: error.to_string() };
     Ok(Arc::new(blocks.map_err(unusable)?))
-}
-
-/// What the writer gives back: answers leave, or are told that their outcome is unknown.
-struct Departing {
-    failed: Arc<AtomicBool>,
-}
-
-impl Released<Departure> for Departing {
-    fn due(&mut self, items: &mut Vec<Departure>) {
-        depart(items);
-    }
-
-    fn lost(&mut self, items: &mut Vec<Departure>, error: Option<&JournalError>) {
-        if error.is_some() {
-            self.failed.store(true, Ordering::Release);
-        }
-        give_up(items);
-    }
-}
-
-fn spawn_writer(
-    journal: FileJournal,
-    buffer: &Arc<GroupBuffer>,
-    departures: &Arc<Departures>,
-    failed: &Arc<AtomicBool>,
-) -> Result<JoinHandle<()>, EngineError> {
-    let departing = Box::new(Departing { failed: Arc::clone(failed) });
-    Writer::new(Box::new(journal), Arc::clone(buffer), Arc::clone(departures), departing)
-        .spawn(SEAL_AFTER)
-        .map_err(|error| EngineError::Thread(error.to_string()))
-}
-
-/// A partition's thread, before it has its actor.
-struct Seat {
-    index: usize,
-    mailbox: Mailbox,
-    inbox: Arc<Inbox<stockade_actors::mailbox::Incoming>>,
-    address: Arc<OnceLock<actix::Addr<Partition>>>,
-    runtime: tokio::runtime::Handle,
-    start: mpsc::Sender<(Host, Arc<dyn stockade_actors::ports::Clock>)>,
-    started: mpsc::Receiver<actix::Addr<Partition>>,
-    thread: JoinHandle<()>,
-}
-
-impl Seat {
-    fn new(index: usize) -> Result<Self, EngineError> {
-        let address: Arc<OnceLock<actix::Addr<Partition>>> = Arc::default();
-        let inbox: Arc<Inbox<_>> = Arc::default();
-        let wake_address = Arc::clone(&address);
-        // Before the actor has started nobody needs to wake it: it looks at its mail when it starts.
-        let wake = Arc::new(move || {
-            if let Some(address) = wake_address.get() {
-                address.do_send(Wake);
-            }
-        });
-        let mailbox = Mailbox::new(Arc::clone(&inbox), wake);
-        let (start, to_start) = mpsc::channel();
-        let (handle_out, handle_in) = mpsc::channel();
-        let (started_out, started) = mpsc::channel();
-        let thread = thread::Builder::new()
-            .name(format!("stockade-partition-{index}"))
-            .spawn(move || run_partition(&handle_out, &to_start, &started_out))
-            .map_err(|error| EngineError::Thread(error.to_string()))?;
-        let runtime = handle_in.recv().map_err(|_| EngineError::Thread("a partition did not start".into()))?;
-        Ok(Self { index, mailbox, inbox, address, runtime, start, started, thread })
-    }
-
-    fn host(&self, shared: &Shared, peers: &[Mailbox]) -> Host {
-        let outlet = Outlet {
-            gateway: Arc::clone(&shared.ports.gateway),
-            notifier: Arc::clone(&shared.ports.notifier),
-            runtime: self.runtime.clone(),
-            mailbox: self.mailbox.clone(),
-        };
-        Host::new(self.index, shared.clone(), Arc::clone(&self.inbox), outlet, peers.to_vec())
-    }
-
-    fn start(
-        self,
-        host: Host,
-        clock: Arc<dyn stockade_actors::ports::Clock>,
-    ) -> Result<(actix::Addr<Partition>, JoinHandle<()>), EngineError> {
-        let gone = |_| EngineError::Thread("a partition ended before it began".into());
-        self.start.send((host, clock)).map_err(|_| EngineError::Thread("a partition ended before it began".into()))?;
-        let address = self.started.recv().map_err(gone)?;
-        let _ = self.address.set(address.clone());
-        // Mail that came between the start and now has found nobody to wake.
-        address.do_send(Wake);
-        Ok((address, self.thread))
-    }
-}
-
-fn run_partition(
-    handle: &mpsc::Sender<tokio::runtime::Handle>,
-    start: &mpsc::Receiver<(Host, Arc<dyn stockade_actors::ports::Clock>)>,
-    started: &mpsc::Sender<actix::Addr<Partition>>,
-) {
-    let system = actix::System::with_tokio_rt(|| {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made")
-    });
-    system.block_on(async {
-        let _ = handle.send(tokio::runtime::Handle::current());
-    });
-    // An engine that could not be opened sends no host: then there is nothing to run.
-    let Ok((host, clock)) = start.recv() else { return };
-    system.block_on(async {
-        let _ = started.send(Partition::new(host, clock).start());
-    });
-    if let Err(error) = system.run() {
-        tracing::error!(%error, "a partition's system ended badly");
-    }
 }
