@@ -27,6 +27,7 @@ mod upkeep;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use stockade_actors::census::Census;
 use stockade_actors::faults::Faults;
 use stockade_actors::host::Gauges;
 use stockade_actors::mailbox::Mailbox;
@@ -60,6 +61,7 @@ struct Inner {
     config: Config,
     gate: CreditGate,
     gauges: Arc<Gauges>,
+    census: Arc<[Census]>,
     mailboxes: Vec<Mailbox>,
     keys: Keys,
     ids: IdMaker,

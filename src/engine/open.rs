@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicBool;
 use std::thread;
 
 use parking_lot::Mutex;
+use stockade_actors::census::Census;
 use stockade_actors::faults::Faults;
 use stockade_actors::host::{Gauges, Host, Recovery, Shared, partition_of};
 use stockade_actors::mailbox::Mailbox;
@@ -228,7 +229,9 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
     let projected = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.projected);
     let history = Arc::new(History::new(store, reader, projected, Arc::clone(&departures), Arc::clone(&buffer)));
     let (gauges, faults) = (Arc::new(Gauges::default()), Arc::new(Faults::default()));
+    let census: Arc<[Census]> = (0..config.partitions).map(|_| Census::default()).collect();
     let shared = Shared {
+        census: Arc::clone(&census),
         partitions: config.partitions,
         ports: Ports {
             clock: Arc::clone(&config.clock),
@@ -268,6 +271,7 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
     Ok(Engine(Arc::new(Inner {
         gate: CreditGate::new(config.credits),
         gauges,
+        census,
         mailboxes,
         keys,
         ids,

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use std::sync::Arc;
 
+use stockade_actors::census::Census;
 use stockade_actors::command::{Answer, OrderView, StockView};
 use stockade_domain::entity::{EntityKey, EntityKind, Event};
 use stockade_domain::order::{Order, OrderEvent, OrderStatus};
@@ -90,6 +91,11 @@ fn unreadable(error: &HistoryError) -> Refusal {
 }
 
 impl Engine {
+    /// Who is in memory, by partition.
+    pub fn census(&self) -> &[Census] {
+        &self.0.census
+    }
+
     /// How much is under way.
     pub fn load(&self) -> Load {
         let history = self.0.threads.history();

@@ -8,6 +8,8 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use stockade_actors::census::Census;
+
 use super::handler::Shared;
 use super::problem::{Code, Problem};
 use super::routes::{Reply, by_method, readiness, reply};
@@ -81,8 +83,10 @@ pub(super) fn answer(shared: &Shared, request: &AdminRequest<'_>) -> Reply {
 fn actors(shared: &Shared) -> Value {
     let engine = &shared.engine;
     let load = engine.load();
+    let partition =
+        |census: &Census| Value::Object(census.read().map(|(name, n)| (name.to_owned(), n.into())).collect());
     json!({
-        "partitions": engine.partitions(),
+        "partitions": engine.census().iter().map(partition).collect::<Vec<_>>(),
         "skus_known": load.skus_known,
         "credits": {"in_use": engine.in_flight(), "capacity": load.credits},
         "parked_answers": load.parked_answers,

@@ -43,6 +43,12 @@ pub(super) fn page(engine: &Engine, answered: &Answered, connections: usize, is_
     for (name, help, value) in gauges {
         let _ = writeln!(text, "# TYPE {name} gauge\n# HELP {name} {help}\n{name} {value}");
     }
+    text.push_str("# TYPE stockade_actors gauge\n# HELP stockade_actors What each partition has in memory.\n");
+    for (partition, census) in engine.census().iter().enumerate() {
+        for (kind, count) in census.read() {
+            let _ = writeln!(text, "stockade_actors{{partition=\"{partition}\",kind=\"{kind}\"}} {count}");
+        }
+    }
     let _ = writeln!(
         text,
         "# TYPE stockade_http_responses counter\n# HELP stockade_http_responses Answers by class of status."

@@ -36,6 +36,7 @@ use stockade_sync::{GroupBuffer, Inbox, SoldOutGauge};
 pub use checkpoint::{CheckpointPart, CheckpointSink, SnapshotRow};
 pub use recover::{Recovery, partition_of};
 
+use crate::census::{Census, Counted};
 use crate::command::{Answer, Command};
 use crate::copy_on_write::CopyOnWrite;
 use crate::mailbox::{Incoming, Mailbox};
@@ -70,6 +71,8 @@ pub struct Shared {
     pub departures: Arc<Departures>,
     /// What admission looks at.
     pub gauges: Arc<Gauges>,
+    /// Who is in memory, by partition.
+    pub census: Arc<[Census]>,
     /// Where snapshots and old records are read.
     pub shelf: Arc<dyn Shelf>,
     /// The most orders that stay in memory when they could be loaded again.
@@ -188,9 +191,23 @@ impl Host {
             let Some(incoming) = self.batch.pop_front() else { break };
             self.handle(incoming);
         }
+        // Before anybody hears of the turn, so that whoever has an answer finds it counted.
+        self.take_census();
         self.commit();
         self.checkpoint_step();
         !self.batch.is_empty() || self.checkpoint.is_running() || !self.inbox.rest()
+    }
+
+    fn take_census(&self) {
+        let census = &self.shared.census[self.index];
+        census.note(Counted::Skus, self.skus.len());
+        census.note(Counted::Orders, self.orders.len());
+        census.note(Counted::Payments, self.payments.len());
+        census.note(Counted::Accounts, self.accounts.len());
+        census.note(Counted::Placing, self.placing.len());
+        census.note(Counted::AwaitingGateway, self.awaited.len());
+        census.note(Counted::Timers, self.agenda.len());
+        census.note(Counted::Mailbox, self.batch.len() + self.inbox.len());
     }
 
     /// When the partition must be stepped even if nothing comes in.

@@ -107,6 +107,7 @@ impl World {
         let departures = Arc::new(Departures::new(written));
         let (faults, gateway) = (Arc::new(Faults::default()), Arc::new(ScriptedGateway::default()));
         let shared = Shared {
+            census: (0..partitions).map(|_| stockade_actors::census::Census::default()).collect(),
             partitions,
             ports: Ports {
                 clock: Arc::new(clock.clone()),
