@@ -124,7 +124,7 @@ impl Auditor {
         self.report.events += events.len() as u64;
         let now = Timestamp(head.time);
         self.last_time = self.last_time.max(now);
-        if let Some(digest) = head.digest {
+        for digest in head.digests {
             let mut scene = Scene { seq, now, actor: &key, faults: &mut self.faults };
             let orders = &self.orders;
             self.keys.take(digest, &key, |order| orders.get(&order).map(|order| order.failed_seq), &mut scene);

@@ -154,7 +154,8 @@ impl Order {
             E::PaymentsStarted { payments } => self.start_payments(payments, scene),
             E::PaymentSecured { number } | E::PaidOutside { number } => {
                 self.pay_step(*number, &[PaymentState::Pending], PaymentState::Paid, scene);
-                self.placing = false;
+                self.placing &=
+                    self.payments.iter().any(|pay| pay.method == Method::Card && pay.state == PaymentState::Pending);
                 self.secure_if_covered(books);
             }
             E::PaymentFailed { number, .. } => {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 use stockade_actors::command::{Answer, KeyDigest};
 use stockade_domain::entity::EntityKey;
 use stockade_domain::{Refusal, Timestamp};
@@ -68,18 +69,36 @@ pub(crate) struct Keys {
     slots: DashMap<[u8; NAME_BYTES], IdempotencySlot<Binding>, rustc_hash::FxBuildHasher>,
     /// In the order of use, so that old ones can be forgotten.
     by_age: Mutex<VecDeque<(Timestamp, [u8; NAME_BYTES])>>,
+    /// Only while the journal is read: which keys an order was made under, for the case that it was refused later.
+    recovered: Mutex<FxHashMap<EntityKey, Vec<[u8; NAME_BYTES]>>>,
 }
 
 impl Keys {
     pub(crate) fn new() -> Self {
-        Self { slots: DashMap::default(), by_age: Mutex::new(VecDeque::new()) }
+        Self { slots: DashMap::default(), by_age: Mutex::default(), recovered: Mutex::default() }
+    }
+
+    /// The journal is read to its end.
+    pub(crate) fn end_recovery(&self) {
+        *self.recovered.lock() = FxHashMap::default();
     }
 
     /// Remembers a key that was found in the journal.
     pub(crate) fn recover(&self, digest: KeyDigest, made: EntityKey, seq: u64, time: Timestamp) {
         let key = RequestKey(digest);
+        if matches!(made, EntityKey::Order(_)) {
+            self.recovered.lock().entry(made.clone()).or_default().push(key.name());
+        }
         self.slots.insert(key.name(), IdempotencySlot::bound(key.fingerprint(), Binding::Made(made, seq)));
         self.by_age.lock().push_back((time, key.name()));
+    }
+
+    /// Forgets the keys under which this was made: it counts as never made.
+    pub(crate) fn free(&self, unmade: &EntityKey) {
+        let Some(names) = self.recovered.lock().remove(unmade) else { return };
+        for name in names {
+            self.slots.remove(&name);
+        }
     }
 
     fn slot(&self, key: RequestKey, now: Timestamp) -> IdempotencySlot<Binding> {

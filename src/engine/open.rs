@@ -20,6 +20,7 @@ use stockade_actors::mailbox::Mailbox;
 use stockade_actors::ports::Ports;
 use stockade_actors::release::Departures;
 use stockade_domain::entity::{EntityKey, EntityKind};
+use stockade_domain::order::note;
 use stockade_domain::{CustomerId, SkuId, Timestamp};
 use stockade_storage::disk::{Disk, DiskError, MemoryDisk, RealDisk};
 use stockade_storage::journal::{FRAME_OVERHEAD, JournalOptions, JournalReader, OpenError, Opened, open_journal};
@@ -76,17 +77,23 @@ fn survey(reader: &JournalReader, last: u64, now: Timestamp) -> Result<Survey, E
                     }
                 }
             }
-            Some(kind) if head.time >= oldest => {
-                // Most records bind no key, and then nobody needs to know what they are about.
-                if let Some(digest) = head.digest
-                    && let Some(made) = EntityKey::from_parts(kind, head.key)
-                {
-                    found.keys.recover(*digest, made, seq, Timestamp(head.time));
+            // Most records bind no key, and then nobody needs to know what they are about.
+            Some(kind) if head.time >= oldest && (kind == EntityKind::Order || !head.digests.is_empty()) => {
+                let refused = kind == EntityKind::Order && head.note & note::REFUSED != 0;
+                let Some(made) = EntityKey::from_parts(kind, head.key) else { return };
+                if refused {
+                    // It counts as never made, so what was asked for under its keys is decided anew.
+                    found.keys.free(&made);
+                    return;
+                }
+                for digest in head.digests {
+                    found.keys.recover(*digest, made.clone(), seq, Timestamp(head.time));
                 }
             }
             Some(_) => {}
         }
     })?;
+    found.keys.end_recovery();
     Ok(found)
 }
 

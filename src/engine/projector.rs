@@ -447,7 +447,7 @@ impl Projector {
             manifest: manifest.encode().into(),
         };
         let events = minicbor::to_vec(&checkpoint).map_err(HistoryError::of)?;
-        let head = RecordHead { kind: 0, key: &[], time: 0, note: 0, digest: None };
+        let head = RecordHead { kind: 0, key: &[], time: 0, note: 0, digests: &[] };
         let mut record = Vec::new();
         encode_record(&mut record, &head, &events);
         let appended = self.history.buffer.append(&record, 1).map_err(HistoryError::of)?;

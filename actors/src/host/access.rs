@@ -22,9 +22,11 @@ impl Host {
             if !self.cold_skus.contains(sku) {
                 return None;
             }
-            let hosted = self.unshelve::<Stock>(EntityKind::Sku, sku.as_str().as_bytes())?;
+            let mut hosted = self.unshelve::<Stock>(EntityKind::Sku, sku.as_str().as_bytes())?;
+            hosted.shown_sold_out = self.shared.gauges.get(sku).is_some_and(|gauge| gauge.read().is_some());
             self.cold_skus.remove(sku);
             self.skus.insert(sku.clone(), hosted);
+            self.count_tentative(sku);
         }
         self.skus.get_mut(sku)
     }
@@ -91,13 +93,15 @@ impl Host {
             record
         });
         self.checkpoint.mark_dirty(&mut hosted.dirty_since, || EntityKey::Sku(sku.clone()));
-        let was_sold_out = is_sold_out(&hosted.state, self.now);
+        let was_sold_out = hosted.shown_sold_out;
         for event in events {
             hosted.state.apply(event);
             self.turn.push_event(record, event);
         }
         hosted.state.bins.iter().for_each(|bin| bin.counters.check());
-        let sold_out = is_sold_out(&hosted.state, self.now);
+        // Units of a tentative hold may yet come back, so they are not gone.
+        let sold_out = is_sold_out(&hosted.state, self.now) && !self.tentative.contains_key(sku);
+        hosted.shown_sold_out = sold_out;
         let due = hosted.state.next_due();
         let reschedule = due.is_some() && hosted.scheduled != due;
         if was_sold_out != sold_out {
@@ -266,6 +270,6 @@ impl Host {
 }
 
 /// Whether nothing can be held of it, now or on backorder.
-fn is_sold_out(stock: &Stock, now: stockade_domain::Timestamp) -> bool {
+pub(super) fn is_sold_out(stock: &Stock, now: stockade_domain::Timestamp) -> bool {
     stock.definition.is_some() && stock.available(now) == 0
 }

@@ -130,6 +130,10 @@ pub struct Host {
     now: Timestamp,
     turn: Turn,
     effects: Effects,
+    /// Answers of the command at hand.
+    answers: Vec<(Reply, Result<Answer, Refusal>, Basis)>,
+    /// Orders whose waiting callers are answered when the command at hand has ended well.
+    settled: Vec<OrderId>,
     messages: VecDeque<Message>,
     postings: Vec<(Currency, Postings)>,
     sequences: Vec<u64>,
@@ -164,6 +168,8 @@ impl Host {
             tentative: FxHashMap::default(),
             turn: Turn::default(),
             effects: Effects::default(),
+            answers: Vec::new(),
+            settled: Vec::new(),
             messages: VecDeque::new(),
             postings: Vec::new(),
             sequences: Vec::new(),
@@ -236,8 +242,8 @@ impl Host {
     }
 
     fn handle_envelope(&mut self, envelope: Envelope) {
-        if self.must_wait_for_tentative(&envelope.command) {
-            return self.park(Incoming::Command(envelope));
+        if let Some(wait_micros) = self.must_wait(&envelope.command) {
+            return self.park(Incoming::Command(envelope), wait_micros);
         }
         self.handle_envelope_now(envelope);
     }
@@ -254,12 +260,28 @@ impl Host {
             }
             None => self.answer(reply, Err(Refusal::ActorFailed), Basis::Seq(0)),
         }
+        self.give_answers();
     }
 
+    /// Answers somebody; within a command it takes effect only when that has ended well.
     fn answer(&mut self, reply: Option<Reply>, answer: Result<Answer, Refusal>, basis: Basis) {
         // A command that panicked after its reply was kept has no reply here any more; whoever keeps it answers it.
         if let Some(reply) = reply {
+            self.answers.push((reply, answer, basis));
+        }
+    }
+
+    /// Lets the answers go that the command at hand has given.
+    fn give_answers(&mut self) {
+        for (reply, answer, basis) in self.answers.drain(..) {
             self.effects.answer(reply, answer, basis);
+        }
+    }
+
+    /// The command at hand is taken back, and with it what it had answered: what those callers asked for is unknown.
+    fn take_answers_back(&mut self) {
+        for (reply, _, _) in self.answers.drain(..) {
+            self.effects.answer(reply, Err(Refusal::ActorFailed), Basis::Seq(0));
         }
     }
 

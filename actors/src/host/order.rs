@@ -36,7 +36,7 @@ impl Host {
         }
         self.tell_order(order, &command)?;
         if let (Some(key), Some(record)) = (key, self.orders.get(&order).and_then(|hosted| hosted.record())) {
-            self.turn.set_digest(record, key);
+            self.turn.add_digest(record, key);
         }
         self.run_messages()?;
         self.order_answer(order, false)
@@ -69,7 +69,7 @@ impl Host {
             self.messages.push_back(message);
         }
         if !events.is_empty() && self.awaited.contains_key(&order) {
-            self.answer_awaited(order);
+            self.settled.push(order);
         }
         Ok(())
     }
@@ -132,7 +132,7 @@ impl Host {
         events.extend(payments.filter_map(|(number, payment)| plan.secured_at_once(payment, number)));
         let record = self.change_order(id, &events);
         if let (Some(record), Some(key)) = (record, key) {
-            self.turn.set_digest(record, key);
+            self.turn.add_digest(record, key);
         }
         self.record_payments(id, customer.as_ref(), plan, first);
         let order = &self.orders.get(&id).expect("the order is loaded").state;
@@ -152,6 +152,13 @@ impl Host {
         if let Some(reply) = reply.take() {
             self.awaited.entry(order).or_default().push(Awaited { reply, until, failures });
             self.agenda.add(until, EntityKey::Order(order));
+        }
+    }
+
+    /// Answers those who wait for orders that the command at hand has changed.
+    pub(super) fn answer_settled(&mut self) {
+        while let Some(order) = self.settled.pop() {
+            self.answer_awaited(order);
         }
     }
 

@@ -25,7 +25,9 @@ use crate::release::{Basis, Reply};
 use stockade_domain::entity::EntityKey;
 
 /// How long a request that meets only a tentative hold waits for its end.
-const TENTATIVE_WAIT_MICROS: i64 = 200_000;
+pub(super) const TENTATIVE_WAIT_MICROS: i64 = 200_000;
+/// How long a repeated request waits for the first one to be decided, or for an earlier attempt to be cleared away.
+const PLACING_WAIT_MICROS: i64 = 30 * ASK_AGAIN_MICROS;
 
 /// An order whose holds are being asked of several partitions.
 pub(super) struct Placing {
@@ -77,6 +79,9 @@ impl Host {
     ) -> Result<Handled, Refusal> {
         if let Some(known) = self.known_order(&order)? {
             return Ok(known);
+        }
+        if self.owes_attempt(order.id) {
+            return Err(Refusal::Overloaded);
         }
         order.attempt = self.orders.get(&order.id).map_or(0, |refused| refused.state.attempt + 1);
         let demand = order::demand(&order)?;
@@ -246,7 +251,7 @@ impl Host {
         }
         let record = self.create_order(order.id, &placement.placed, &then);
         if let Some(key) = key {
-            self.turn.set_digest(record, key);
+            self.turn.add_digest(record, key);
         }
         self.record_payments(order.id, order.customer.as_ref(), plan, 0);
         if !owed.is_empty() {
@@ -490,13 +495,28 @@ impl Host {
 
     // ---- waiting for somebody's tentative hold ----
 
-    /// Whether a command would be refused only because of a hold that may yet come to nothing.
-    pub(super) fn must_wait_for_tentative(&mut self, command: &Command) -> bool {
-        if self.tentative.is_empty() {
-            return false;
+    /// How long a command may wait before it is decided, in microseconds, if something is under way that may change
+    /// what becomes of it: the same order being placed already, an earlier attempt with its id that has not given
+    /// everything back, or a hold of somebody else that may yet come to nothing.
+    pub(super) fn must_wait(&mut self, command: &Command) -> Option<i64> {
+        let Command::Place { order, .. } = command else { return None };
+        if order.body_digest != 0 {
+            let is_the_same = |placing: &Placing| placing.order.body_digest == order.body_digest;
+            if self.placing.get(&order.id).is_some_and(is_the_same) || self.owes_attempt(order.id) {
+                return Some(PLACING_WAIT_MICROS);
+            }
         }
-        let Command::Place { order, .. } = command else { return false };
-        order.lines.iter().any(|line| self.is_tentatively_short(&line.sku, line.quantity))
+        let is_short = !self.tentative.is_empty() && {
+            let demand = order::demand(order).map(|demand| demand.units).unwrap_or_default();
+            demand.iter().any(|(sku, quantity)| self.is_tentatively_short(sku, *quantity))
+        };
+        is_short.then_some(TENTATIVE_WAIT_MICROS)
+    }
+
+    /// Whether a refused attempt with this id is still owed steps.
+    fn owes_attempt(&self, id: OrderId) -> bool {
+        let hosted = self.orders.get(&id);
+        hosted.is_some_and(|hosted| Self::is_refused(&hosted.state) && !hosted.state.owed.is_empty())
     }
 
     /// Whether only tentative holds stand between this SKU and these units.
@@ -507,8 +527,8 @@ impl Host {
         available < quantity && quantity <= available + tentative
     }
 
-    pub(super) fn park(&mut self, incoming: crate::mailbox::Incoming) {
-        self.parked.push((self.now.plus_micros(TENTATIVE_WAIT_MICROS), incoming));
+    pub(super) fn park(&mut self, incoming: crate::mailbox::Incoming, wait_micros: i64) {
+        self.parked.push((self.now.plus_micros(wait_micros), incoming));
     }
 
     /// Tries parked messages again; those whose time is up are decided as things stand.
@@ -519,7 +539,7 @@ impl Host {
         let now = self.now;
         for (until, incoming) in std::mem::take(&mut self.parked) {
             let still_short = match &incoming {
-                crate::mailbox::Incoming::Command(envelope) => self.must_wait_for_tentative(&envelope.command),
+                crate::mailbox::Incoming::Command(envelope) => self.must_wait(&envelope.command).is_some(),
                 crate::mailbox::Incoming::Peer(message) => match &**message {
                     PeerMessage::Hold { request, .. } => {
                         request.items.iter().any(|(sku, quantity)| self.is_tentatively_short(sku, *quantity))

@@ -90,9 +90,10 @@ impl Host {
         self.show_gauges();
     }
 
-    fn show_gauges(&self) {
-        for (sku, hosted) in self.skus.iter() {
-            let sold_out = hosted.state.definition.is_some() && hosted.state.available(self.now) == 0;
+    fn show_gauges(&mut self) {
+        for (sku, hosted) in self.skus.iter_mut() {
+            let sold_out = super::access::is_sold_out(&hosted.state, self.now) && !self.tentative.contains_key(sku);
+            hosted.shown_sold_out = sold_out;
             self.shared.gauges.entry(sku.clone()).or_default().publish(hosted.last_seq, sold_out);
         }
     }

@@ -84,7 +84,8 @@ impl Order {
             OrderEvent::PaymentsStarted { payments } => self.start_payments(payments),
             OrderEvent::PaymentSecured { number } | OrderEvent::PaidOutside { number } => {
                 self.payments[*number as usize].state = PaymentState::Paid;
-                self.placing = false;
+                // While a card's answer is awaited the whole order may still be refused.
+                self.placing &= super::decide::has_open_charge(self);
                 self.secure_if_covered();
             }
             OrderEvent::PaymentFailed { number, reason } => {

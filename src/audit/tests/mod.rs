@@ -34,7 +34,7 @@ impl Journal {
         events.iter().for_each(|event| minicbor::encode(event, &mut encoded).unwrap());
         let (kind, digest) = (kind as u8, self.key.take());
         self.clock += SECOND;
-        let head = RecordHead { kind, key, time: START + self.clock, note: 0, digest: digest.as_ref() };
+        let head = RecordHead { kind, key, time: START + self.clock, note: 0, digests: digest.as_slice() };
         let mut bytes = Vec::new();
         encode_record(&mut bytes, &head, &encoded);
         let body = next_record(&mut &bytes[..]).unwrap().to_vec();

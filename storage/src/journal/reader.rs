@@ -201,7 +201,7 @@ impl JournalReader {
     /// [`ReadError`].
     pub fn lookup_key(&self, digest: &KeyDigest, since: i64) -> Result<Option<Seq>, ReadError> {
         let fingerprint = Fingerprint::of_digest(digest);
-        let is_it = |head: &RecordHead<'_>| head.digest == Some(digest);
+        let is_it = |head: &RecordHead<'_>| head.digests.contains(digest);
         let mut found = Vec::new();
         for segment in self.catalog.sealed_since(since).iter().rev() {
             self.look_into(segment, &fingerprint, &is_it, &mut found)?;

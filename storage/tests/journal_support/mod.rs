@@ -38,7 +38,7 @@ pub fn record(seq: u64) -> Vec<u8> {
     let order = order_of(seq);
     let digest = digest_of(seq);
     let (kind, key) = if seq.is_multiple_of(2) { (KIND_ORDER, &order[..]) } else { (KIND_SKU, &b"MUG"[..]) };
-    let head = RecordHead { kind, key, time: seq as i64 * 1_000, note: seq as u8, digest: digest.as_ref() };
+    let head = RecordHead { kind, key, time: seq as i64 * 1_000, note: seq as u8, digests: digest.as_slice() };
     let mut bytes = Vec::new();
     encode_record(&mut bytes, &head, &vec![seq as u8 | 1; (seq * 7 % 23) as usize]);
     bytes
