@@ -11,6 +11,7 @@ use stockade_actors::command::{Answer, Command, KeyDigest};
 use stockade_actors::host::partition_of_name;
 use stockade_actors::mailbox::Incoming;
 use stockade_actors::release::{Envelope, Receipt};
+use stockade_domain::entity::EntityKey;
 use stockade_domain::refusal::Shortage;
 use stockade_domain::{Refusal, Timestamp, order};
 
@@ -167,7 +168,7 @@ impl Engine {
     ) -> Result<(Answer, bool), Refusal> {
         let owner = match key {
             None => None,
-            Some(key) => match self.0.keys.admit(key, self.now()).await? {
+            Some(key) => match self.0.keys.admit(key).await? {
                 Admission::Decide(owner) => Some(owner),
                 Admission::Repeat(Binding::Answer(answer)) => return Ok(((*answer).clone(), true)),
                 Admission::Repeat(Binding::Made(made, seq)) => return Ok((self.answer_of(made, seq).await?, true)),
@@ -177,7 +178,12 @@ impl Engine {
         let receipt = self.submit(&target, command)?;
         let answer = porter::receive(receipt).await.unwrap_or(Err(Refusal::StorageUnavailable))?;
         if let Some(owner) = owner {
-            owner.bind(Binding::Answer(Arc::new(answer.clone())));
+            // An order may be large, and it leaves memory when it is over: its journal has what was answered.
+            let binding = match &answer {
+                Answer::Order(view) => Binding::Made(EntityKey::Order(view.order.id), view.as_of),
+                other => Binding::Answer(Arc::new(other.clone())),
+            };
+            owner.bind(binding, self.now());
         }
         Ok((answer, false))
     }
