@@ -34,7 +34,7 @@ pub mod engine;
 pub mod http;
 pub mod replay;
 
-pub use engine::{Config, Engine, EngineError, NewOrder, OrderSnapshot, Payment, Sku};
+pub use engine::{Config, DECLINED_TOKEN, Engine, EngineError, NewOrder, OrderSnapshot, Payment, Sku};
 pub use stockade_actors::ports::{Clock, Gateway, GatewayAnswer, ManualClock, Notifier, SystemClock};
 pub use stockade_domain::payment::gateway::{GatewayCall, GatewayOutcome, Operation};
 pub use stockade_domain::{

@@ -122,6 +122,11 @@ impl Turn {
         touched.into_iter().map(|record| (record, self.records[record as usize].key.clone())).collect()
     }
 
+    /// Whose records are in the turn.
+    pub fn owners(&self) -> impl Iterator<Item = &EntityKey> {
+        self.records.iter().map(|row| &row.key)
+    }
+
     /// The events of a record so far.
     pub fn events(&self, record: u32) -> &[u8] {
         &self.records[record as usize].events

@@ -101,6 +101,9 @@ pub struct Account {
     /// The highest refund number taken in, by payment; it guards against a repeated message.
     #[cbor(n(4), with = "codec::map")]
     pub refunds: FxHashMap<PaymentId, u32>,
+    /// All that ever came in from outside: what was spent may come back, and then it must still be countable.
+    #[n(5)]
+    pub credited: Amount,
 }
 
 impl Account {
@@ -112,6 +115,7 @@ impl Account {
             balance: Amount::ZERO,
             holds: FxHashMap::default(),
             refunds: FxHashMap::default(),
+            credited: Amount::ZERO,
         }
     }
 
@@ -128,7 +132,10 @@ impl Account {
     /// Takes an event into the state.
     pub fn apply(&mut self, event: &AccountEvent) {
         match event {
-            AccountEvent::Credited { money, .. } => self.add(*money),
+            AccountEvent::Credited { money, .. } => {
+                self.credited.0 += money.amount.0;
+                self.add(*money);
+            }
             AccountEvent::Held { payment, amount } => {
                 let before = self.holds.insert(*payment, *amount);
                 assert!(before.is_none(), "a payment holds money once");
@@ -207,8 +214,8 @@ fn check_amount(account: &Account, money: Money) -> Result<(), Refusal> {
     if money.amount.0 <= 0 || !money.amount.is_rounded(money.currency) {
         return Err(Refusal::MoneyInvalid { why: "a credit is a positive amount in whole minor units".into() });
     }
-    if account.balance.checked_add(money.amount).is_none_or(|sum| sum.0 > i64::MAX / 4) {
-        return Err(Refusal::MoneyInvalid { why: "the wallet would hold more than can be counted".into() });
+    if account.credited.checked_add(money.amount).is_none_or(|sum| sum.0 > i64::MAX / 4) {
+        return Err(Refusal::MoneyInvalid { why: "the wallet would have taken in more than can be counted".into() });
     }
     check_currency(account, money.currency)
 }

@@ -88,9 +88,9 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
     if let Ok((report, selling)) = &sale {
         output.report(report, || text(report, *selling, arguments, address));
         if arguments.keep {
-            let signals = StopSignals::catch()?;
+            let mut signals = StopSignals::catch()?;
             output.line(format!("the server stays up on http://{address}: stop it with Ctrl-C"));
-            signals.wait_or(server.drain_requested());
+            signals.wait_or(server.drain_requested(), || false);
         }
     }
     serve::stop(server, &engine, Duration::from_secs(5))?;

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::output::{Failure, Output, Verdict};
 use super::settings::{Overrides, Settings};
-use super::stop::StopSignals;
+use super::stop::{Cause, StopSignals};
 use crate::Engine;
 use crate::http::listener::BindError;
 use crate::http::log_level::LogLevel;
@@ -64,7 +64,9 @@ pub(super) fn run(
         anonymous: arguments.anonymous.then_some(true),
     };
     let settings = Settings::load(arguments.config.as_deref(), &overrides)?;
-    let signals = StopSignals::catch()?;
+    let mut signals = StopSignals::catch()?;
+    // What can be said before the directory is touched is said first.
+    options(&settings, None).check().map_err(failure)?;
     let engine = Engine::open(settings.engine())?;
     let server = match start(&engine, &settings, log_level) {
         Ok(server) => server,
@@ -81,16 +83,25 @@ pub(super) fn run(
             settings.data.display()
         )
     });
-    let cause = signals.wait_or(server.drain_requested());
-    tracing::info!(cause, "stopping");
+    let cause = signals.wait_or(server.drain_requested(), || engine.has_failed());
+    signals.end_at_once_on_the_next();
+    tracing::info!(?cause, "stopping");
     stop(server, &engine, Duration::from_secs(settings.drain_seconds))?;
+    if cause == Cause::Failure {
+        let why = "a write to the journal failed; mend the disk and start again: it opens from what the disk holds";
+        return Err(Failure::cannot("storage_unavailable", why));
+    }
     output.line("stopped: everything that was answered is on disk");
     Ok(Verdict::Done)
 }
 
 /// Starts the server; errors become exit codes.
 pub(super) fn start(engine: &Engine, settings: &Settings, log_level: Option<Arc<LogLevel>>) -> Result<Server, Failure> {
-    let options = ServerOptions {
+    Server::start(engine.clone(), options(settings, log_level)).map_err(failure)
+}
+
+fn options(settings: &Settings, log_level: Option<Arc<LogLevel>>) -> ServerOptions {
+    ServerOptions {
         listen: settings.listen,
         admin: settings.admin,
         anonymous: settings.anonymous,
@@ -99,8 +110,7 @@ pub(super) fn start(engine: &Engine, settings: &Settings, log_level: Option<Arc<
         config: settings.shown(),
         log_level,
         ..ServerOptions::default()
-    };
-    Server::start(engine.clone(), options).map_err(failure)
+    }
 }
 
 /// Drains the server, then closes the engine.
@@ -111,7 +121,9 @@ pub(super) fn stop(server: Server, engine: &Engine, deadline: Duration) -> Resul
 
 fn failure(error: ServerError) -> Failure {
     match &error {
-        ServerError::Unprotected(_) => Failure::usage("keys_missing", error),
+        ServerError::Unprotected(_) | ServerError::AdminUnprotected(_) | ServerError::KeyUnusable(_) => {
+            Failure::usage("keys_missing", error)
+        }
         ServerError::Thread(_) => Failure::cannot("thread_not_started", error),
         ServerError::Bind(BindError::PortInUse { .. }) => Failure::cannot("port_in_use", error),
         ServerError::Bind(_) => Failure::cannot("address_unusable", error),

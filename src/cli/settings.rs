@@ -19,6 +19,12 @@ const REDACTED: &str = "(redacted)";
 /// Smaller segments would be more files than they are worth.
 const SEGMENT_BYTES_MIN: u64 = 1 << 20;
 
+/// What a cluster tells every container about a service named `stockade`.
+fn is_of_a_cluster(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name == "port" || name.starts_with("port_") || name.starts_with("service_")
+}
+
 /// Everything that can be configured. A name in the file is one in the environment, with `STOCKADE_` before it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -99,7 +105,7 @@ impl Settings {
             layers = layers.merge(Toml::file_exact(file));
         }
         layers
-            .merge(Env::prefixed("STOCKADE_").ignore(NOT_SETTINGS))
+            .merge(Env::prefixed("STOCKADE_").ignore(NOT_SETTINGS).filter(|name| !is_of_a_cluster(name.as_str())))
             .merge(Serialized::defaults(overrides))
             .extract()
             .map_err(|error| Failure::usage("config_invalid", format!("configuration: {error}")))

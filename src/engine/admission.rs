@@ -13,13 +13,10 @@ use stockade_actors::mailbox::Incoming;
 use stockade_actors::release::{Envelope, Receipt};
 use stockade_domain::entity::EntityKey;
 use stockade_domain::refusal::Shortage;
-use stockade_domain::{Refusal, Timestamp, order};
+use stockade_domain::{Refusal, order};
 
 use super::keys::{Admission, Binding, RequestKey};
 use super::{Engine, NewOrder, OrderSnapshot, porter};
-
-/// How old an id that nobody knows may be, in seconds; beyond it `id_expired`.
-pub(super) const ID_RETENTION_SECONDS: u32 = 24 * 3600;
 
 /// Which partition a command is for.
 pub(crate) enum Target<'a> {
@@ -44,6 +41,9 @@ impl Engine {
 
     /// Takes credits for commands at the door, the only place where they are taken.
     fn admit(&self, writes: bool) -> Result<stockade_sync::Credits, Refusal> {
+        if self.has_failed() {
+            return Err(Refusal::StorageUnavailable);
+        }
         if writes && !self.0.threads.has_room() {
             return Err(Refusal::StorageFull);
         }
@@ -98,10 +98,6 @@ impl Engine {
             return Err(refusal);
         }
         if has_own_id {
-            let oldest = Timestamp(self.now().0 - i64::from(ID_RETENTION_SECONDS) * 1_000_000);
-            if order.id.time() < oldest {
-                return Err(Refusal::IdExpired { id: order.id.to_string() });
-            }
             if order.body_digest == 0 {
                 order.body_digest = digest_of(&order);
             }

@@ -61,6 +61,8 @@ struct Inner {
     config: Config,
     gate: CreditGate,
     gauges: Arc<Gauges>,
+    /// Their names, sorted, as of the last time they were listed.
+    sku_names: parking_lot::Mutex<Arc<Vec<stockade_domain::SkuId>>>,
     census: Arc<[Census]>,
     mailboxes: Vec<Mailbox>,
     keys: Keys,
@@ -100,6 +102,16 @@ impl Engine {
     /// Whether the journal has failed: nothing is decided any more until the engine is opened again.
     pub fn has_failed(&self) -> bool {
         self.0.threads.has_failed()
+    }
+
+    /// Whether the disk has room for more; without it, new work is refused `storage_full`.
+    pub fn has_room(&self) -> bool {
+        self.0.threads.has_room()
+    }
+
+    /// Whether the query models are so far behind that new work is refused `overloaded`.
+    pub fn lags_too_far(&self) -> bool {
+        self.0.threads.lags_too_far()
     }
 
     /// The fault switch of its mailboxes.

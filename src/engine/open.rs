@@ -15,7 +15,7 @@ use std::thread;
 use parking_lot::Mutex;
 use stockade_actors::census::Census;
 use stockade_actors::faults::Faults;
-use stockade_actors::host::{Gauges, Host, Recovery, Shared, partition_of};
+use stockade_actors::host::{Gauges, Host, ID_RETENTION_SECONDS, Recovery, Shared, partition_of};
 use stockade_actors::mailbox::Mailbox;
 use stockade_actors::ports::Ports;
 use stockade_actors::release::Departures;
@@ -31,7 +31,6 @@ use stockade_storage::projection::Model;
 use stockade_storage::record::parse_record;
 use stockade_sync::{CreditGate, GroupBuffer};
 
-use super::admission::ID_RETENTION_SECONDS;
 use super::config::Config;
 use super::error::EngineError;
 use super::history::{History, space};
@@ -278,6 +277,7 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
     Ok(Engine(Arc::new(Inner {
         gate: CreditGate::new(config.credits),
         gauges,
+        sku_names: Mutex::default(),
         census,
         mailboxes,
         keys,

@@ -132,6 +132,8 @@ pub(crate) struct Projector {
     history: Arc<History>,
     upkeep: Upkeep,
     mailboxes: Vec<Mailbox>,
+    /// Why no spare segment could be prepared, as it was said last.
+    cannot_prepare: Option<String>,
     at: Position,
     last_cut: u64,
     /// Sequence of the last checkpoint's record.
@@ -176,6 +178,7 @@ impl Projector {
             checkpointed: resume.checkpointed,
             snapshots_through,
             checkpoint_records,
+            cannot_prepare: None,
             collecting: None,
             wanted: None,
             asked,
@@ -309,13 +312,22 @@ impl Projector {
         }
     }
 
-    /// Keeps a spare segment ready. A full disk is no failure here: admission refuses new work before it is needed.
-    fn prepare(&self) {
-        match self.upkeep.prepare() {
-            Ok(_) => {}
-            Err(DiskError::Full { .. }) => {}
-            Err(error) => tracing::warn!(%error, "no spare segment could be prepared"),
+    /// Keeps a spare segment ready. A full disk is no failure here: admission refuses new work before it is needed. What is
+    /// wrong is said when it begins and when it ends, not at every attempt.
+    fn prepare(&mut self) {
+        let wrong = self.upkeep.prepare().err();
+        let said = wrong.as_ref().map(ToString::to_string);
+        if said == self.cannot_prepare {
+            return;
         }
+        match &wrong {
+            Some(error @ DiskError::Full { .. }) => {
+                tracing::warn!(%error, "new work is refused as `storage_full` until there is room again");
+            }
+            Some(error) => tracing::warn!(%error, "no spare segment can be prepared; it is tried again and again"),
+            None => tracing::info!("spare segments can be prepared again: new work is welcome"),
+        }
+        self.cannot_prepare = said;
     }
 
     /// Takes the next durable records in.

@@ -128,7 +128,11 @@ impl Engine {
                 seen += 1;
                 let id = OrderId::from_bytes(entry.order);
                 // An attempt that was refused after it was recorded was never an order.
-                let Ok(order) = self.read_order(id).await else { continue };
+                let order = match self.read_order(id).await {
+                    Ok(order) => order,
+                    Err(Refusal::NotFound { .. }) => continue,
+                    Err(refusal) => return Err(refusal),
+                };
                 if filter.created_after.is_some_and(|after| order.order.created_at <= after) {
                     if model == Model::OrdersByStatus {
                         continue;
@@ -191,10 +195,20 @@ impl Engine {
         Ok(listed)
     }
 
+    /// The names of all SKUs, sorted; sorted anew only when there are more of them.
+    fn sku_names(&self) -> Arc<Vec<SkuId>> {
+        let mut names = self.0.sku_names.lock();
+        if names.len() != self.0.gauges.len() {
+            let mut sorted: Vec<SkuId> = self.0.gauges.iter().map(|entry| entry.key().clone()).collect();
+            sorted.sort();
+            *names = Arc::new(sorted);
+        }
+        Arc::clone(&names)
+    }
+
     /// SKUs by name, after this one.
     pub async fn list_skus(&self, after: Option<String>, limit: usize) -> Result<Vec<SkuSnapshot>, Refusal> {
-        let mut names: Vec<SkuId> = self.0.gauges.iter().map(|entry| entry.key().clone()).collect();
-        names.sort();
+        let names = self.sku_names();
         let start = after.map_or(0, |after| names.partition_point(|name| name.as_str() <= after.as_str()));
         let mut listed = Vec::new();
         for name in names.iter().skip(start) {

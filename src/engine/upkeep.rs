@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use stockade_actors::host::ID_RETENTION_SECONDS;
 use stockade_domain::{Refusal, Timestamp};
 use stockade_storage::journal::{ArchiveStep, Upkeep};
 use stockade_storage::packed::{Manifest, PackedStore, RunMeta};
 
 use super::Engine;
-use super::admission::ID_RETENTION_SECONDS;
 use super::history::HistoryError;
 use super::projector::Checkpoint;
 

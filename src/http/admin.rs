@@ -12,7 +12,7 @@ use stockade_actors::census::Census;
 
 use super::handler::Shared;
 use super::problem::{Code, Problem};
-use super::routes::{Reply, by_method, readiness, reply};
+use super::routes::{Reply, by_method, health, readiness, reply};
 use super::{body, metrics, paging};
 
 /// The longest time that a drain may be given.
@@ -46,6 +46,7 @@ pub(super) fn answer(shared: &Shared, request: &AdminRequest<'_>) -> Reply {
     match request.path {
         "/healthz" => {
             request.reads()?;
+            health(&shared.engine)?;
             reply(StatusCode::OK, &json!({"status": "ok"}))
         }
         "/readyz" => {

@@ -5,6 +5,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+/// Nobody waits longer for those in flight.
+const WITHIN_MAX: Duration = Duration::from_secs(3600);
+
 /// The switch that stops every accept loop it was handed to.
 ///
 /// Dropping it without [`begin`](Drain::begin) stops them too, with no time to finish.
@@ -25,7 +28,7 @@ impl Drain {
     /// Starts the drain: requests in flight have `within` from now, then their connections are closed. A second
     /// call may only bring the deadline forward.
     pub fn begin(&self, within: Duration) {
-        let deadline = Instant::now() + within;
+        let deadline = Instant::now() + within.min(WITHIN_MAX);
         self.0.send_if_modified(|current| {
             let sooner = current.is_none_or(|already| deadline < already);
             if sooner {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use warp::path::FullPath;
 
 use super::admin::{self, AdminRequest};
+use super::body_room::BodyRoom;
 use super::callers::Callers;
 use super::drain::Drain;
 use super::listener::ConnectionGauge;
@@ -32,6 +33,7 @@ pub(super) struct Shared {
     pub(super) engine: Engine,
     pub(super) callers: Callers,
     pub(super) body_bytes_max: usize,
+    pub(super) bodies: BodyRoom,
     pub(super) answered: Answered,
     /// Of the public listener.
     pub(super) connections: ConnectionGauge,
@@ -74,16 +76,21 @@ where
         let batch = batch.and_then(|_| batch::answer(&shared.engine, &headers, body, shared.body_bytes_max));
         batch.unwrap_or_else(|problem| problem.into_reply(TraceId::of(&headers)))
     } else {
-        let answer = match body::read(&headers, body, shared.body_bytes_max).await {
-            Ok(body) => respond(shared, side, method, path.as_str(), &query, &headers, body).await,
-            Err(problem) => Err(problem),
+        let answer = async {
+            // Who may not come in gets no memory for what he brings.
+            let is_api = side == Side::Public && path.as_str().starts_with("/api/");
+            let caller = if is_api { shared.callers.identify(&headers)? } else { "" };
+            let _room = shared.bodies.reserve(&headers, shared.body_bytes_max)?;
+            let body = body::read(&headers, body, shared.body_bytes_max).await?;
+            respond(shared, side, method, path.as_str(), &query, &headers, body, caller).await
         };
-        answer.unwrap_or_else(|problem| problem.into_http(TraceId::of(&headers))).map(Into::into)
+        answer.await.unwrap_or_else(|problem| problem.into_http(TraceId::of(&headers))).map(Into::into)
     };
     shared.answered.count(response.status());
     response
 }
 
+#[expect(clippy::too_many_arguments, reason = "the parts of one request")]
 async fn respond(
     shared: &Shared,
     side: Side,
@@ -92,11 +99,11 @@ async fn respond(
     query: &str,
     headers: &HeaderMap,
     body: Bytes,
+    caller: &str,
 ) -> Reply {
     if side == Side::Admin {
         return admin::answer(shared, &AdminRequest { method: &method, path, query, headers, body: &body });
     }
-    let caller = if path.starts_with("/api/") { shared.callers.identify(headers)? } else { "" };
     let Shared { engine, drain, replacing, .. } = shared;
     routes::answer(Request { engine, method, path, query, headers, body, caller, drain, replacing }).await
 }

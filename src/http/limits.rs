@@ -29,6 +29,28 @@ pub struct Limits {
     pub write_timeout: Duration,
 }
 
+/// File descriptors that connections must leave to the journal, the derived store and the runtimes.
+const DESCRIPTORS_KEPT: u64 = 256;
+
+impl Limits {
+    /// Raises the process's limit of file descriptors as far as it may be raised, and admits no more connections than leave
+    /// enough of them to the engine: idle clients must not keep it from making a file.
+    #[must_use]
+    pub fn within_descriptors(self) -> Self {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        // Without the right to raise it, it stays as it is.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+        let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        // Both listeners count by themselves, so each gets half.
+        let connections = usize::try_from(most.saturating_sub(DESCRIPTORS_KEPT) / 2).unwrap_or(usize::MAX).max(1);
+        if connections < self.connections_max {
+            tracing::info!(connections, descriptors = most, "the limit of file descriptors bounds the connections");
+        }
+        Self { connections_max: self.connections_max.min(connections), ..self }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

@@ -22,6 +22,7 @@ impl Answered {
 /// The whole page.
 pub(super) fn page(engine: &Engine, answered: &Answered, connections: usize, is_draining: bool) -> String {
     let (bytes, _) = engine.journal_size();
+    let load = engine.load();
     let gauges = [
         ("stockade_requests_in_flight", "Requests inside the engine.", u64::from(engine.in_flight())),
         ("stockade_http_connections", "Connections open on the public listener.", connections as u64),
@@ -37,6 +38,10 @@ pub(super) fn page(engine: &Engine, answered: &Answered, connections: usize, is_
             "1 when the journal has failed and the engine must be reopened.",
             u64::from(engine.has_failed()),
         ),
+        ("stockade_storage_full", "1 while new work is refused for want of disk space.", u64::from(!engine.has_room())),
+        ("stockade_appended_sequence", "Last sequence that was given, on disk or not.", load.appended),
+        ("stockade_credits", "Requests that may be inside the engine at once.", u64::from(load.credits)),
+        ("stockade_parked_answers", "Turns whose answers wait for the disk.", load.parked_answers as u64),
         ("stockade_draining", "1 while the server is stopping.", u64::from(is_draining)),
     ];
     let mut text = String::new();

@@ -26,6 +26,7 @@
 mod admin;
 mod batch;
 pub mod body;
+mod body_room;
 mod callers;
 mod connection;
 pub mod drain;

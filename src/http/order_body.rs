@@ -162,7 +162,10 @@ fn several(lines: Vec<Object<LineBody<'_>>>) -> Result<NewOrder, Problem> {
 
 /// A digest of a body's meaning: the same JSON in another order of members or spacing is the same body.
 fn body_digest(body: &[u8]) -> u64 {
-    let canonical = serde_json::from_slice::<Value>(body).map(|value| value.to_string()).unwrap_or_default();
-    let digest = blake3::hash(canonical.as_bytes());
+    // What cannot be read as one value (a number beyond any float, say) is compared byte by byte.
+    let digest = match serde_json::from_slice::<Value>(body) {
+        Ok(value) => blake3::hash(value.to_string().as_bytes()),
+        Err(_) => blake3::hash(body),
+    };
     u64::from_le_bytes(digest.as_bytes()[..8].try_into().expect("eight bytes")).max(1)
 }

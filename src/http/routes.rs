@@ -3,6 +3,8 @@
 //! warp treats a rejection as "try the next filter", so nothing here rejects: a domain error is a reply like any
 //! other.
 
+use std::borrow::Cow;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -81,7 +83,10 @@ pub(super) async fn answer(request: Request<'_>) -> Reply {
 
 async fn any_other(request: Request<'_>) -> Reply {
     match request.path {
-        "/healthz" => return probe(&request, json!({"status": "ok"})),
+        "/healthz" => {
+            health(request.engine)?;
+            return probe(&request, json!({"status": "ok"}));
+        }
         "/readyz" => {
             request.only("GET", &[&Method::GET])?;
             readiness(request.engine, request.drain.has_begun())?;
@@ -90,9 +95,10 @@ async fn any_other(request: Request<'_>) -> Reply {
         _ => {}
     }
     let Some(rest) = request.path.strip_prefix("/api/v1/") else { return Err(Problem::new(Code::NotFound)) };
-    let mut segments = rest.trim_end_matches('/').split('/');
-    let parts = [segments.next(), segments.next(), segments.next(), segments.next()];
-    match parts {
+    let mut segments = rest.trim_end_matches('/').split('/').map(decode_segment);
+    let mut next = || segments.next().transpose();
+    let parts = [next()?, next()?, next()?, next()?];
+    match parts.each_ref().map(Option::as_deref) {
         [Some("skus"), None, ..] => request.only("GET", &[&Method::GET])?.list_skus().await,
         [Some("skus"), Some(sku), None, _] => {
             request.only("GET, PUT", &[&Method::GET, &Method::PUT])?;
@@ -114,8 +120,7 @@ async fn any_other(request: Request<'_>) -> Reply {
         [Some("orders"), Some(id), Some(what), None] => request.of_order(order_in_path(id)?, what).await,
         [Some("wallets"), Some(name), None, _] => {
             request.only("GET", &[&Method::GET])?;
-            let name = decode(name).ok_or_else(|| Problem::new(Code::NotFound))?;
-            reply(StatusCode::OK, &request.engine.wallet(customer(&name)?.as_str()).await?)
+            reply(StatusCode::OK, &request.engine.wallet(customer(name)?.as_str()).await?)
         }
         [Some("wallets"), Some(name), Some("credits"), None] => {
             request.only("POST", &[&Method::POST])?.credit(name).await
@@ -126,10 +131,18 @@ async fn any_other(request: Request<'_>) -> Reply {
 
 /// Whether new work is welcome: what a load balancer asks.
 pub(super) fn readiness(engine: &Engine, is_draining: bool) -> Result<(), Problem> {
-    if engine.has_failed() {
-        return Err(Problem::new(Code::StorageUnavailable));
+    health(engine)?;
+    match () {
+        () if is_draining => Err(Problem::new(Code::Draining)),
+        () if !engine.has_room() => Err(Problem::new(Code::StorageFull)),
+        () if engine.lags_too_far() => Err(Problem::new(Code::Overloaded)),
+        () => Ok(()),
     }
-    if is_draining { Err(Problem::new(Code::Draining)) } else { Ok(()) }
+}
+
+/// Whether it can do anything at all: what asks whether to start it anew.
+pub(super) fn health(engine: &Engine) -> Result<(), Problem> {
+    if engine.has_failed() { Err(Problem::new(Code::StorageUnavailable)) } else { Ok(()) }
 }
 
 fn probe(request: &Request<'_>, body: Value) -> Reply {
@@ -151,7 +164,7 @@ impl Request<'_> {
     fn parameter(&self, name: &str) -> Option<String> {
         let pair = |pair: &str| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(key)? == name).then(|| decode(value)).flatten()
+            (decode_query(key)? == name).then(|| decode_query(value)).flatten()
         };
         self.query.split('&').find_map(pair)
     }
@@ -369,10 +382,9 @@ impl Request<'_> {
     }
 
     async fn credit(&self, name: &str) -> Reply {
-        let name = decode(name).ok_or_else(|| Problem::new(Code::NotFound))?;
-        let customer = customer(&name)?;
+        let customer = customer(name)?;
         let command = self.json::<CreditBody>()?.command();
-        let target = Target::Name(&name);
+        let target = Target::Name(name);
         let credit = |key| Ok(Command::Account { customer, command, key });
         let (answer, repeated) = self.engine.keyed(self.key()?, target, credit).await?;
         let Answer::Account(view) = answer else { return Err(Problem::new(Code::InternalError)) };
@@ -418,13 +430,25 @@ fn created(order: &OrderSnapshot) -> Reply {
     Ok(replayed(response, order.replayed))
 }
 
+/// A segment of a path, its percent-encoding undone once; malformed ones name nothing.
+fn decode_segment(segment: &str) -> Result<Cow<'_, str>, Problem> {
+    if !segment.contains('%') {
+        return Ok(Cow::Borrowed(segment));
+    }
+    decode(segment).map(Cow::Owned).ok_or_else(|| Problem::new(Code::NotFound))
+}
+
+/// A name or value in a query, where a plus is a space; in a path it is a plus.
+fn decode_query(text: &str) -> Option<String> {
+    if text.contains('+') { decode(&text.replace('+', " ")) } else { decode(text) }
+}
+
 /// Undoes percent-encoding; none if it is malformed.
 fn decode(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
         bytes.push(match byte {
-            b'+' => b' ',
             b'%' => {
                 let (high, low) = (rest.next()?, rest.next()?);
                 let digit = |byte: u8| (byte as char).to_digit(16);

@@ -10,6 +10,7 @@ use serde_json::Value;
 use warp::Filter;
 
 use super::batch;
+use super::body_room::BodyRoom;
 use super::callers::Callers;
 use super::drain::Drain;
 use super::handler::{Door, Shared, Side, handle};
@@ -67,9 +68,37 @@ pub enum ServerError {
     /// Anybody could write.
     #[error("{0} is not a loopback address: configure `api_keys`, or say --anonymous if everybody may write")]
     Unprotected(SocketAddr),
+    /// Anybody could stop it.
+    #[error(
+        "the admin address {0} is not a loopback address, and nobody is asked for a key there: listen on a loopback \
+         address, or say --anonymous if everybody who reaches it may operate the server"
+    )]
+    AdminUnprotected(SocketAddr),
+    /// A key that no header can hold.
+    #[error("an API key of {0} characters is empty or begins or ends with a space: no request could name it")]
+    KeyUnusable(usize),
     /// The system gives no thread.
     #[error("a thread could not be started: {0}")]
     Thread(#[from] std::io::Error),
+}
+
+impl ServerOptions {
+    /// Whether only those can reach the server who may.
+    pub fn check(&self) -> Result<(), ServerError> {
+        if let Some(key) = self.api_keys.iter().find(|key| key.is_empty() || key.trim() != key.as_str()) {
+            return Err(ServerError::KeyUnusable(key.len()));
+        }
+        if self.anonymous {
+            return Ok(());
+        }
+        if self.api_keys.is_empty() && !self.listen.ip().is_loopback() {
+            return Err(ServerError::Unprotected(self.listen));
+        }
+        if !self.admin.ip().is_loopback() {
+            return Err(ServerError::AdminUnprotected(self.admin));
+        }
+        Ok(())
+    }
 }
 
 /// A running server.
@@ -85,13 +114,11 @@ pub struct Server {
 impl Server {
     /// Starts serving an engine.
     pub fn start(engine: Engine, options: ServerOptions) -> Result<Self, ServerError> {
-        if options.api_keys.is_empty() && !options.anonymous && !options.listen.ip().is_loopback() {
-            return Err(ServerError::Unprotected(options.listen));
-        }
+        options.check()?;
         if options.api_keys.is_empty() {
             tracing::warn!(listen = %options.listen, "no API keys are configured: everybody who reaches it may write");
         }
-        let limits = Limits { streamed_paths: &[batch::PATH], ..options.limits };
+        let limits = Limits { streamed_paths: &[batch::PATH], ..options.limits.within_descriptors() };
         let admin = Listener::bind(options.admin, limits.clone())?;
         let body_bytes_max = limits.body_bytes_max;
         let public = Listener::bind(options.listen, limits)?;
@@ -100,6 +127,7 @@ impl Server {
             engine,
             callers: Callers::new(&options.api_keys),
             body_bytes_max,
+            bodies: BodyRoom::default(),
             answered: Answered::default(),
             connections: public.gauge(),
             drain: Arc::clone(&drain),
@@ -133,7 +161,10 @@ impl Server {
     /// Accepts nothing new, lets what is in flight end within the deadline, and stops. The admin listener goes last,
     /// so that the drain can be watched.
     pub fn shutdown(self, deadline: Duration) {
-        self.drain.begin(deadline);
+        // A drain that was asked for on the admin listener has the deadline that was named there.
+        if !self.drain.has_begun() {
+            self.drain.begin(deadline);
+        }
         for thread in self.threads {
             join(thread);
         }

@@ -3,9 +3,11 @@
 //! What a file is, its first bytes say; names may lie. Nothing is guessed about a value that does not read: the
 //! error names the line and what was expected.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -240,9 +242,32 @@ fn read_csv(text: impl Read, limit: u64, each: &mut impl FnMut(&Fields)) -> Resu
     Ok(())
 }
 
+/// The most bytes of one record. A quote that is never closed, in a file that unpacks to gigabytes, must not fill memory.
+const RECORD_BYTES_MAX: usize = 1 << 20;
+
+/// A text that ends with an error when a record does not end in time.
+struct Bounded<R> {
+    text: R,
+    left: Rc<Cell<usize>>,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.left.get() == 0 {
+            let why = format!("a record is longer than {RECORD_BYTES_MAX} bytes: is a quote not closed?");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+        }
+        let read = self.text.read(buffer)?;
+        self.left.set(self.left.get().saturating_sub(read));
+        Ok(read)
+    }
+}
+
 /// Records that are not blank, each with the line on which it begins.
 struct Records<R> {
-    reader: csv::Reader<io::Chain<R, &'static [u8]>>,
+    reader: csv::Reader<Bounded<io::Chain<R, &'static [u8]>>>,
+    /// Bytes that may still come before the record at hand must have ended.
+    left: Rc<Cell<usize>>,
     record: csv::StringRecord,
     line: u64,
 }
@@ -251,18 +276,20 @@ impl<R: Read> Records<R> {
     /// Only `\n` ends a line, and the text ends with one, so that lines can be counted; a `\r` before it goes when
     /// fields are trimmed.
     fn of(text: R) -> Self {
+        let left = Rc::new(Cell::new(RECORD_BYTES_MAX));
         let reader = csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .terminator(csv::Terminator::Any(b'\n'))
-            .from_reader(text.chain(&b"\n"[..]));
-        Self { reader, record: csv::StringRecord::new(), line: 0 }
+            .from_reader(Bounded { text: text.chain(&b"\n"[..]), left: Rc::clone(&left) });
+        Self { reader, left, record: csv::StringRecord::new(), line: 0 }
     }
 
     /// Reads the next record; false at the end.
     fn next(&mut self) -> Result<bool, SourceError> {
         loop {
             let before = self.reader.position().line();
+            self.left.set(RECORD_BYTES_MAX);
             match self.reader.read_record(&mut self.record) {
                 Ok(false) => return Ok(false),
                 Ok(true) => {}

@@ -206,7 +206,7 @@ mod tests {
         let mut body = vec![KIND_SKU, 0, 0];
         body.extend([0; 8]);
         body.extend([3, 1, 2, 3]);
-        assert_eq!(parse_record(&body), Err(RecordError::OutOfRange("key digest")));
+        assert_eq!(parse_record(&body), Err(RecordError::OutOfRange("key digests")));
     }
 
     proptest! {

@@ -1,6 +1,8 @@
 //! Finding an actor (in memory, or on the shelf) and changing it: every change applies its events, encodes them into
 //! the turn, and marks the actor for the next checkpoint.
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 use stockade_domain::account::{Account, AccountEvent};
 use stockade_domain::entity::{EntityKey, EntityKind};
@@ -12,6 +14,7 @@ use stockade_domain::{CustomerId, OrderId, PaymentId, SkuId};
 
 use super::{Host, Message};
 use crate::copy_on_write::CopyOnWrite;
+use crate::release::Basis;
 use crate::table::Hosted;
 use stockade_domain::order::OrderCommand;
 
@@ -60,6 +63,16 @@ impl Host {
             self.payments.insert(payment, hosted);
         }
         self.payments.get_mut(&payment)
+    }
+
+    /// What is known of a wallet. Asking brings none into being: anybody may ask for any name.
+    pub(super) fn peek_account(&mut self, customer: &CustomerId) -> (Cow<'_, Account>, Basis) {
+        if self.accounts.contains(customer) || self.cold_accounts.contains(customer) {
+            let hosted = self.load_account(customer);
+            let basis = hosted.basis();
+            return (Cow::Borrowed(&hosted.state), basis);
+        }
+        (Cow::Owned(Account::new(customer.clone())), Basis::Seq(0))
     }
 
     /// The wallet; a new one is empty.
@@ -239,6 +252,7 @@ impl Host {
         if events.is_empty() {
             return None;
         }
+        self.load_account(customer);
         let key = customer.as_str().as_bytes();
         self.snapshot_before_change(|host| host.accounts.get_mut(customer), EntityKind::Account, key);
         let hosted = self.accounts.get_mut(customer).expect("a wallet that changes is loaded");

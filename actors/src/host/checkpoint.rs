@@ -158,7 +158,7 @@ impl Host {
 
     /// Lets idle actors go whose snapshots are durable, if there are many; says how many went.
     pub(super) fn passivate(&mut self, cut: u64) -> u64 {
-        let before = self.orders.len() + self.payments.len() + self.skus.len();
+        let before = self.orders.len() + self.payments.len() + self.skus.len() + self.accounts.len();
         if self.orders.len() > self.shared.orders_in_memory_max {
             let awaited = &self.awaited;
             self.orders.retain(|id, hosted| {
@@ -176,7 +176,18 @@ impl Host {
                 stays
             });
         }
-        (before - self.orders.len() - self.payments.len() - self.skus.len()) as u64
+        if self.accounts.len() > self.shared.orders_in_memory_max {
+            let cold = &mut self.cold_accounts;
+            self.accounts.retain(|customer, hosted| {
+                let stays = !is_shelved(hosted, cut) || !hosted.state.holds.is_empty();
+                if !stays {
+                    cold.insert(customer.clone());
+                }
+                stays
+            });
+        }
+        let now = self.orders.len() + self.payments.len() + self.skus.len() + self.accounts.len();
+        (before - now) as u64
     }
 
     /// Asserts the invariants of every actor in memory and of the books.

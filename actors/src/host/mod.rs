@@ -55,6 +55,9 @@ use remote::Paying;
 /// The most messages of one turn.
 pub const TURN_MESSAGES_MAX: usize = 256;
 
+/// How old an id that nobody knows may be, in seconds; beyond it `id_expired`.
+pub const ID_RETENTION_SECONDS: u32 = 24 * 3600;
+
 /// The sold-out gauges of all SKUs, shared with admission.
 pub type Gauges = dashmap::DashMap<SkuId, Arc<SoldOutGauge>, rustc_hash::FxBuildHasher>;
 
@@ -332,6 +335,7 @@ impl Host {
         let Ok(appended) = appended else {
             // The generation has ended: memory rests on what was never written, so nothing of it may be shown.
             self.effects.abandon();
+            self.forget_records();
             self.turn.clear();
             return;
         };
@@ -344,6 +348,20 @@ impl Host {
         sequences.clear();
         self.sequences = sequences;
         self.turn.clear();
+    }
+
+    /// The turn will never be written: nobody has a record in it any more.
+    fn forget_records(&mut self) {
+        use stockade_domain::entity::EntityKey;
+        for key in self.turn.owners() {
+            match key {
+                EntityKey::Sku(sku) => number(self.skus.get_mut(sku), None, false),
+                EntityKey::Order(order) => number(self.orders.get_mut(order), None, true),
+                EntityKey::Payment(payment) => number(self.payments.get_mut(payment), None, false),
+                EntityKey::Account(customer) => number(self.accounts.get_mut(customer), None, false),
+                EntityKey::Ledger => self.ledger_record = None,
+            }
+        }
     }
 
     /// Gives every actor with a record in the turn its sequence.

@@ -75,7 +75,7 @@ impl Host {
     ) -> Result<Option<u32>, Refusal> {
         self.shared.ports.faults.crash_point(Fault::CrashBefore, || EntityKey::Account(customer.clone()));
         let mut events = Vec::new();
-        account::decide(&self.load_account(customer).state, command, &mut events)?;
+        account::decide(&self.peek_account(customer).0, command, &mut events)?;
         let record = self.change_account(customer, &events);
         self.shared.ports.faults.crash_point(Fault::CrashAfter, || EntityKey::Account(customer.clone()));
         Ok(record)
@@ -91,8 +91,7 @@ impl Host {
         if let (Some(record), Some(key)) = (record, key) {
             self.turn.add_digest(record, key);
         }
-        let hosted = self.load_account(customer);
-        let (account, basis) = (&hosted.state, hosted.basis());
+        let (account, basis) = self.peek_account(customer);
         let (currency, balance, held) = (account.currency, account.balance, account.held());
         let view = AccountView { customer: customer.clone(), currency, balance, held, as_of: 0 };
         Ok(Handled::Answered(Answer::Account(view), basis))

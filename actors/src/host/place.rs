@@ -80,6 +80,7 @@ impl Host {
         if let Some(known) = self.known_order(&order)? {
             return Ok(known);
         }
+        self.check_age(&order)?;
         if self.owes_attempt(order.id) {
             return Err(Refusal::Overloaded);
         }
@@ -128,6 +129,19 @@ impl Host {
             return Err(Refusal::IdConflict { id: order.id.to_string() });
         }
         self.order_answer(order.id, true).map(Some)
+    }
+
+    /// An id that nobody knows must be of these days: one that is too old may have been forgotten, and one from the
+    /// future would never be.
+    fn check_age(&self, order: &NewOrder) -> Result<(), Refusal> {
+        let made_here = order.body_digest == 0;
+        let retention = i64::from(super::ID_RETENTION_SECONDS) * 1_000_000;
+        let age = self.now.0 - order.id.time().0;
+        match () {
+            () if !made_here && age > retention => Err(Refusal::IdExpired { id: order.id.to_string() }),
+            () if !made_here && age < -retention => Err(Refusal::IdInvalid { id: order.id.to_string() }),
+            () => Ok(()),
+        }
     }
 
     fn decide_holds(
@@ -228,7 +242,7 @@ impl Host {
     ) -> Result<SmallVec<[(CustomerId, AccountEvent); 1]>, Refusal> {
         let mut decided = SmallVec::new();
         let (Some(customer), false) = (customer, due.is_empty()) else { return Ok(decided) };
-        let mut wallet = self.load_account(customer).state.clone();
+        let mut wallet = self.peek_account(customer).0.into_owned();
         for (payment, money) in due {
             let mut events = Vec::new();
             let hold = AccountCommand::Hold { payment: *payment, money: *money, spend };

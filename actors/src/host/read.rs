@@ -40,8 +40,7 @@ impl Host {
     }
 
     pub(super) fn read_account(&mut self, customer: &CustomerId) -> Result<Handled, Refusal> {
-        let hosted = self.load_account(customer);
-        let (account, basis) = (&hosted.state, hosted.basis());
+        let (account, basis) = self.peek_account(customer);
         let (currency, balance, held) = (account.currency, account.balance, account.held());
         let view = AccountView { customer: customer.clone(), currency, balance, held, as_of: 0 };
         Ok(Handled::Answered(Answer::Account(view), basis))

@@ -201,7 +201,7 @@ impl Host {
 
     /// Asks the homes of a wallet's holds for other partitions what became of their payments.
     pub(super) fn inquire_money(&mut self, customer: &CustomerId) {
-        let mut payments: Vec<PaymentId> = self.load_account(customer).state.holds.keys().copied().collect();
+        let mut payments: Vec<PaymentId> = self.peek_account(customer).0.holds.keys().copied().collect();
         payments.retain(|payment| self.home_of_route(payment.route()) != self.index);
         payments.sort();
         for payment in &payments {

@@ -201,6 +201,11 @@ impl DiskError {
     /// Names an error of the system by what can be done about it.
     pub fn from_io(operation: &'static str, path: impl Into<String>, source: io::Error) -> Self {
         let path = path.into();
+        // Out of file descriptors is no failure of the disk: there is room again when some are closed.
+        let out_of_files = [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(rustix::io::Errno::raw_os_error);
+        if source.raw_os_error().is_some_and(|code| out_of_files.contains(&code)) {
+            return Self::Full { path };
+        }
         match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
                 Self::Full { path }

@@ -155,6 +155,11 @@ impl Opening {
             }
             opening.headers.push((header, source));
         }
+        // A spare is the very next one. Where it is not, what was written before it is gone.
+        let next = opening.headers.len() as u64 + 1;
+        if opening.unused.first().is_some_and(|first| *first != next) {
+            return Err(OpenError::damaged(segment_name(next), 0, Reason::SegmentMissing));
+        }
         Ok(opening)
     }
 
@@ -256,7 +261,8 @@ impl Opening {
     }
 
     fn remove_leftovers(&mut self) -> Result<(), OpenError> {
-        let mut names: Vec<String> = self.unused.iter().map(|number| segment_name(*number)).collect();
+        // The last first: whatever is left when this is cut short still follows what was written.
+        let mut names: Vec<String> = self.unused.iter().rev().map(|number| segment_name(*number)).collect();
         let doubled = self.files.archives.intersection(&self.files.segments);
         names.extend(doubled.map(|number| archive_name(*number)));
         names.append(&mut self.files.unfinished);
