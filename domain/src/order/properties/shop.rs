@@ -159,6 +159,7 @@ impl Shop {
                 settled: false,
                 buyer,
                 tentative: false,
+                context: None,
             };
             let mut events = Vec::new();
             stock::decide(stock, &hold, self.now, &mut events)?;
