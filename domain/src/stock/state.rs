@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use super::admission::{Admission, Digest, Lottery};
 use super::counters::Counters;
 use super::definition::Definition;
+use super::event::StockEvent;
 use super::sourcing::HoldContext;
 use crate::{CustomerId, Location, Lot, OrderId, Quantity, SkuId, Timestamp, codec};
 
@@ -210,6 +211,14 @@ impl Stock {
     /// Whether this lottery's seed was revealed.
     pub fn has_drawn(&self, lottery: &Lottery) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.drawn == Some(lottery.seed_commitment))
+    }
+
+    /// Whether the demand that was just decided holds nothing and waits to be let in.
+    pub fn makes_wait(&self, held: &StockEvent) -> bool {
+        let admission = self.definition.as_ref().and_then(|definition| definition.admission.as_deref());
+        let holds_nothing =
+            matches!(held, StockEvent::Held { picks, backordered, .. } if picks.is_empty() && *backordered > 0);
+        holds_nothing && admission.is_some_and(Admission::offers)
     }
 
     /// How long the units of an order that waited stay held.

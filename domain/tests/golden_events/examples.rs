@@ -211,7 +211,7 @@ fn defined(change: impl FnOnce(&mut Definition)) -> StockEvent {
 
 fn order() -> Vec<(&'static str, OrderEvent)> {
     use OrderEvent as E;
-    let line = PlacedLine { sku: sku(), quantity: 5, unit_price: Amount(99_901), filled: 3, backordered: 1 };
+    let line = PlacedLine { sku: sku(), quantity: 5, unit_price: Amount(99_901), filled: 3, backordered: 1, kit: None };
     let units = || smallvec![LineUnits { line: 0, quantity: 2 }, LineUnits { line: 1999, quantity: 1 }];
     let planned = |method| PlannedPayment { method, amount: Amount(100_000), reference: None };
     let placed = E::Placed {
@@ -224,6 +224,7 @@ fn order() -> Vec<(&'static str, OrderEvent)> {
         hold_expires_at: TIME,
         body_digest: u64::MAX,
         attempt: 2,
+        waiting: false,
     };
     let bare = E::Placed {
         customer: None,
@@ -235,8 +236,23 @@ fn order() -> Vec<(&'static str, OrderEvent)> {
         hold_expires_at: TIME,
         body_digest: 0,
         attempt: 0,
+        waiting: false,
     };
     let returned = ReturnedLine { line: 0, quantity: 1, disposition: Disposition::WriteOff };
+    let kit = Some(Box::new(vec![KitPart { sku: sku(), quantity: 2 }]));
+    let kits = PlacedLine { sku: sku(), quantity: 1, unit_price: Amount(5), filled: 0, backordered: 1, kit };
+    let waiting = E::Placed {
+        customer: None,
+        purchaser_key: Some(ann()),
+        currency: "EUR".parse().unwrap(),
+        lines: smallvec![kits],
+        charges: smallvec![],
+        payments: smallvec![],
+        hold_expires_at: TIME,
+        body_digest: 0,
+        attempt: 0,
+        waiting: true,
+    };
     let amount = Amount(-12_300);
     let mut all = vec![
         ("placed", placed),
@@ -259,6 +275,10 @@ fn order() -> Vec<(&'static str, OrderEvent)> {
         ("refunded", E::Refunded { number: 0, amount, done: true }),
         ("refund_started", E::RefundStarted { number: 0, amount }),
         ("step_done", E::StepDone { step: 8 }),
+        ("placed_waiting", waiting),
+        ("offered", E::Offered { lines: units(), hold_expires_at: TIME }),
+        ("shipped_short", E::ShippedShort { sku: sku(), quantity: 2 }),
+        ("part_missing", E::PartMissing { line: 1, part: 2, missing: 3 }),
     ];
     let owed = |(step, (label, to))| (label, E::StepOwed { step, to: Box::new(to) });
     all.extend((0u32..).zip(steps()).map(owed));
@@ -335,7 +355,7 @@ fn ledger() -> Vec<(&'static str, LedgerEvent)> {
 pub fn variants(kind: EntityKind) -> usize {
     match kind {
         EntityKind::Sku => 26,
-        EntityKind::Order => 20,
+        EntityKind::Order => 23,
         EntityKind::Payment => 9,
         EntityKind::Account => 6,
         EntityKind::Ledger => 1,
@@ -423,5 +443,8 @@ fn number_of_order(event: &OrderEvent) -> usize {
         OrderEvent::StepDone { .. } => 17,
         OrderEvent::RefundStarted { .. } => 18,
         OrderEvent::PaidOutside { .. } => 19,
+        OrderEvent::Offered { .. } => 20,
+        OrderEvent::ShippedShort { .. } => 21,
+        OrderEvent::PartMissing { .. } => 22,
     }
 }
