@@ -14,7 +14,7 @@
 use smallvec::SmallVec;
 use stockade_domain::entity::RemoteStep;
 use stockade_domain::order::{Fill, OrderCommand};
-use stockade_domain::stock::HoldMode;
+use stockade_domain::stock::{HoldContext, HoldMode};
 use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId};
 
 /// Demand for the SKUs of one partition.
@@ -26,6 +26,8 @@ pub struct HoldRequest {
     pub buyer: Option<CustomerId>,
     /// What to do with what free stock cannot fill.
     pub mode: HoldMode,
+    /// Where the goods should come from.
+    pub context: Option<Box<HoldContext>>,
     /// The SKUs of this partition.
     pub items: SmallVec<[(SkuId, Quantity); 2]>,
 }

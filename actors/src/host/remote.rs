@@ -10,7 +10,7 @@ use stockade_domain::stock::{StockCommand, StockEvent};
 use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Refusal, SkuId};
 
 use super::agenda::ASK_AGAIN_MICROS;
-use super::place::{ABORTED, TENTATIVE_WAIT_MICROS, wallet_payments};
+use super::place::{ABORTED, Claim, TENTATIVE_WAIT_MICROS, wallet_payments};
 use super::{Handled, Host};
 use crate::command::KeyDigest;
 use crate::mailbox::Incoming;
@@ -107,13 +107,18 @@ impl Host {
                 fills.push(fill);
                 continue;
             }
-            match self.decide_hold(request.order, request.buyer.as_ref(), request.mode, sku, *quantity, true) {
+            let (buyer, context) = (request.buyer.as_ref(), request.context.as_deref());
+            let claim = Claim { order: request.order, buyer, mode: request.mode, context };
+            match self.decide_hold(&claim, sku, *quantity, true) {
                 Ok((fill, events)) => {
                     fills.push(fill);
                     holds.push((sku.clone(), events));
                 }
                 Err(Refusal::StockExhausted { .. }) if request.mode.partial => fills.push(self.empty_fill(sku)?),
-                Err(refusal) => return Err(refusal),
+                Err(refusal) => {
+                    self.learn_kit(&refusal);
+                    return Err(refusal);
+                }
             }
         }
         for (sku, events) in holds {
@@ -129,8 +134,9 @@ impl Host {
     fn existing_fill(&mut self, sku: &SkuId, order: OrderId) -> Option<Result<Fill, Refusal>> {
         let stock = &self.load_sku(sku)?.state;
         let (held, allocated) = stock.commitments.get(&order)?.units();
-        let waiting = stock.backorders.iter().find(|b| b.order == order).map_or(0, |b| b.quantity);
-        Some(self.empty_fill(sku).map(|fill| Fill { filled: held + allocated, backordered: waiting, ..fill }))
+        let backorder = stock.backorders.iter().find(|b| b.order == order);
+        let (backordered, waiting) = backorder.map_or((0, false), |b| (b.quantity, b.is_entry));
+        Some(self.empty_fill(sku).map(|fill| Fill { filled: held + allocated, backordered, waiting, ..fill }))
     }
 
     /// Ends an order's commitment at a SKU of this partition.
@@ -189,7 +195,7 @@ impl Host {
             return;
         }
         let alive = self.load_order(order).is_some_and(|hosted| {
-            hosted.state.outcome == order::Outcome::Open && hosted.state.lines.iter().any(|line| line.sku == sku)
+            hosted.state.outcome == order::Outcome::Open && hosted.state.lines.iter().any(|line| line.uses(&sku))
         });
         if alive {
             // Its step is owed and repeated, unless the order confirmed it before this lease ended.
