@@ -197,7 +197,7 @@ impl Serialize for OrderSnapshot {
                 due: money(due),
             },
             payments: payments.collect(),
-            hold_expires_at: order.awaits_payment().then_some(TimeJson(order.hold_expires_at)),
+            hold_expires_at: order.deadline().map(TimeJson),
             created_at: TimeJson(order.created_at),
             tracking: order.tracking.as_deref(),
             as_of: Text(self.as_of),

@@ -287,9 +287,14 @@ impl Order {
         self.outcome == Outcome::Open && !self.secured
     }
 
+    /// When unpaid stock goes back; none while nothing of it is held, or when it is paid.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        (self.awaits_payment() && !self.waiting).then_some(self.hold_expires_at)
+    }
+
     /// When the order must be woken: at its deadline while it is unpaid and not pinned.
     pub fn next_due(&self) -> Option<Timestamp> {
-        (self.awaits_payment() && !self.is_pinned() && !self.waiting).then_some(self.hold_expires_at)
+        self.deadline().filter(|_| !self.is_pinned())
     }
 
     /// The number of the payment with this id.
