@@ -8,6 +8,8 @@
 //!   home ── Step ──▶ p (settle, release, ship ...) ── StepDone ──▶ home     repeated until it is done
 //! ```
 //!
+//! What a SKU has for an order of another partition, and what waits, is told until it is heard (`StockIs`).
+//!
 //! A tentative hold whose order is never heard of again asks `Inquire`, and is given back when its home does not
 //! know the order.
 
@@ -122,6 +124,37 @@ pub enum PeerMessage {
         order: OrderId,
         /// Which step.
         step: u32,
+        /// Units of a shipment that a shortfall had taken meanwhile.
+        short: Option<(SkuId, Quantity)>,
+    },
+    /// This is what a SKU keeps for the order and how many units of it wait.
+    StockIs {
+        /// Who tells.
+        from: usize,
+        /// Whose.
+        order: OrderId,
+        /// Which SKU.
+        sku: SkuId,
+        /// Units held and allocated.
+        kept: Quantity,
+        /// Units that wait for stock.
+        waiting: Quantity,
+        /// How long the units stay held if the order waited to be let in.
+        offer_seconds: u32,
+    },
+    /// The order has taken it in.
+    StockHeard {
+        /// Whose.
+        order: OrderId,
+        /// Which SKU.
+        sku: SkuId,
+    },
+    /// How does this SKU stand to the order?
+    AskStock {
+        /// Whose.
+        order: OrderId,
+        /// Which SKU.
+        sku: SkuId,
     },
     /// Tell an order.
     Order {

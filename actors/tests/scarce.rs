@@ -6,7 +6,8 @@ mod support;
 use std::time::Duration;
 
 use stockade_actors::command::{Command, OrderView};
-use stockade_domain::entity::EntityKey;
+use stockade_actors::faults::{Fault, FaultRule};
+use stockade_domain::entity::{EntityKey, EntityKind, Event};
 use stockade_domain::name::Region;
 use stockade_domain::order::{NewLine, NewOrder, OrderCommand, OrderStatus, Tender};
 use stockade_domain::payment::Method;
@@ -15,6 +16,7 @@ use stockade_domain::stock::{
     StockCommand,
 };
 use stockade_domain::{Location, Money, OrderId, Refusal, SkuId, Timestamp};
+use stockade_storage::record::parse_record;
 use support::{START, World, receive};
 
 fn sku(name: &str) -> SkuId {
@@ -291,14 +293,25 @@ fn a_lottery_holds_for_its_winners_and_turns_the_others_away() {
     }
 }
 
+/// Whose records have an event of this name.
+fn recorded(world: &World, name: &str) -> Vec<EntityKind> {
+    let mut found = Vec::new();
+    for record in world.journal.records.lock().iter() {
+        let (head, events) = parse_record(record).unwrap();
+        let kind = EntityKind::from_byte(head.kind).unwrap();
+        let events = Event::decode_all(kind, events).unwrap();
+        found.extend(events.iter().filter(|event| event.name() == name).map(|_| kind));
+    }
+    found
+}
+
 /// An order may learn of a shortfall only after it has recorded a shipment: both are facts, and neither is refused.
 #[test]
 fn an_order_that_is_shipped_while_news_of_a_shortfall_is_on_its_way_is_recorded_as_shipped_short() {
-    let mut met = 0;
-    for _ in 0..6 {
+    for attempt in 0..6 {
         let mut world = World::new(2);
         world.define("a", "1.00 EUR", 3);
-        for _ in 0..met {
+        for _ in 0..attempt {
             world.new_id();
         }
         let placed = order(&mut world, &[("a", 3)]);
@@ -306,7 +319,6 @@ fn an_order_that_is_shipped_while_news_of_a_shortfall_is_on_its_way_is_recorded_
         world.settle();
         let partition = |key: &EntityKey| stockade_actors::host::partition_of(key, 2);
         let (home, of_sku) = (partition(&EntityKey::Order(id)), partition(&EntityKey::Sku(sku("a"))));
-        met += 1;
         // The order's home has the shipment in its mailbox before the shortfall happens.
         let ship = Box::new(OrderCommand::Ship { lines: Some(vec![(0, 2)]), tracking: None });
         let mut shipped = world.send(&EntityKey::Order(id), Command::Order { order: id, command: ship, key: None });
@@ -330,6 +342,7 @@ fn an_order_that_is_shipped_while_news_of_a_shortfall_is_on_its_way_is_recorded_
         assert_eq!(levels(&mut world, "a"), (0, 0, 0, 1), "one of the two was taken before its parcel was known");
         assert_eq!(world.read_stock("a").levels.backordered, 1, "nobody waits for what was shipped");
         assert!(read(&mut world, id).order.owed.is_empty(), "the step is done");
+        assert_eq!(recorded(&world, "shipped_short"), [EntityKind::Sku, EntityKind::Order], "both say so, once");
         world.stock("a", receive(1)).unwrap();
         tell(&mut world, id, OrderCommand::Ship { lines: None, tracking: None }).unwrap();
         assert_eq!((status(&mut world, id), levels(&mut world, "a")), (OrderStatus::Shipped, (0, 0, 0, 2)));
@@ -364,5 +377,63 @@ fn an_order_is_served_from_the_location_that_is_nearest_to_its_buyer() {
         world.place(most).unwrap();
         let held: Vec<_> = world.read_stock("a").locations.iter().map(|(at, c)| (at.to_string(), c.held)).collect();
         assert_eq!(held, [("south".to_owned(), 1), ("north".to_owned(), 2)]);
+    }
+}
+
+/// News of a SKU's that is lost or told twice on its way to an order of another partition.
+#[test]
+fn news_that_a_crash_cut_off_is_told_again_after_the_restart() {
+    for attempt in 0..4 {
+        let mut world = World::new(2);
+        define(&mut world, "a", Definition { backorder_max: Some(100), ..definition("1.00 EUR") }).unwrap();
+        for _ in 0..attempt {
+            world.new_id();
+        }
+        let mut wanted = paid(order(&mut world, &[("a", 2)]));
+        wanted.allow_backorder = true;
+        let id = world.place(wanted).unwrap().order.id;
+        world.settle();
+        world.faults.arm(vec![FaultRule { fault: Fault::Drop, kind: None, key_prefix: None, count: 100 }]);
+        world.stock("a", receive(2)).unwrap();
+        let mut world = world.restart(2);
+        world.settle();
+        assert_eq!(status(&mut world, id), OrderStatus::Paid, "its units are there");
+        assert_eq!(levels(&mut world, "a"), (0, 0, 2, 0));
+        world.check();
+    }
+}
+
+#[test]
+fn an_order_of_another_partition_hears_of_fills_and_shortfalls_once_whatever_happens_to_messages() {
+    for fault in [Fault::Drop, Fault::Duplicate] {
+        for attempt in 0..4 {
+            let mut world = World::new(2);
+            define(&mut world, "a", Definition { backorder_max: Some(100), ..definition("1.00 EUR") }).unwrap();
+            for _ in 0..attempt {
+                world.new_id();
+            }
+            world.stock("a", receive(3)).unwrap();
+            let mut wanted = paid(order(&mut world, &[("a", 5)]));
+            wanted.allow_backorder = true;
+            let id = world.place(wanted).unwrap().order.id;
+            world.settle();
+            let (location, reason) = (Location::main(), "counted".into());
+            let adjust = StockCommand::Adjust { location, lot: None, delta: -1, reason, force: true };
+            for command in [receive(1), adjust, receive(3)] {
+                world.faults.arm(vec![FaultRule { fault, kind: None, key_prefix: None, count: 1 }]);
+                world.stock("a", command).unwrap();
+                world.faults.arm(Vec::new());
+                for _ in 0..4 {
+                    world.clock.advance_seconds(1);
+                    world.settle();
+                }
+                let line = read(&mut world, id).order.lines[0].clone();
+                let stock = world.read_stock("a").levels;
+                assert_eq!(line.backordered, stock.backordered, "{fault:?}");
+                assert_eq!((line.filled, stock.totals.held), (stock.totals.allocated, 0), "{fault:?}");
+            }
+            assert_eq!(read(&mut world, id).order.lines[0].filled, 5);
+            world.check();
+        }
     }
 }

@@ -124,14 +124,12 @@ impl Host {
     }
 
     fn follow_stock_event(&mut self, sku: &SkuId, event: &StockEvent) {
-        let is_news = matches!(
-            event,
-            StockEvent::BackorderFilled { .. }
-                | StockEvent::Displaced { .. }
-                | StockEvent::ShippedShort { .. }
-                | StockEvent::NotDrawn { .. }
-        );
-        if !is_news {
+        let Some(order) = event.must_hear() else { return };
+        if self.home_of_route(order.route()) != self.index {
+            // What was shipped short is told with the end of its step.
+            if !matches!(event, StockEvent::ShippedShort { .. }) {
+                self.tell_of_stock(sku, order);
+            }
             return;
         }
         let offer_seconds = self.skus.get(sku).map_or(0, |hosted| hosted.state.offer_seconds());

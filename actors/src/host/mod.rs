@@ -14,6 +14,7 @@ mod agenda;
 mod checkpoint;
 mod kit;
 mod money;
+mod news;
 mod order;
 mod place;
 mod read;
@@ -132,6 +133,8 @@ pub struct Host {
     paying: FxHashMap<PaymentId, Paying>,
     /// Tentative units by SKU.
     tentative: FxHashMap<SkuId, u64>,
+    /// Orders of other partitions that have not heard yet how a SKU stands to them.
+    untold: FxHashMap<SkuId, Vec<OrderId>>,
 
     now: Timestamp,
     turn: Turn,
@@ -172,6 +175,7 @@ impl Host {
             placing: FxHashMap::default(),
             paying: FxHashMap::default(),
             tentative: FxHashMap::default(),
+            untold: FxHashMap::default(),
             turn: Turn::default(),
             effects: Effects::default(),
             answers: Vec::new(),

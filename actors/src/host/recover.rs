@@ -76,6 +76,7 @@ impl Host {
             self.reschedule(key);
         }
         self.recover_tentative();
+        self.recover_news();
         // Open calls are asked for at once, under the same keys.
         for (id, hosted) in self.payments.iter() {
             if hosted.state.open.is_some() {

@@ -87,8 +87,17 @@ pub enum OrderCommand {
         quantity: Quantity,
     },
     DeadlineReached,
+    /// How a SKU of another partition stands to the order, when none of its steps is on its way.
+    StockIs {
+        sku: SkuId,
+        kept: Quantity,
+        waiting: Quantity,
+        offer_seconds: u32,
+    },
     StepDone {
         step: u32,
+        /// Units of a shipment that a shortfall had taken meanwhile.
+        short: Option<(SkuId, Quantity)>,
     },
 }
 
@@ -174,8 +183,15 @@ fn decide_command(
             }
             Ok(())
         }
-        OrderCommand::StepDone { step } => {
+        OrderCommand::StockIs { sku, kept, waiting, offer_seconds } => {
+            told::stock_is(order, sku, (*kept, *waiting), now.plus_seconds(*offer_seconds), out, asks);
+            Ok(())
+        }
+        OrderCommand::StepDone { step, short } => {
             if order.owed.iter().any(|owed| owed.step == *step) {
+                if let Some((sku, quantity)) = short {
+                    out.push(OrderEvent::ShippedShort { sku: sku.clone(), quantity: *quantity });
+                }
                 out.push(OrderEvent::StepDone { step: *step });
             }
             Ok(())

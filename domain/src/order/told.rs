@@ -186,6 +186,31 @@ pub(super) fn displaced(
     }
 }
 
+/// A SKU of another partition says how things stand. What differs from what the order knows has happened meanwhile;
+/// when it is said again, nothing differs any more.
+pub(super) fn stock_is(
+    order: &Order,
+    sku: &SkuId,
+    (kept, waiting): (Quantity, Quantity),
+    offer_until: Timestamp,
+    out: &mut Vec<OrderEvent>,
+    asks: &mut Vec<OrderAsk>,
+) {
+    if order.outcome != Outcome::Open {
+        return;
+    }
+    if order.waiting && kept + waiting == 0 {
+        return not_drawn(order, out, asks);
+    }
+    let all = order.lines.iter().flat_map(super::Line::awaited);
+    let awaited: Quantity = all.filter(|(awaited, _)| *awaited == sku).map(|(_, units)| units).sum();
+    if awaited > waiting {
+        backorder_filled(order, sku, awaited - waiting, offer_until, out, asks);
+    } else if awaited < waiting {
+        displaced(order, sku, waiting - awaited, out, asks);
+    }
+}
+
 /// An entry that won nothing is over; an order that does not wait any more had nothing to win.
 pub(super) fn not_drawn(order: &Order, out: &mut Vec<OrderEvent>, asks: &mut Vec<OrderAsk>) {
     if order.waiting && order.outcome == Outcome::Open {

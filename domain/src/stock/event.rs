@@ -281,6 +281,17 @@ pub enum StockEvent {
 }
 
 impl StockEvent {
+    /// The order that must hear of it, if one must: its units were filled, lost or given to others.
+    pub const fn must_hear(&self) -> Option<OrderId> {
+        match self {
+            Self::BackorderFilled { order, .. }
+            | Self::Displaced { order, .. }
+            | Self::ShippedShort { order, .. }
+            | Self::NotDrawn { order, .. } => Some(*order),
+            _ => None,
+        }
+    }
+
     /// The public name of the movement.
     pub const fn name(&self) -> &'static str {
         match self {

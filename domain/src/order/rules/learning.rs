@@ -193,6 +193,6 @@ fn a_step_owed_by_another_partition_is_done_once() {
     let to = Box::new(crate::entity::RemoteStep::Confirm { sku: sku("sku") });
     desk.order.apply(&crate::order::OrderEvent::StepOwed { step: 0, to });
     assert_eq!((desk.order.owed.len(), desk.order.next_step), (1, 1));
-    assert_eq!(desk.run(OrderCommand::StepDone { step: 0 }).unwrap(), ["step_done"]);
-    assert!(desk.run(OrderCommand::StepDone { step: 0 }).unwrap().is_empty());
+    assert_eq!(desk.run(OrderCommand::StepDone { step: 0, short: None }).unwrap(), ["step_done"]);
+    assert!(desk.run(OrderCommand::StepDone { step: 0, short: None }).unwrap().is_empty());
 }
