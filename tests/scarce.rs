@@ -50,7 +50,7 @@ impl Shop {
     }
 
     fn close(self) -> ManualClock {
-        drop(self.server);
+        self.server.shutdown(std::time::Duration::from_secs(5));
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(self.engine.close()).unwrap();
         self.clock
