@@ -39,8 +39,15 @@ fn hold_and_settle(c: &mut Criterion) {
                 n += 1;
                 let order = OrderId::new(Timestamp(1), n);
                 let mode = HoldMode { partial: false, backorder: false };
-                let hold =
-                    StockCommand::Hold { order, quantity: 1, mode, settled: false, buyer: None, tentative: false };
+                let hold = StockCommand::Hold {
+                    order,
+                    quantity: 1,
+                    mode,
+                    settled: false,
+                    buyer: None,
+                    tentative: false,
+                    context: None,
+                };
                 run(stock, &hold, &mut events);
                 run(stock, &StockCommand::Settle { order }, &mut events);
                 run(stock, &StockCommand::Ship { order, quantity: 1 }, &mut events);

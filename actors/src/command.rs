@@ -7,8 +7,8 @@ use crate::host::CheckpointSink;
 use stockade_domain::account::AccountCommand;
 use stockade_domain::ledger::{Ledger, LedgerEvent};
 use stockade_domain::order::{NewOrder, Order, OrderCommand, Tender};
-use stockade_domain::stock::{Counters, Definition, StockCommand, StockLevels};
-use stockade_domain::{Amount, Currency, CustomerId, Location, OrderId, SkuId};
+use stockade_domain::stock::{Announcement, Counters, Definition, StockCommand, StockLevels};
+use stockade_domain::{Amount, Currency, CustomerId, Location, OrderId, Quantity, SkuId};
 
 /// The digest of an idempotency key with its scope.
 pub type KeyDigest = [u8; 16];
@@ -108,6 +108,12 @@ pub struct StockView {
     pub definition: Definition,
     /// Its totals.
     pub levels: StockLevels,
+    /// Of what is incoming, units that somebody waits for.
+    pub promised: Quantity,
+    /// Announcements with a date or a name.
+    pub announcements: Vec<Announcement>,
+    /// On the way between two locations, and lost on it.
+    pub in_transit: (Quantity, Quantity),
     /// What lies in each location.
     pub locations: Vec<(Location, Counters)>,
     /// Sequence of its last record.

@@ -18,6 +18,7 @@
 //! | [`ports`], [`faults`] | what can be made to fail |
 //! | [`table`], [`copy_on_write`] | the hosted actors of one kind, and states that answers share |
 //! | [`census`] | who is in memory, for those who operate it |
+//! | [`kits`] | which SKUs are kits, for all partitions |
 //! | [`shelf`] | what a partition reads of the past |
 //! | [`partition`] | the actix shell that drives a host |
 //!
@@ -28,6 +29,7 @@ pub mod command;
 pub mod copy_on_write;
 pub mod faults;
 pub mod host;
+pub mod kits;
 pub mod mailbox;
 pub mod partition;
 pub mod peer;

@@ -8,13 +8,15 @@
 //!   home ── Step ──▶ p (settle, release, ship ...) ── StepDone ──▶ home     repeated until it is done
 //! ```
 //!
+//! What a SKU has for an order of another partition, and what waits, is told until it is heard (`StockIs`).
+//!
 //! A tentative hold whose order is never heard of again asks `Inquire`, and is given back when its home does not
 //! know the order.
 
 use smallvec::SmallVec;
 use stockade_domain::entity::RemoteStep;
 use stockade_domain::order::{Fill, OrderCommand};
-use stockade_domain::stock::HoldMode;
+use stockade_domain::stock::{HoldContext, HoldMode};
 use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId};
 
 /// Demand for the SKUs of one partition.
@@ -26,6 +28,8 @@ pub struct HoldRequest {
     pub buyer: Option<CustomerId>,
     /// What to do with what free stock cannot fill.
     pub mode: HoldMode,
+    /// Where the goods should come from.
+    pub context: Option<Box<HoldContext>>,
     /// The SKUs of this partition.
     pub items: SmallVec<[(SkuId, Quantity); 2]>,
 }
@@ -120,6 +124,37 @@ pub enum PeerMessage {
         order: OrderId,
         /// Which step.
         step: u32,
+        /// Units of a shipment that a shortfall had taken meanwhile.
+        short: Option<(SkuId, Quantity)>,
+    },
+    /// This is what a SKU keeps for the order and how many units of it wait.
+    StockIs {
+        /// Who tells.
+        from: usize,
+        /// Whose.
+        order: OrderId,
+        /// Which SKU.
+        sku: SkuId,
+        /// Units held and allocated.
+        kept: Quantity,
+        /// Units that wait for stock.
+        waiting: Quantity,
+        /// How long the units stay held if the order waited to be let in.
+        offer_seconds: u32,
+    },
+    /// The order has taken it in.
+    StockHeard {
+        /// Whose.
+        order: OrderId,
+        /// Which SKU.
+        sku: SkuId,
+    },
+    /// How does this SKU stand to the order?
+    AskStock {
+        /// Whose.
+        order: OrderId,
+        /// Which SKU.
+        sku: SkuId,
     },
     /// Tell an order.
     Order {

@@ -10,9 +10,10 @@
 
 use std::sync::Arc;
 
+use stockade_domain::order::Kit;
 use stockade_domain::payment::PaymentState;
 use stockade_domain::payment::gateway::GatewayCall;
-use stockade_domain::{PaymentId, Refusal};
+use stockade_domain::{PaymentId, Refusal, SkuId};
 use stockade_sync::{Appended, Credits, Parked, ReplyReceiver, ReplySender, SoldOutGauge, Watermark, once_reply};
 
 use crate::command::{Answer, Command};
@@ -141,6 +142,7 @@ pub struct Effects {
     calls: Vec<GatewayCall>,
     notices: Vec<(PaymentId, PaymentState)>,
     peers: Vec<(usize, PeerMessage)>,
+    kits: Vec<(SkuId, Option<Kit>)>,
 }
 
 /// In place of a record: the last of the turn.
@@ -148,7 +150,7 @@ const WHOLE_TURN: u32 = u32::MAX;
 
 /// How much a command had added to the effects, so that a panic can take it out.
 #[derive(Debug, Clone, Copy)]
-pub struct Mark([usize; 4]);
+pub struct Mark([usize; 5]);
 
 impl Effects {
     /// Answers a command.
@@ -180,9 +182,19 @@ impl Effects {
         self.peers.push((partition, message));
     }
 
+    /// Tells all partitions whether a SKU is a kit that sells.
+    pub fn make_known(&mut self, sku: SkuId, kit: Option<Kit>) {
+        self.kits.push((sku, kit));
+    }
+
+    /// What an appended turn says of kits.
+    pub fn kits(&mut self, _: &Appended) -> std::vec::Drain<'_, (SkuId, Option<Kit>)> {
+        self.kits.drain(..)
+    }
+
     /// Where the effects stand.
     pub fn mark(&self) -> Mark {
-        Mark([self.gauges.len(), self.calls.len(), self.notices.len(), self.peers.len()])
+        Mark([self.gauges.len(), self.calls.len(), self.notices.len(), self.peers.len(), self.kits.len()])
     }
 
     /// Takes back what was added since the mark; answers are added only when a command has ended.
@@ -191,6 +203,7 @@ impl Effects {
         self.calls.truncate(mark.0[1]);
         self.notices.truncate(mark.0[2]);
         self.peers.truncate(mark.0[3]);
+        self.kits.truncate(mark.0[4]);
     }
 
     /// Whether there is nothing to do.
@@ -201,6 +214,7 @@ impl Effects {
             && self.calls.is_empty()
             && self.notices.is_empty()
             && self.peers.is_empty()
+            && self.kits.is_empty()
     }
 
     /// The messages for other partitions of an appended turn. They are delivered before anything is released: a caller
@@ -242,7 +256,7 @@ impl Effects {
         for reply in written.chain(self.read.drain(..).map(|(reply, ..)| reply)) {
             reply.sender.send(Err(Refusal::StorageUnavailable));
         }
-        self.cut(Mark([0; 4]));
+        self.cut(Mark([0; 5]));
     }
 }
 

@@ -2,6 +2,11 @@
 //!
 //! Maps are written in key order, so equal states have equal bytes and a state's hash is the hash of its bytes.
 
+/// Says which flags are not worth their byte: a record ends before them.
+pub fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
 /// `SmallVec` as an array.
 pub mod list {
     use minicbor::decode::{Decoder, Error as DecodeError};
@@ -119,6 +124,16 @@ pub mod optional_text {
     /// Reads the text or null.
     pub fn decode<Ctx>(d: &mut Decoder<'_>, ctx: &mut Ctx) -> Result<Option<CompactString>, DecodeError> {
         Ok(Option::<&str>::decode(d, ctx)?.map(CompactString::new))
+    }
+
+    /// What a field that is not there says; for `has_nil`, so that a later version may add one at the end.
+    pub fn nil() -> Option<Option<CompactString>> {
+        Some(None)
+    }
+
+    /// Whether a field need not be there.
+    pub fn is_nil(text: &Option<CompactString>) -> bool {
+        text.is_none()
     }
 }
 

@@ -272,7 +272,7 @@ impl RemoteStep {
             Self::Release { sku, filled, backordered, reason } => {
                 (sku, C::Release { order, filled, backordered, reason })
             }
-            Self::Ship { sku, quantity } => (sku, C::Ship { order, quantity }),
+            Self::Ship { sku, quantity } => (sku, C::ShipRecorded { order, quantity }),
             Self::Return { sku, quantity, disposition, buyer } => {
                 (sku, C::Return { order: Some(order), location: None, lot: None, quantity, disposition, buyer })
             }

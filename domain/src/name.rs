@@ -117,6 +117,8 @@ names! {
     Location, "location", " ";
     /// A lot: units with one expiry date.
     Lot, "lot", " ";
+    /// Where a buyer is, as the table of distances names it.
+    Region, "region", " ";
 }
 
 impl Location {

@@ -80,12 +80,14 @@ impl Auditor {
         }
         for (id, order) in &self.orders {
             for line in order.lines.iter().filter(|line| line.filled - line.shipped + line.backordered > 0) {
-                let sku = self.skus.get(&line.sku);
-                if sku.is_some_and(|sku| sku.commitments.contains_key(id) || has_steps(order, &line.sku, sku, *id)) {
-                    continue;
+                for (name, _) in line.in_stock(1) {
+                    let sku = self.skus.get(name);
+                    if sku.is_some_and(|sku| sku.commitments.contains_key(id) || has_steps(order, name, sku, *id)) {
+                        continue;
+                    }
+                    let detail = format!("its line of {name} has units that the SKU does not keep for it");
+                    verdicts.push((order.last_seq, format!("order/{id}"), Differs(Rule::OrderStock, detail)));
                 }
-                let detail = format!("its line of {} has units that the SKU does not keep for it", line.sku);
-                verdicts.push((order.last_seq, format!("order/{id}"), Differs(Rule::OrderStock, detail)));
             }
         }
     }
@@ -112,8 +114,7 @@ impl Auditor {
         let Some(order) = order else {
             return Differs(Rule::OrderStock, format!("it keeps units for order {id}, which does not exist"));
         };
-        let lines = order.sum_of(name, |line| line.filled - line.shipped);
-        let waits = order.sum_of(name, |line| line.backordered);
+        let (lines, waits) = order.of_sku(name);
         let (held, allocated) = (commitment.held(), commitment.allocated());
         let sums_agree = held + allocated == lines && commitment.waiting == waits;
         let states_agree = if order.secured { held == 0 } else { allocated == 0 };

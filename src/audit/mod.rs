@@ -27,11 +27,13 @@ mod cross;
 mod derived;
 mod files;
 mod keys;
+mod kits;
 mod ledger;
 mod models;
 mod order;
 mod payment;
 mod report;
+mod scarce;
 mod stock;
 #[cfg(test)]
 mod tests;
@@ -217,6 +219,7 @@ impl Auditor {
         self.skus.entry(sku.clone()).or_default().take(event, scene);
         let (order, shipped, returned) = match event {
             StockEvent::Shipped { order, picks } => (*order, stockade_domain::stock::units(picks), 0),
+            StockEvent::ShippedShort { order, quantity } => (*order, *quantity, 0),
             StockEvent::Returned { order: Some(order), quantity, .. } => (*order, 0, *quantity),
             _ => return,
         };
@@ -262,13 +265,17 @@ impl Auditor {
             OrderEvent::Shipped { lines, .. } => {
                 for units in lines {
                     let Some(line) = order.lines.get(units.line as usize) else { continue };
-                    flow(&mut self.flows, id, &line.sku, signed(units.quantity), 0);
+                    for (sku, shipped) in line.in_stock(signed(units.quantity)) {
+                        flow(&mut self.flows, id, sku, shipped, 0);
+                    }
                 }
             }
             OrderEvent::Returned { lines, .. } => {
                 for units in lines {
                     let Some(line) = order.lines.get(units.line as usize) else { continue };
-                    flow(&mut self.flows, id, &line.sku, 0, signed(units.quantity));
+                    for (sku, returned) in line.in_stock(signed(units.quantity)) {
+                        flow(&mut self.flows, id, sku, 0, returned);
+                    }
                 }
             }
             OrderEvent::PaidOutside { number } => {

@@ -6,12 +6,15 @@ use stockade_domain::order::{LineUnits, OrderEvent, OrderStatus, Outcome, Planne
 use stockade_domain::payment::{Method, PaymentState};
 use stockade_domain::{Currency, CustomerId, OrderId, PaymentId, QUANTITY_MAX, Quantity, SkuId, Timestamp};
 
+use super::kits::{Part, parts_of};
 use super::ledger::{Books, rounded, share};
 use super::report::{Rule, Scene};
 
 /// A line, every unit of it in one state.
 pub(super) struct Line {
     pub(super) sku: SkuId,
+    /// The components of a kit.
+    pub(super) parts: Vec<Part>,
     price: i64,
     pub(super) quantity: i64,
     pub(super) filled: i64,
@@ -89,12 +92,16 @@ pub(super) struct Order {
     pub(super) recognised: i128,
     /// The last record in which a payment or the whole order failed: a key bound before it is free.
     pub(super) failed_seq: u64,
+    /// It holds nothing and waits to be let in.
+    waiting: bool,
 }
 
 impl Order {
     /// Begins an order; `None` when the event is not its placing.
     pub(super) fn place(id: OrderId, event: &OrderEvent, books: &mut Books, scene: &mut Scene<'_>) -> Option<Self> {
-        let OrderEvent::Placed { customer, currency, lines, charges, payments, hold_expires_at, attempt, .. } = event
+        let OrderEvent::Placed {
+            customer, currency, lines, charges, payments, hold_expires_at, attempt, waiting, ..
+        } = event
         else {
             return None;
         };
@@ -108,7 +115,8 @@ impl Order {
             let unfilled = quantity - filled - backordered;
             let (cancelled, shipped, returned) = (0, 0, 0);
             let sku = line.sku.clone();
-            Line { sku, price, quantity, filled, backordered, unfilled, cancelled, shipped, returned, net }
+            let parts = parts_of(line);
+            Line { sku, parts, price, quantity, filled, backordered, unfilled, cancelled, shipped, returned, net }
         };
         let mut order = Self {
             id,
@@ -129,6 +137,7 @@ impl Order {
             owed: Vec::new(),
             step_next: 0,
             recognised: 0,
+            waiting: *waiting,
             failed_seq: 0,
         };
         let accepted: i64 = order.lines.iter().map(Line::accepted).sum();
@@ -175,6 +184,19 @@ impl Order {
                 line.backordered -= units;
                 line.filled += units;
             }),
+            E::Offered { lines, hold_expires_at } => {
+                self.waiting = false;
+                self.expires_at = *hold_expires_at;
+                self.each(lines, scene, |line, units| {
+                    line.backordered -= units;
+                    line.filled += units;
+                });
+            }
+            E::ShippedShort { .. } => {}
+            E::PartMissing { line, part, missing } => {
+                let missing = count(*missing, scene);
+                self.miss_part(*line, *part, missing, scene);
+            }
             E::Displaced { lines } => self.each(lines, scene, |line, units| {
                 line.filled -= units;
                 line.backordered += units;
@@ -216,7 +238,7 @@ impl Order {
         let rules: &[(bool, &'static str)] = match event {
             E::Placed { .. } => &[(self.outcome == Outcome::Refused, "it was placed already")],
             E::PaymentsStarted { .. } => &[
-                (open, "it was over"),
+                (open && !self.waiting, "it was over or waited to be let in"),
                 (!self.secured, "it was paid"),
                 (!pinned, "a payment was under way"),
                 (self.expires_at > now, "its hold had ended"),
@@ -237,7 +259,7 @@ impl Order {
                 (*whole || !lines.is_empty(), "no line was named"),
             ],
             E::Expired => &[
-                (open, "it was over"),
+                (open && !self.waiting, "it was over or waited to be let in"),
                 (!self.secured, "it was paid"),
                 (!pinned, "a payment was under way"),
                 (self.expires_at <= now, "its deadline had not come"),
@@ -246,6 +268,13 @@ impl Order {
                 &[(open && !self.secured && self.placing, "it was not being placed"), (failed, "no payment had failed")]
             }
             E::BackorderFilled { lines } | E::Displaced { lines } => &[(!lines.is_empty(), "no line was named")],
+            E::Offered { lines, hold_expires_at } => &[
+                (open && self.waiting, "it did not wait to be let in"),
+                (!lines.is_empty(), "no line was named"),
+                (*hold_expires_at > now, "the offer had ended before it began"),
+            ],
+            E::ShippedShort { .. } => &[(any_shipped, "nothing was shipped")],
+            E::PartMissing { .. } => &[(open, "it was over")],
             E::Shipped { lines, .. } => {
                 &[(open && self.secured, "it was not paid or was over"), (!lines.is_empty(), "no line was named")]
             }
@@ -338,6 +367,7 @@ impl Order {
             exact += i128::from(line.price) * i128::from(units);
             worth += line.worth(units, currency);
             let waiting = line.backordered.min(units);
+            line.give_up_parts(units);
             line.backordered -= waiting;
             line.filled -= units - waiting;
             line.cancelled += units;
@@ -355,6 +385,7 @@ impl Order {
             let units = line.filled + line.backordered;
             exact += i128::from(line.price) * i128::from(units);
             worth += line.worth(units, self.currency);
+            line.give_up_parts(units);
             line.cancelled += units;
             (line.filled, line.backordered) = (0, 0);
         }
@@ -364,7 +395,7 @@ impl Order {
             self.recognised -= worth + self.charges;
         }
         self.outcome = outcome;
-        self.placing = false;
+        (self.placing, self.waiting) = (false, false);
     }
 
     fn each(&mut self, lines: &[LineUnits], scene: &mut Scene<'_>, mut change: impl FnMut(&mut Line, i64)) {
@@ -432,6 +463,7 @@ impl Order {
             Outcome::Open if shipped > 0 && shipped < all => OrderStatus::PartiallyShipped,
             Outcome::Open if shipped > 0 && self.delivered => OrderStatus::Delivered,
             Outcome::Open if shipped > 0 => OrderStatus::Shipped,
+            Outcome::Open if self.waiting => OrderStatus::Waiting,
             Outcome::Open if self.secured && filled == 0 => OrderStatus::Backordered,
             Outcome::Open if self.secured => OrderStatus::Paid,
             Outcome::Open if pinned => OrderStatus::Created,
@@ -460,11 +492,6 @@ impl Order {
         let paid = state.payments.iter().map(|p| (p.id, p.method, p.amount.0, p.state, p.refunded.0, p.refunding.0));
         let pays = self.payments.iter().map(|p| (p.id, p.method, p.amount, p.state, p.refunded, p.refunding));
         (!paid.eq(pays)).then(|| "its payments differ".into())
-    }
-
-    /// Units of a SKU over all lines.
-    pub(super) fn sum_of(&self, sku: &SkuId, of: impl Fn(&Line) -> i64) -> i64 {
-        self.lines.iter().filter(|line| line.sku == *sku).map(of).sum()
     }
 }
 

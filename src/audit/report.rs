@@ -57,6 +57,10 @@ rules! {
     BackorderTurn = "backorder_turn",
     /// No more waits than the SKU allows.
     BackorderBound = "backorder_bound",
+    /// What is promised against incoming stock never exceeds it.
+    PromisedTwice = "promised_twice",
+    /// A lottery is drawn once, after it closed, by the seed that was committed to before; nobody is let in earlier.
+    LotteryDraw = "lottery_draw",
     /// No customer has more than the SKU's limit.
     CustomerLimit = "customer_limit",
     /// The safety level of a location is never sold.

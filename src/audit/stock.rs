@@ -45,8 +45,10 @@ pub(super) struct Commitment {
     /// Units that wait for stock.
     pub(super) waiting: i64,
     /// Place in the sequence in which the demand was recorded.
-    ordinal: u64,
+    pub(super) ordinal: u64,
     buyer: Option<CustomerId>,
+    /// Waits to be let in, whole.
+    pub(super) is_entry: bool,
     /// Its order may not exist yet.
     pub(super) tentative: bool,
     /// When and where it began.
@@ -79,7 +81,7 @@ pub(super) struct Sku {
     pub(super) bins: Vec<Bin>,
     pub(super) commitments: FxHashMap<OrderId, Commitment>,
     /// Who waits, by ordinal.
-    queue: BTreeMap<u64, OrderId>,
+    pub(super) queue: BTreeMap<u64, OrderId>,
     pub(super) incoming: i64,
     pub(super) in_transit: i64,
     pub(super) lost: i64,
@@ -88,6 +90,8 @@ pub(super) struct Sku {
     taken: FxHashMap<CustomerId, i64>,
     /// The last step done for each order of another partition, until the order has heard of it.
     pub(super) handled: FxHashMap<OrderId, u32>,
+    /// The commitment to the seed of the last draw.
+    pub(super) drawn: Option<[u8; 32]>,
     pub(super) oversold: u64,
     pub(super) displaced: u64,
 }
@@ -98,14 +102,14 @@ impl Sku {
         use StockEvent as E;
         match event {
             E::Defined(definition) => self.definition = Some(definition.clone()),
-            E::Announced { quantity } => self.incoming += units(*quantity, scene),
+            E::Announced { quantity, .. } => self.incoming += units(*quantity, scene),
             E::Received { location, lot, expires_at, quantity, announced, .. } => {
                 self.add_to_bin(location, lot.as_ref(), *expires_at, &counters::RECEIVE, *quantity, scene);
                 self.incoming -= units_or_none(*announced, scene);
                 let served = announced <= quantity && self.incoming >= 0;
                 scene.expect(served, Rule::StockNegative, || format!("{announced} of {quantity} were announced"));
             }
-            E::Held { order, picks, backordered, settled, buyer, tentative } => {
+            E::Held { order, picks, backordered, settled, buyer, tentative, .. } => {
                 let demand = Demand { order: *order, buyer: buyer.as_ref(), settled: *settled, tentative: *tentative };
                 self.hold(&demand, picks, *backordered, scene);
             }
@@ -119,7 +123,7 @@ impl Sku {
                 self.forget_if_over(*order);
             }
             E::BackorderFilled { order, picks } => self.fill(*order, picks, scene),
-            E::BackorderCancelled { order, quantity } => {
+            E::BackorderCancelled { order, quantity } | E::NotDrawn { order, quantity } => {
                 let quantity = units(*quantity, scene);
                 let buyer = self.wait_less(*order, quantity, scene);
                 self.count_for(buyer.as_ref(), -quantity);
@@ -160,6 +164,12 @@ impl Sku {
                 self.arrive(*quantity, scene);
                 self.lost += units_or_none(*quantity, scene);
             }
+            E::AnnouncementWithdrawn { quantity, .. } => self.withdraw(units(*quantity, scene), scene),
+            E::Unpromised { order, quantity } => {
+                self.check_broken_promise(*order, units_or_none(*quantity, scene), scene);
+            }
+            E::ShippedShort { quantity, .. } => self.displaced_shipped(*quantity, scene),
+            E::Drawn { seed } => self.draw(seed, scene),
             E::Handled { order, step } => {
                 let before = self.handled.insert(*order, *step);
                 let again = before.is_some_and(|before| before >= *step);
@@ -196,6 +206,7 @@ impl Sku {
             shares: picks.iter().map(share).collect(),
             waiting,
             ordinal,
+            is_entry: filled == 0 && self.lets_wait(),
             buyer: demand.buyer.cloned(),
             tentative: demand.tentative,
             since: scene.now,
@@ -209,10 +220,7 @@ impl Sku {
         }
         if waiting > 0 {
             self.queue.insert(ordinal, demand.order);
-            let bound = self.definition.as_ref().and_then(|definition| definition.backorder_max).unwrap_or(0);
-            let all: i64 = self.waiting();
-            let within = all <= i64::try_from(bound).unwrap_or(i64::MAX);
-            scene.expect(within, Rule::BackorderBound, || format!("{all} units wait, {bound} may"));
+            self.check_line(scene);
         }
         self.count_for(demand.buyer, filled + waiting);
         self.check_limit(demand.buyer, scene);
@@ -318,13 +326,9 @@ impl Sku {
     }
 
     fn fill(&mut self, order: OrderId, picks: &[Pick], scene: &mut Scene<'_>) {
-        let first = self.queue.first_key_value().map(|(_, order)| *order);
-        scene.expect(first == Some(order), Rule::BackorderTurn, || match first {
-            Some(first) => format!("order {order} was filled before {first}, who waits longer"),
-            None => format!("order {order} was filled and did not wait"),
-        });
-        self.promise(picks, &counters::HOLD, scene);
         let quantity: i64 = picks.iter().map(|pick| units(pick.quantity, scene)).sum();
+        self.check_turn(order, quantity, scene);
+        self.promise(picks, &counters::HOLD, scene);
         self.wait_less(order, quantity, scene);
         let Some(commitment) = self.commitments.get_mut(&order) else { return };
         commitment.told_seq = scene.seq;
@@ -346,6 +350,7 @@ impl Sku {
         let commitment = commitment?;
         commitment.waiting = (waits - quantity).max(0);
         if commitment.waiting == 0 {
+            commitment.is_entry = false;
             self.queue.remove(&commitment.ordinal);
         }
         commitment.buyer.clone()
@@ -359,6 +364,11 @@ impl Sku {
             self.shift(pick, &counters::SHIP, scene);
         }
         self.forget_if_over(order);
+    }
+
+    /// Units that were shipped after a shortfall had taken them: they are gone from the house already.
+    fn displaced_shipped(&mut self, quantity: Quantity, scene: &mut Scene<'_>) {
+        self.displaced += units(quantity, scene).unsigned_abs();
     }
 
     fn forget_if_over(&mut self, order: OrderId) {
@@ -399,13 +409,18 @@ impl Sku {
         scene: &mut Scene<'_>,
     ) {
         scene.expect(self.definition.is_some(), Rule::SkuNotSellable, || "stock of an undefined SKU".into());
-        let at = self.bins.iter().position(|bin| bin.location == *location && bin.lot.as_ref() == lot);
+        // Units without a lot are told apart by their date.
+        let at = self.bins.iter().position(|bin| {
+            bin.location == *location && bin.lot.as_ref() == lot && (lot.is_some() || bin.expires_at == expires_at)
+        });
         let at = at.unwrap_or_else(|| {
             let counts = Counts::default();
             self.bins.push(Bin { location: location.clone(), lot: lot.cloned(), expires_at, counts });
             self.bins.len() - 1
         });
         let moved = units(quantity, scene);
+        // A lot that was met without its date takes the date when it comes.
+        self.bins[at].expires_at = self.bins[at].expires_at.or(expires_at);
         shift(&mut self.bins[at].counts, steps, moved, scene);
     }
 

@@ -7,6 +7,10 @@ use stockade_actors::ports::{Clock, Gateway, LogNotifier, Notifier, SystemClock}
 use stockade_storage::disk::Disk;
 use stockade_storage::packed::Blocks;
 
+use stockade_domain::Location;
+use stockade_domain::name::Region;
+use stockade_domain::stock::Distances;
+
 use super::simulated_gateway::SimulatedGateway;
 
 /// The configuration of one engine. Every field has a default that suits a shop on one machine.
@@ -34,6 +38,8 @@ pub struct Config {
     pub notifier: Arc<dyn Notifier>,
     /// In place of the directory: a disk for the journal, and blocks for what is derived from it. For simulations.
     pub storage: Option<(Arc<dyn Disk>, Arc<dyn Blocks>)>,
+    /// How far locations are from buyers' regions, for SKUs that are sent from the nearest.
+    pub distances: Distances,
     /// The key of the engine's own ids; none: random.
     pub id_key: Option<[u8; 32]>,
 }
@@ -59,6 +65,7 @@ impl Config {
             gateway: Arc::new(SimulatedGateway::default()),
             notifier: Arc::new(LogNotifier),
             storage: None,
+            distances: Distances::default(),
             id_key: None,
         }
     }
@@ -81,6 +88,13 @@ impl Config {
     #[must_use]
     pub fn on(mut self, disk: Arc<dyn Disk>, blocks: Arc<dyn Blocks>) -> Self {
         self.storage = Some((disk, blocks));
+        self
+    }
+
+    /// With this distance between a region and a location.
+    #[must_use]
+    pub fn distance(mut self, region: Region, location: Location, distance: u32) -> Self {
+        self.distances.set(region, location, distance);
         self
     }
 

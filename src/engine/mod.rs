@@ -14,6 +14,7 @@ mod error;
 mod history;
 mod ids;
 mod keys;
+mod kits;
 mod open;
 mod porter;
 mod projector;

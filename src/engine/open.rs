@@ -21,6 +21,7 @@ use stockade_actors::ports::Ports;
 use stockade_actors::release::Departures;
 use stockade_domain::entity::{EntityKey, EntityKind};
 use stockade_domain::order::note;
+use stockade_domain::stock::Distances;
 use stockade_domain::{CustomerId, SkuId, Timestamp};
 use stockade_storage::disk::{Disk, DiskError, MemoryDisk, RealDisk};
 use stockade_storage::journal::{FRAME_OVERHEAD, JournalOptions, JournalReader, OpenError, Opened, open_journal};
@@ -248,6 +249,8 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
         buffer: Arc::clone(&buffer),
         departures: Arc::clone(&departures),
         gauges: Arc::clone(&gauges),
+        kits: Arc::default(),
+        distances: distances_of(&config),
         shelf: Arc::clone(&history) as _,
         orders_in_memory_max: config.orders_in_memory_max,
     };
@@ -288,6 +291,12 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
         threads: Threads { history, failed, room, room_wanted, keeps, replayed, running },
         config,
     })))
+}
+
+/// The table of distances, for as long as the process lives: every decision of a SKU may look at it, and an engine is
+/// opened rarely.
+fn distances_of(config: &Config) -> &'static Distances {
+    if config.distances == *Distances::NONE { Distances::NONE } else { Box::leak(Box::new(config.distances.clone())) }
 }
 
 fn open_disk(config: &Config) -> Result<Arc<dyn Disk>, EngineError> {

@@ -308,8 +308,11 @@ fn movement(seq: u64, at: Timestamp, event: &Event) -> Movement {
 fn describe(event: &StockEvent) -> (Option<u64>, Option<OrderId>, Option<String>) {
     let both = |a: &Picks, b: &Picks| Some(units(a) + units(b));
     match event {
-        StockEvent::Announced { quantity }
-        | StockEvent::Received { quantity, .. }
+        StockEvent::Announced { quantity, reference, .. }
+        | StockEvent::AnnouncementWithdrawn { quantity, reference } => {
+            (Some(*quantity), None, reference.as_ref().map(ToString::to_string))
+        }
+        StockEvent::Received { quantity, .. }
         | StockEvent::TransferredIn { quantity, .. }
         | StockEvent::TransferLost { quantity } => (Some(*quantity), None, None),
         StockEvent::AdjustedUp { quantity, reason, .. } => (Some(*quantity), None, Some(reason.to_string())),
@@ -319,7 +322,12 @@ fn describe(event: &StockEvent) -> (Option<u64>, Option<OrderId>, Option<String>
         StockEvent::BackorderFilled { picks, order } | StockEvent::Shipped { picks, order } => {
             (Some(units(picks)), Some(*order), None)
         }
-        StockEvent::BackorderCancelled { quantity, order } => (Some(*quantity), Some(*order), None),
+        StockEvent::BackorderCancelled { quantity, order }
+        | StockEvent::Unpromised { quantity, order }
+        | StockEvent::ShippedShort { quantity, order }
+        | StockEvent::NotDrawn { quantity, order } => (Some(*quantity), Some(*order), None),
+        // Whoever wants to draw again needs the seed.
+        StockEvent::Drawn { seed } => (None, None, Some(format!("seed {}", blake3::Hash::from_bytes(*seed).to_hex()))),
         StockEvent::Released { held, allocated, order, .. } | StockEvent::Displaced { held, allocated, order } => {
             (both(held, allocated), Some(*order), None)
         }

@@ -1,9 +1,10 @@
 //! What embedders write: SKUs, orders and payments, built from plain text and checked when they are used.
 
+use stockade_domain::name::Region;
 use stockade_domain::order::{self, Charge, ChargeKind, NewLine, Tender};
 use stockade_domain::payment::Method;
-use stockade_domain::stock::{Definition, SkuStatus};
-use stockade_domain::{CustomerId, Money, NameError, OrderId, Quantity, Refusal, SkuId, Timestamp};
+use stockade_domain::stock::{Admission, Definition, KitPart, SkuStatus, SourcingPlan, SourcingStrategy};
+use stockade_domain::{CustomerId, Location, Money, NameError, OrderId, Quantity, Refusal, SkuId, Timestamp};
 
 /// Turns a name that is none into a refusal that says which field it was in.
 pub(crate) fn name<T>(field: &'static str, result: Result<T, NameError>) -> Result<T, Refusal> {
@@ -57,6 +58,36 @@ impl Sku {
     #[must_use]
     pub fn safety_level(mut self, units: Quantity) -> Self {
         self.definition.safety_level = units;
+        self
+    }
+
+    /// From which locations it is sent.
+    #[must_use]
+    pub fn sourcing(mut self, strategy: SourcingStrategy, locations: impl IntoIterator<Item = Location>) -> Self {
+        let locations = locations.into_iter().collect();
+        self.definition.sourcing = Some(Box::new(SourcingPlan { strategy, locations }));
+        self
+    }
+
+    /// What it has not on hand it sells only against announced stock.
+    #[must_use]
+    pub fn preorder(mut self) -> Self {
+        self.definition.preorder = true;
+        self
+    }
+
+    /// Who is let in when stock is short.
+    #[must_use]
+    pub fn admission(mut self, admission: Admission) -> Self {
+        self.definition.admission = Some(Box::new(admission));
+        self
+    }
+
+    /// A kit of these SKUs, each so many times.
+    #[must_use]
+    pub fn kit(mut self, parts: impl IntoIterator<Item = (SkuId, Quantity)>) -> Self {
+        let parts = parts.into_iter().map(|(sku, quantity)| KitPart { sku, quantity });
+        self.definition.kit = Some(Box::new(parts.collect()));
         self
     }
 
@@ -193,6 +224,20 @@ impl NewOrder {
     #[must_use]
     pub fn expected_total(mut self, total: Money) -> Self {
         self.order.expected_total = Some(total);
+        self
+    }
+
+    /// Where the buyer is, for SKUs that are sent from the nearest location.
+    #[must_use]
+    pub fn region(mut self, region: Region) -> Self {
+        self.order.context.get_or_insert_default().region = Some(region);
+        self
+    }
+
+    /// From which locations its goods should come, whatever the SKUs say.
+    #[must_use]
+    pub fn sourcing(mut self, strategy: SourcingStrategy) -> Self {
+        self.order.context.get_or_insert_default().sourcing = Some(strategy);
         self
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use stockade_actors::command::{AccountView, OrderView, StockView};
 use stockade_domain::order::Order;
-use stockade_domain::stock::Counters;
+use stockade_domain::stock::{Admission, Counters, Definition};
 use stockade_domain::{Amount, Currency, Money, OrderId, Timestamp};
 
 /// Money as JSON: `{"amount":"19.99","currency":"GBP"}`.
@@ -197,7 +197,7 @@ impl Serialize for OrderSnapshot {
                 due: money(due),
             },
             payments: payments.collect(),
-            hold_expires_at: order.awaits_payment().then_some(TimeJson(order.hold_expires_at)),
+            hold_expires_at: order.deadline().map(TimeJson),
             created_at: TimeJson(order.created_at),
             tracking: order.tracking.as_deref(),
             as_of: Text(self.as_of),
@@ -229,6 +229,13 @@ struct LocationJson<'a> {
 }
 
 #[derive(Serialize)]
+struct AnnouncementJson<'a> {
+    quantity: u64,
+    available_from: Option<TimeJson>,
+    reference: Option<&'a str>,
+}
+
+#[derive(Serialize)]
 struct StockJson<'a> {
     sku: &'a str,
     on_hand: u64,
@@ -236,6 +243,11 @@ struct StockJson<'a> {
     held: u64,
     allocated: u64,
     incoming: u64,
+    promised: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    announcements: Vec<AnnouncementJson<'a>>,
+    in_transit: u64,
+    lost: u64,
     backordered: u64,
     offered: u64,
     unavailable: UnavailableJson,
@@ -260,6 +272,11 @@ impl Serialize for StockSnapshot {
             allocated: counters.allocated,
             unavailable: unavailable(counters, counters.free.min(view.definition.safety_level)),
         });
+        let announcements = view.announcements.iter().map(|row| AnnouncementJson {
+            quantity: row.quantity,
+            available_from: row.available_from.map(TimeJson),
+            reference: row.reference.as_deref(),
+        });
         StockJson {
             sku: view.sku.as_str(),
             on_hand: totals.on_hand(),
@@ -267,6 +284,10 @@ impl Serialize for StockSnapshot {
             held: totals.held,
             allocated: totals.allocated,
             incoming: levels.incoming,
+            promised: view.promised,
+            announcements: announcements.collect(),
+            in_transit: view.in_transit.0,
+            lost: view.in_transit.1,
             backordered: levels.backordered,
             offered: 0,
             unavailable: unavailable(totals, levels.safety),
@@ -274,6 +295,41 @@ impl Serialize for StockSnapshot {
             as_of: Text(view.as_of),
         }
         .serialize(serializer)
+    }
+}
+
+/// A SKU's rule of admission.
+#[derive(Serialize)]
+struct AdmissionJson {
+    rule: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offer_seconds: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opens_at: Option<TimeJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closes_at: Option<TimeJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seed_commitment: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    losers: Option<&'static str>,
+}
+
+impl AdmissionJson {
+    fn of(definition: &Definition) -> Self {
+        let rule = definition.admission.as_deref().map_or("fifo", Admission::name);
+        let plain =
+            Self { rule, offer_seconds: None, opens_at: None, closes_at: None, seed_commitment: None, losers: None };
+        match definition.admission.as_deref() {
+            Some(Admission::WaitingList { offer_seconds }) => Self { offer_seconds: Some(*offer_seconds), ..plain },
+            Some(Admission::Lottery(lottery)) => Self {
+                opens_at: Some(TimeJson(lottery.opens_at)),
+                closes_at: Some(TimeJson(lottery.closes_at)),
+                seed_commitment: Some(blake3::Hash::from_bytes(lottery.seed_commitment).to_hex().to_string()),
+                losers: Some(if lottery.refuse_losers { "refuse" } else { "wait" }),
+                ..plain
+            },
+            Some(Admission::ProRata) | None => plain,
+        }
     }
 }
 
@@ -295,7 +351,24 @@ impl Serialize for SkuSnapshot {
             hold_ttl_seconds: u32,
             backorder: Option<Backorder>,
             safety_level: u64,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            sourcing: Option<Sourcing<'a>>,
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            preorder: bool,
+            admission: AdmissionJson,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            kit: Option<Vec<Part<'a>>>,
             as_of: Text<u64>,
+        }
+        #[derive(Serialize)]
+        struct Sourcing<'a> {
+            strategy: &'static str,
+            locations: Vec<&'a str>,
+        }
+        #[derive(Serialize)]
+        struct Part<'a> {
+            sku: &'a str,
+            quantity: u64,
         }
         #[derive(Serialize)]
         struct Backorder {
@@ -313,6 +386,15 @@ impl Serialize for SkuSnapshot {
             hold_ttl_seconds: definition.hold_ttl_seconds,
             backorder: definition.backorder_max.map(|max| Backorder { max }),
             safety_level: definition.safety_level,
+            sourcing: definition.sourcing.as_ref().map(|plan| Sourcing {
+                strategy: plan.strategy.name(),
+                locations: plan.locations.iter().map(|location| location.as_str()).collect(),
+            }),
+            preorder: definition.preorder,
+            admission: AdmissionJson::of(definition),
+            kit: definition.kit.as_ref().map(|parts| {
+                parts.iter().map(|part| Part { sku: part.sku.as_str(), quantity: part.quantity }).collect()
+            }),
             as_of: Text(self.0.as_of),
         }
         .serialize(serializer)

@@ -15,7 +15,7 @@
 //! | [`problem`] | errors as clients see them, and the table of codes |
 //! | [`body`], [`fields`] | JSON bodies, and fields whose wrong values have codes of their own |
 //! | [`headers`], [`paging`], [`trace`] | what else steers a request |
-//! | `routes`, `requests`, `order_body`, `render` | which request is for what, its body, and an order as its answer |
+//! | `routes`, `requests`, `order_body`, `stock_body`, `render` | which request is for what, its body, and an order as its answer |
 //! | `batch` | orders by the line, streamed both ways |
 //! | `handler`, `callers` | from a request to its answer, and who asks |
 //! | `admin`, `metrics`, [`log_level`] | the admin listener: what operators see and steer |
@@ -45,6 +45,7 @@ mod render;
 mod requests;
 mod routes;
 mod server;
+mod stock_body;
 pub mod trace;
 
 pub use pulse::{BodyError, RequestBody};

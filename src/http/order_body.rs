@@ -13,6 +13,7 @@ use super::body::Object;
 use super::fields::{MoneyField, QuantityField, Text};
 use super::problem::Problem;
 use super::requests::{one_of, refused, unsupported};
+use super::stock_body::ContextBody;
 use crate::engine::{NewOrder, Payment};
 
 #[derive(Deserialize)]
@@ -90,8 +91,8 @@ pub(super) struct OrderBody<'a> {
     #[serde(borrow)]
     charges: Option<Vec<Object<ChargeBody<'a>>>>,
     coupon: Option<IgnoredAny>,
-    #[serde(default, rename = "context")]
-    _context: Option<IgnoredAny>,
+    #[serde(borrow)]
+    context: Option<Object<ContextBody<'a>>>,
     #[serde(borrow)]
     payments: Option<Vec<Object<PaymentBody<'a>>>>,
     #[serde(borrow)]
@@ -133,6 +134,9 @@ impl OrderBody<'_> {
         }
         if let Some(total) = self.expected_total {
             order = order.expected_total(total.0);
+        }
+        if let Some(Object(context)) = &self.context {
+            order.order.context = context.context()?;
         }
         order.order.allow_partial = self.allow_partial.unwrap_or(false);
         order.order.allow_backorder = self.allow_backorder.unwrap_or(false);

@@ -63,9 +63,9 @@ pub(super) fn push_order(json: &mut Vec<u8>, snapshot: &OrderSnapshot) {
         push_payment(json, payment, currency);
     }
     push(json, "],\"hold_expires_at\":");
-    match order.awaits_payment() {
-        true => push_time(json, order.hold_expires_at),
-        false => push(json, "null"),
+    match order.deadline() {
+        Some(deadline) => push_time(json, deadline),
+        None => push(json, "null"),
     }
     push(json, ",\"created_at\":");
     push_time(json, order.created_at);

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, IgnoredAny, MapAccess, Visitor};
+use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use stockade_domain::account::AccountCommand;
 use stockade_domain::order::{OrderCommand, RefundChoice};
@@ -15,6 +15,7 @@ use super::body::Object;
 use super::fields::{DeltaField, MoneyField, QuantityField};
 use super::order_body::{PaymentBody, payments};
 use super::problem::{Code, Problem};
+use super::stock_body::{AdmissionBody, KitPartBody, SourcingBody, kit};
 use crate::engine::Payment;
 
 pub(super) fn unsupported<T>(field: &'static str, value: &Option<T>) -> Result<(), Problem> {
@@ -32,7 +33,7 @@ pub(super) fn one_of<T: Copy>(field: &'static str, text: &str, all: &[(T, &'stat
     })
 }
 
-fn name<T>(
+pub(super) fn name<T>(
     field: &'static str,
     text: &str,
     read: impl Fn(&str) -> Result<T, stockade_domain::NameError>,
@@ -40,11 +41,11 @@ fn name<T>(
     read(text).map_err(|error| Problem::invalid(field, error))
 }
 
-fn location(text: Option<&String>) -> Result<Location, Problem> {
+pub(super) fn location(text: Option<&String>) -> Result<Location, Problem> {
     text.map_or_else(|| Ok(Location::main()), |text| name("location", text, |text| Location::new(text)))
 }
 
-fn lot(text: Option<&String>) -> Result<Option<Lot>, Problem> {
+pub(super) fn lot(text: Option<&String>) -> Result<Option<Lot>, Problem> {
     text.map(|text| name("lot", text, |text| Lot::new(text))).transpose()
 }
 
@@ -72,15 +73,15 @@ pub(super) struct SkuBody {
     limit_per_customer: Option<QuantityField>,
     hold_ttl_seconds: Option<u32>,
     backorder: Option<Object<BackorderBody>>,
-    admission: Option<IgnoredAny>,
+    admission: Option<Object<AdmissionBody>>,
     safety_level: Option<u64>,
-    kit: Option<IgnoredAny>,
+    sourcing: Option<Object<SourcingBody>>,
+    preorder: Option<bool>,
+    kit: Option<Vec<Object<KitPartBody>>>,
 }
 
 impl SkuBody {
     pub(super) fn command(self) -> Result<StockCommand, Problem> {
-        unsupported("admission", &self.admission)?;
-        unsupported("kit", &self.kit)?;
         if self.name.len() > 500 {
             return Err(Problem::invalid("name", "at most 500 bytes"));
         }
@@ -94,6 +95,13 @@ impl SkuBody {
         definition.hold_ttl_seconds = self.hold_ttl_seconds.unwrap_or(Definition::HOLD_TTL_SECONDS_DEFAULT);
         definition.backorder_max = self.backorder.map(|backorder| backorder.0.max.0);
         definition.safety_level = self.safety_level.unwrap_or(0);
+        definition.sourcing = self.sourcing.map(|body| body.0.plan().map(Box::new)).transpose()?;
+        definition.preorder = self.preorder.unwrap_or(false);
+        definition.admission = match self.admission {
+            Some(Object(body)) => body.admission()?.map(Box::new),
+            None => None,
+        };
+        definition.kit = self.kit.map(|parts| kit(&parts).map(Box::new)).transpose()?;
         if definition.safety_level > stockade_domain::QUANTITY_MAX {
             return Err(Problem::new(Code::QuantityInvalid));
         }
@@ -162,26 +170,6 @@ impl ReclassificationBody {
             lot: lot(self.lot.as_ref())?,
             from: one_of("from", &self.from, &Unsellable::ALL)?,
             to: one_of("to", &self.to, &Unsellable::ALL)?,
-            quantity: self.quantity.0,
-        })
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct TransferBody {
-    from_location: String,
-    to_location: String,
-    quantity: QuantityField,
-    lot: Option<String>,
-}
-
-impl TransferBody {
-    pub(super) fn command(self) -> Result<StockCommand, Problem> {
-        Ok(StockCommand::Transfer {
-            from: name("from_location", &self.from_location, |text| Location::new(text))?,
-            lot: lot(self.lot.as_ref())?,
-            to: name("to_location", &self.to_location, |text| Location::new(text))?,
             quantity: self.quantity.0,
         })
     }

@@ -21,8 +21,10 @@ use super::order_body::OrderBody;
 use super::problem::{Code, Problem};
 use super::requests::{
     AdjustmentBody, CancelBody, CreditBody, DeliverBody, ExtendBody, PayBody, ReceiptBody, ReclassificationBody,
-    RefundRequestBody, ReturnBody, ShipBody, SkuBody, TransferBody, customer, order_in_path, refused, sku_in_path,
-    time,
+    RefundRequestBody, ReturnBody, ShipBody, SkuBody, customer, order_in_path, refused, sku_in_path, time,
+};
+use super::stock_body::{
+    AnnouncementBody, ArrivalBody, DrawBody, LossBody, TransferBody, WithdrawalBody, WriteOffBody,
 };
 use super::{body, headers, paging, render};
 use crate::engine::{
@@ -230,6 +232,9 @@ impl Request<'_> {
             return tagged(StatusCode::OK, &found);
         }
         let command = self.json::<SkuBody>()?.command()?;
+        if let StockCommand::Define(definition) = &command {
+            self.engine.check_components(definition).await?;
+        }
         // Who compares before it writes does both alone, so of two with the same `If-Match` one is late; writes
         // without a condition go side by side.
         let is_conditional = self.headers.contains_key(http::header::IF_MATCH);
@@ -271,7 +276,7 @@ impl Request<'_> {
             "stock" => {
                 self.only("GET", &[&Method::GET])?;
                 let stock =
-                    self.engine.read_stock(sku.as_str()).await.map_err(|refusal| refused(&refusal).in_path())?;
+                    self.engine.read_whole_stock(sku.as_str()).await.map_err(|refusal| refused(&refusal).in_path())?;
                 return reply(StatusCode::OK, &stock);
             }
             "movements" => {
@@ -279,12 +284,19 @@ impl Request<'_> {
                 let list = format!("movements/{sku}");
                 return self.facts(&list, |page| self.engine.movements(sku.as_str(), page)).await;
             }
-            "receipts" | "adjustments" | "reclassifications" | "transfers" => {
+            "receipts" | "adjustments" | "reclassifications" | "transfers" | "announcements" | "withdrawals"
+            | "arrivals" | "losses" | "write-offs" | "draw" => {
                 self.only("POST", &[&Method::POST])?;
                 match what {
                     "receipts" => self.json::<ReceiptBody>()?.command()?,
                     "adjustments" => self.json::<AdjustmentBody>()?.command()?,
                     "reclassifications" => self.json::<ReclassificationBody>()?.command()?,
+                    "announcements" => self.json::<AnnouncementBody>()?.command()?,
+                    "withdrawals" => self.json::<WithdrawalBody>()?.command()?,
+                    "arrivals" => self.json::<ArrivalBody>()?.command()?,
+                    "losses" => self.json::<LossBody>()?.command()?,
+                    "write-offs" => self.json::<WriteOffBody>()?.command()?,
+                    "draw" => self.json::<DrawBody>()?.command()?,
                     _ => self.json::<TransferBody>()?.command()?,
                 }
             }
@@ -313,7 +325,7 @@ impl Request<'_> {
         }
         let mut items = Vec::new();
         for name in names.split(',') {
-            items.push(self.engine.read_stock(name).await?);
+            items.push(self.engine.read_whole_stock(name).await?);
         }
         reply(StatusCode::OK, &json!({"items": items, "next_cursor": null}))
     }

@@ -7,16 +7,16 @@ use smallvec::SmallVec;
 use stockade_domain::account::{Account, AccountEvent};
 use stockade_domain::entity::{EntityKey, EntityKind};
 use stockade_domain::ledger;
-use stockade_domain::order::{Order, OrderEvent, Outcome, note};
+use stockade_domain::order::{Order, OrderEvent, Outcome, news_of_stock, note};
 use stockade_domain::payment::{Payment, PaymentEvent};
-use stockade_domain::stock::{Stock, StockEvent, units};
+use stockade_domain::stock::{Admission, Stock, StockEvent};
 use stockade_domain::{CustomerId, OrderId, PaymentId, SkuId};
 
 use super::{Host, Message};
 use crate::copy_on_write::CopyOnWrite;
+use crate::kits::kit_of;
 use crate::release::Basis;
 use crate::table::Hosted;
-use stockade_domain::order::OrderCommand;
 
 impl Host {
     /// The SKU, if it was ever defined.
@@ -107,7 +107,13 @@ impl Host {
         });
         self.checkpoint.mark_dirty(&mut hosted.dirty_since, || EntityKey::Sku(sku.clone()));
         let was_sold_out = hosted.shown_sold_out;
+        let is_new = hosted.state.definition.is_none();
         for event in events {
+            if let StockEvent::Defined(definition) = event
+                && (definition.kit.is_some() || hosted.state.definition.as_ref().is_some_and(|old| old.kit.is_some()))
+            {
+                self.effects.make_known(sku.clone(), kit_of(definition));
+            }
             hosted.state.apply(event);
             self.turn.push_event(record, event);
         }
@@ -117,7 +123,7 @@ impl Host {
         hosted.shown_sold_out = sold_out;
         let due = hosted.state.next_due();
         let reschedule = due.is_some() && hosted.scheduled != due;
-        if was_sold_out != sold_out {
+        if was_sold_out != sold_out || is_new {
             let gauge = self.shared.gauges.entry(sku.clone()).or_default().clone();
             self.effects.set_gauge(gauge, record, sold_out);
         }
@@ -131,16 +137,18 @@ impl Host {
     }
 
     fn follow_stock_event(&mut self, sku: &SkuId, event: &StockEvent) {
-        let (order, command) = match event {
-            StockEvent::BackorderFilled { order, picks } => {
-                (*order, OrderCommand::BackorderFilled { sku: sku.clone(), quantity: units(picks) })
+        let Some(order) = event.must_hear() else { return };
+        if self.home_of_route(order.route()) != self.index {
+            // What was shipped short is told with the end of its step.
+            if !matches!(event, StockEvent::ShippedShort { .. }) {
+                self.tell_of_stock(sku, order);
             }
-            StockEvent::Displaced { order, held, allocated } => {
-                (*order, OrderCommand::Displaced { sku: sku.clone(), quantity: units(held) + units(allocated) })
-            }
-            _ => return,
-        };
-        self.messages.push_back(Message::Order(order, command));
+            return;
+        }
+        let offer_seconds = self.skus.get(sku).map_or(0, |hosted| hosted.state.offer_seconds());
+        if let Some((order, command)) = news_of_stock(sku, event, offer_seconds) {
+            self.messages.push_back(Message::Order(order, command));
+        }
     }
 
     /// Changes an order; the books follow.
@@ -285,5 +293,8 @@ impl Host {
 
 /// Whether nothing can be held of it, now or on backorder.
 pub(super) fn is_sold_out(stock: &Stock, now: stockade_domain::Timestamp) -> bool {
-    stock.definition.is_some() && stock.available(now) == 0
+    let Some(definition) = &stock.definition else { return false };
+    // A kit has no stock that could run out, and where buyers wait in line nobody is turned away at the door.
+    let says_nothing = definition.kit.is_some() || definition.admission.as_deref().is_some_and(Admission::offers);
+    !says_nothing && stock.available(now) == 0
 }

@@ -98,6 +98,7 @@ impl Host {
             }
         }
         self.inquire_tentative(sku);
+        self.repeat_news(sku);
         self.schedule_sku(sku);
     }
 
@@ -127,7 +128,8 @@ impl Host {
 
     /// Puts a SKU on the agenda for its next expiring lot, or for the leases of tentative holds.
     pub(super) fn schedule_sku(&mut self, sku: &SkuId) {
-        let lease = self.tentative.contains_key(sku).then(|| self.now.plus_micros(ASK_AGAIN_MICROS));
+        let asks = self.tentative.contains_key(sku) || self.untold.contains_key(sku);
+        let lease = asks.then(|| self.now.plus_micros(ASK_AGAIN_MICROS));
         let Some(hosted) = self.skus.get_mut(sku) else { return };
         let due = [hosted.state.next_due(), lease].into_iter().flatten().min();
         if let Some(due) = due

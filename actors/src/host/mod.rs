@@ -12,7 +12,9 @@
 mod access;
 mod agenda;
 mod checkpoint;
+mod kit;
 mod money;
+mod news;
 mod order;
 mod place;
 mod read;
@@ -29,7 +31,7 @@ use stockade_domain::account::{Account, AccountCommand};
 use stockade_domain::ledger::{Ledger, Postings};
 use stockade_domain::order::{Order, OrderCommand};
 use stockade_domain::payment::{Payment, PaymentCommand};
-use stockade_domain::stock::{Stock, StockCommand};
+use stockade_domain::stock::{Distances, Stock, StockCommand};
 use stockade_domain::{Currency, CustomerId, OrderId, PaymentId, Refusal, SkuId, Timestamp};
 use stockade_sync::{GroupBuffer, Inbox, SoldOutGauge};
 
@@ -39,6 +41,7 @@ pub use recover::{Recovery, partition_of};
 use crate::census::{Census, Counted};
 use crate::command::{Answer, Command};
 use crate::copy_on_write::CopyOnWrite;
+use crate::kits::Kits;
 use crate::mailbox::{Incoming, Mailbox};
 use crate::peer::PeerMessage;
 use crate::ports::Ports;
@@ -76,6 +79,10 @@ pub struct Shared {
     pub gauges: Arc<Gauges>,
     /// Who is in memory, by partition.
     pub census: Arc<[Census]>,
+    /// Which SKUs are kits.
+    pub kits: Arc<Kits>,
+    /// How far locations are from regions.
+    pub distances: &'static Distances,
     /// Where snapshots and old records are read.
     pub shelf: Arc<dyn Shelf>,
     /// The most orders that stay in memory when they could be loaded again.
@@ -129,6 +136,8 @@ pub struct Host {
     paying: FxHashMap<PaymentId, Paying>,
     /// Tentative units by SKU.
     tentative: FxHashMap<SkuId, u64>,
+    /// Orders of other partitions that have not heard yet how a SKU stands to them.
+    untold: FxHashMap<SkuId, Vec<OrderId>>,
 
     now: Timestamp,
     turn: Turn,
@@ -169,6 +178,7 @@ impl Host {
             placing: FxHashMap::default(),
             paying: FxHashMap::default(),
             tentative: FxHashMap::default(),
+            untold: FxHashMap::default(),
             turn: Turn::default(),
             effects: Effects::default(),
             answers: Vec::new(),
@@ -340,6 +350,9 @@ impl Host {
             return;
         };
         self.number_records(appended.first());
+        for (sku, kit) in self.effects.kits(&appended) {
+            self.shared.kits.set(&sku, kit);
+        }
         for (partition, message) in self.effects.peers(&appended) {
             self.peers[partition].send(Incoming::Peer(Box::new(message)));
         }

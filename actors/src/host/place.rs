@@ -13,15 +13,16 @@ use stockade_domain::entity::RemoteStep;
 use stockade_domain::order::{self, Demand, Fill, NewOrder, Order, OrderEvent, Placement};
 use stockade_domain::payment::{Method, PaymentEvent, PaymentState, first_call};
 use stockade_domain::refusal::Shortage;
-use stockade_domain::stock::{self, HoldMode, ReleaseReason, Stock, StockCommand, StockEvent, units};
+use stockade_domain::stock::{self, HoldContext, HoldMode, ReleaseReason, Stock, StockCommand, StockEvent, units};
 use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId, Timestamp};
 
 use super::agenda::ASK_AGAIN_MICROS;
 use super::{Handled, Host};
 use crate::command::{Answer, Command, KeyDigest, OrderView};
 use crate::faults::Fault;
+use crate::mailbox::Incoming;
 use crate::peer::{HoldRequest, PeerMessage};
-use crate::release::{Basis, Reply};
+use crate::release::{Basis, Envelope, Reply};
 use stockade_domain::entity::EntityKey;
 
 /// How long a request that meets only a tentative hold waits for its end.
@@ -46,6 +47,14 @@ pub(super) struct Placing {
     started_at: Timestamp,
 }
 
+/// Who wants units of a SKU, and how.
+pub(super) struct Claim<'a> {
+    pub(super) order: OrderId,
+    pub(super) buyer: Option<&'a CustomerId>,
+    pub(super) mode: HoldMode,
+    pub(super) context: Option<&'a HoldContext>,
+}
+
 #[derive(Clone)]
 struct MoneyWanted {
     payment: PaymentId,
@@ -53,8 +62,10 @@ struct MoneyWanted {
     money: Money,
 }
 
-fn mode_of(order: &NewOrder) -> HoldMode {
-    HoldMode { partial: order.allow_partial, backorder: order.allow_backorder }
+/// What may become of the order's shortages. A kit is whole or nothing, and so is the order that has one.
+fn mode_of(order: &NewOrder, demand: &Demand) -> HoldMode {
+    let divisible = !demand.is_indivisible();
+    HoldMode { partial: order.allow_partial && divisible, backorder: order.allow_backorder && divisible }
 }
 
 /// Puts several refusals of one order together: all exhausted SKUs are named at once.
@@ -85,7 +96,7 @@ impl Host {
             return Err(Refusal::Overloaded);
         }
         order.attempt = self.orders.get(&order.id).map_or(0, |refused| refused.state.attempt + 1);
-        let demand = order::demand(&order)?;
+        let demand = order::demand_with(&order, |sku| self.known_kit(sku))?;
         let is_local = demand.units.iter().all(|(sku, _)| self.home_of_name(sku.as_str()) == self.index);
         let pays_by_wallet = order.payments.iter().any(|tender| tender.method == Method::Wallet);
         let wallet_is_local = !pays_by_wallet
@@ -94,7 +105,13 @@ impl Host {
             return self.place_across(order, key, wait, demand, reply);
         }
         let mut holds: SmallVec<[(SkuId, Vec<StockEvent>); 1]> = SmallVec::new();
-        let fills = self.decide_holds(&order, &demand, &mut holds)?;
+        let fills = match self.decide_holds(&order, &demand, &mut holds) {
+            Err(refusal) if self.learn_kit(&refusal) => {
+                self.place_again(order, key, wait, reply);
+                return Ok(Handled::Kept);
+            }
+            decided => decided?,
+        };
         let placement = order::place(&order, &demand, &fills, self.now)?;
         let spends = self.decide_money(&order, &placement)?;
         // Everybody has agreed: from here on nothing can be refused.
@@ -111,6 +128,14 @@ impl Host {
         self.record_order(&order, key, &placement, &[]);
         self.run_messages()?;
         self.answer_placed(order.id, wait, reply)
+    }
+
+    /// Tries an order again in the next turn.
+    fn place_again(&mut self, order: Box<NewOrder>, key: Option<KeyDigest>, wait: Duration, reply: &mut Option<Reply>) {
+        if let Some(reply) = reply.take() {
+            let command = Command::Place { order, key, wait };
+            self.parked.push((self.now, Incoming::Command(Envelope { command, reply })));
+        }
     }
 
     /// An order with this id that is there already: the same thing if the request is the same.
@@ -152,8 +177,10 @@ impl Host {
     ) -> Result<SmallVec<[Fill; 1]>, Refusal> {
         let mut fills = SmallVec::new();
         let mut refusal = None;
+        let mode = mode_of(order, demand);
         for (sku, quantity) in &demand.units {
-            match self.decide_hold(order.id, order.buyer(), mode_of(order), sku, *quantity, false) {
+            let claim = Claim { order: order.id, buyer: order.buyer(), mode, context: order.context.as_deref() };
+            match self.decide_hold(&claim, sku, *quantity, false) {
                 Ok((fill, events)) => {
                     fills.push(fill);
                     holds.push((sku.clone(), events));
@@ -175,7 +202,7 @@ impl Host {
         holds: &mut SmallVec<[(SkuId, Vec<StockEvent>); 1]>,
     ) -> Result<SmallVec<[Fill; 1]>, Refusal> {
         let Some(refusal) = refusal else { return Ok(fills) };
-        if !order.allow_partial || fills.is_empty() {
+        if !mode_of(order, demand).partial || fills.is_empty() {
             return Err(refusal);
         }
         let mut all = SmallVec::new();
@@ -197,25 +224,32 @@ impl Host {
     /// Lets a SKU decide a hold, without changing it.
     pub(super) fn decide_hold(
         &mut self,
-        order: OrderId,
-        buyer: Option<&CustomerId>,
-        mode: HoldMode,
+        claim: &Claim<'_>,
         sku: &SkuId,
         quantity: Quantity,
         tentative: bool,
     ) -> Result<(Fill, Vec<StockEvent>), Refusal> {
         self.shared.ports.faults.crash_point(Fault::CrashBefore, || EntityKey::Sku(sku.clone()));
-        let hold = StockCommand::Hold { order, quantity, mode, settled: false, buyer: buyer.cloned(), tentative };
-        let now = self.now;
+        let hold = StockCommand::Hold {
+            order: claim.order,
+            quantity,
+            mode: claim.mode,
+            settled: false,
+            buyer: claim.buyer.cloned(),
+            tentative,
+            context: claim.context.cloned().map(Box::new),
+        };
+        let setting = self.setting();
         let unknown = || Refusal::SkuUnknown { sku: sku.to_string() };
         let stock = &self.load_sku(sku).ok_or_else(unknown)?.state;
         let mut events = Vec::with_capacity(1);
-        stock::decide(stock, &hold, now, &mut events)?;
+        stock::decide_in(stock, &hold, &setting, &mut events)?;
         let Some(StockEvent::Held { picks, backordered, .. }) = events.first() else {
             unreachable!("a hold is decided as `held`");
         };
         let mut fill = fill_of(stock).ok_or_else(unknown)?;
         (fill.filled, fill.backordered) = (units(picks), *backordered);
+        fill.waiting = stock.makes_wait(&events[0]);
         Ok((fill, events))
     }
 
@@ -368,7 +402,8 @@ impl Host {
             let request = HoldRequest {
                 order: id,
                 buyer: placing.order.buyer().cloned(),
-                mode: mode_of(&placing.order),
+                mode: mode_of(&placing.order, &placing.demand),
+                context: placing.order.context.clone(),
                 items: indices.iter().map(|index| placing.demand.units[*index].clone()).collect(),
             };
             let (partition, from) = (*partition, self.index);
@@ -445,6 +480,11 @@ impl Host {
                 placing.stage += 1;
                 self.advance(id);
             }
+            Err(Refusal::SkuNotSellable { sku, .. }) if self.known_kit(&sku).is_some() => {
+                // It was a kit that nobody had met yet: what is held for it goes back, and its components are asked.
+                let mut placing = self.give_up(id);
+                self.place_again(placing.order, placing.key, placing.wait, &mut placing.reply);
+            }
             Err(refusal) => self.abort(id, refusal),
         }
     }
@@ -483,16 +523,21 @@ impl Host {
 
     /// Gives back what was held for an order that is not to be.
     fn abort(&mut self, id: OrderId, refusal: Refusal) {
-        let placing = self.placing.remove(&id).expect("it is being placed");
-        for (partition, indices) in placing.stages.into_iter().take(placing.stage + 1) {
+        let placing = self.give_up(id);
+        self.answer(placing.reply, Err(refusal), Basis::Turn);
+    }
+
+    fn give_up(&mut self, id: OrderId) -> Placing {
+        let mut placing = self.placing.remove(&id).expect("it is being placed");
+        for (partition, indices) in std::mem::take(&mut placing.stages).into_iter().take(placing.stage + 1) {
             let skus = indices.iter().map(|index| placing.demand.units[*index].0.clone()).collect();
             self.tell_peer(partition, PeerMessage::Abort { order: id, skus });
         }
-        if let Some(MoneyWanted { payment, customer, .. }) = placing.money {
+        if let Some(MoneyWanted { payment, customer, .. }) = placing.money.take() {
             let partition = self.home_of_name(customer.as_str());
             self.tell_peer(partition, PeerMessage::AbortMoney { payment, customer });
         }
-        self.answer(placing.reply, Err(refusal), Basis::Turn);
+        placing
     }
 
     /// Repeats an unanswered question.
@@ -575,7 +620,7 @@ impl Host {
 fn fill_of(stock: &Stock) -> Option<Fill> {
     let definition = stock.definition.as_deref()?;
     let (price, hold_ttl_seconds) = (definition.price, definition.hold_ttl_seconds);
-    Some(Fill { price, hold_ttl_seconds, filled: 0, backordered: 0 })
+    Some(Fill { price, hold_ttl_seconds, filled: 0, backordered: 0, waiting: false })
 }
 
 /// The held units belong to a payment that is secured in the same turn.

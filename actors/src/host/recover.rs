@@ -10,8 +10,10 @@ use stockade_domain::stock::Stock;
 use stockade_domain::{CustomerId, OrderId, SkuId, Timestamp};
 use stockade_storage::record::{RecordHead, parse_record};
 
+use super::access::is_sold_out;
 use super::{Host, partition_of_name};
 use crate::copy_on_write::CopyOnWrite;
+use crate::kits::kit_of;
 use crate::table::Hosted;
 
 /// What a checkpoint has of one partition.
@@ -74,6 +76,7 @@ impl Host {
             self.reschedule(key);
         }
         self.recover_tentative();
+        self.recover_news();
         // Open calls are asked for at once, under the same keys.
         for (id, hosted) in self.payments.iter() {
             if hosted.state.open.is_some() {
@@ -92,8 +95,11 @@ impl Host {
 
     fn show_gauges(&mut self) {
         for (sku, hosted) in self.skus.iter_mut() {
-            let sold_out = super::access::is_sold_out(&hosted.state, self.now) && !self.tentative.contains_key(sku);
+            let sold_out = is_sold_out(&hosted.state, self.now) && !self.tentative.contains_key(sku);
             hosted.shown_sold_out = sold_out;
+            if let Some(kit) = hosted.state.definition.as_deref().and_then(kit_of) {
+                self.shared.kits.set(sku, Some(kit));
+            }
             self.shared.gauges.entry(sku.clone()).or_default().publish(hosted.last_seq, sold_out);
         }
     }

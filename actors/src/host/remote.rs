@@ -7,10 +7,10 @@ use stockade_domain::account::AccountCommand;
 use stockade_domain::entity::{EntityKey, RemoteStep, StepCommand};
 use stockade_domain::order::{self, Fill, OrderEvent, Tender};
 use stockade_domain::stock::{StockCommand, StockEvent};
-use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Refusal, SkuId};
+use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId};
 
 use super::agenda::ASK_AGAIN_MICROS;
-use super::place::{ABORTED, TENTATIVE_WAIT_MICROS, wallet_payments};
+use super::place::{ABORTED, Claim, TENTATIVE_WAIT_MICROS, wallet_payments};
 use super::{Handled, Host};
 use crate::command::KeyDigest;
 use crate::mailbox::Incoming;
@@ -80,8 +80,13 @@ impl Host {
                 }
             }
             PeerMessage::Step { from, order, step, what } => self.do_step(from, order, step, &what),
-            PeerMessage::StepDone { order, step } => {
-                let done = order::OrderCommand::StepDone { step };
+            PeerMessage::StockIs { from, order, sku, kept, waiting, offer_seconds } => {
+                self.hear_of_stock(from, order, sku, (kept, waiting), offer_seconds);
+            }
+            PeerMessage::StockHeard { order, sku } => self.stock_was_heard(order, &sku),
+            PeerMessage::AskStock { order, sku } => self.tell_of_stock(&sku, order),
+            PeerMessage::StepDone { order, step, short } => {
+                let done = order::OrderCommand::StepDone { step, short };
                 if self.load_order(order).is_some() && self.tell_order(order, &done).is_ok() {
                     self.ask_owed_steps(order);
                 }
@@ -107,13 +112,18 @@ impl Host {
                 fills.push(fill);
                 continue;
             }
-            match self.decide_hold(request.order, request.buyer.as_ref(), request.mode, sku, *quantity, true) {
+            let (buyer, context) = (request.buyer.as_ref(), request.context.as_deref());
+            let claim = Claim { order: request.order, buyer, mode: request.mode, context };
+            match self.decide_hold(&claim, sku, *quantity, true) {
                 Ok((fill, events)) => {
                     fills.push(fill);
                     holds.push((sku.clone(), events));
                 }
                 Err(Refusal::StockExhausted { .. }) if request.mode.partial => fills.push(self.empty_fill(sku)?),
-                Err(refusal) => return Err(refusal),
+                Err(refusal) => {
+                    self.learn_kit(&refusal);
+                    return Err(refusal);
+                }
             }
         }
         for (sku, events) in holds {
@@ -129,18 +139,27 @@ impl Host {
     fn existing_fill(&mut self, sku: &SkuId, order: OrderId) -> Option<Result<Fill, Refusal>> {
         let stock = &self.load_sku(sku)?.state;
         let (held, allocated) = stock.commitments.get(&order)?.units();
-        let waiting = stock.backorders.iter().find(|b| b.order == order).map_or(0, |b| b.quantity);
-        Some(self.empty_fill(sku).map(|fill| Fill { filled: held + allocated, backordered: waiting, ..fill }))
+        let backorder = stock.backorders.iter().find(|b| b.order == order);
+        let (backordered, waiting) = backorder.map_or((0, false), |b| (b.quantity, b.is_entry));
+        Some(self.empty_fill(sku).map(|fill| Fill { filled: held + allocated, backordered, waiting, ..fill }))
     }
 
-    /// Ends an order's commitment at a SKU of this partition.
-    fn end_tentative(&mut self, sku: &SkuId, command: StockCommand, order: OrderId) {
+    /// Ends an order's commitment at a SKU of this partition, and says how many units of it were missing.
+    fn end_tentative(&mut self, sku: &SkuId, command: StockCommand, order: OrderId) -> Quantity {
         match self.decide_stock(sku, &command) {
             Ok(events) => {
                 self.note_tentative_end(sku, &command, order);
                 self.change_stock(sku, &events);
+                let short = events.iter().map(|event| match event {
+                    StockEvent::ShippedShort { quantity, .. } => *quantity,
+                    _ => 0,
+                });
+                short.sum()
             }
-            Err(refusal) => tracing::warn!(%sku, %order, %refusal, "a commitment could not be ended"),
+            Err(refusal) => {
+                tracing::warn!(%sku, %order, %refusal, "a commitment could not be ended");
+                0
+            }
         }
     }
 
@@ -189,7 +208,7 @@ impl Host {
             return;
         }
         let alive = self.load_order(order).is_some_and(|hosted| {
-            hosted.state.outcome == order::Outcome::Open && hosted.state.lines.iter().any(|line| line.sku == sku)
+            hosted.state.outcome == order::Outcome::Open && hosted.state.lines.iter().any(|line| line.uses(&sku))
         });
         if alive {
             // Its step is owed and repeated, unless the order confirmed it before this lease ended.
@@ -304,19 +323,25 @@ impl Host {
     fn do_step(&mut self, from: usize, order: OrderId, step: u32, what: &RemoteStep) {
         match what.command(order) {
             StepCommand::Stock(sku, command) => {
+                let away = self.home_of_route(order.route()) != self.index;
                 let done = self.load_sku(&sku).is_some_and(|h| h.state.handled.get(&order).is_some_and(|h| *h >= step));
+                let mut short = None;
                 if !done {
-                    self.end_tentative(&sku, command, order);
+                    let missing = self.end_tentative(&sku, command, order);
                     self.change_stock(&sku, &[StockEvent::Handled { order, step }]);
+                    short = (missing > 0 && away).then(|| (sku.clone(), missing));
                 }
+                self.tell_peer(from, PeerMessage::StepDone { order, step, short });
+                // What the order could not take in while it waited for this step, it can now.
+                self.repeat_news_to(&sku, order);
             }
             StepCommand::Account(customer, command) => {
                 if let Err(refusal) = self.change_wallet(&customer, &command) {
                     tracing::warn!(%customer, %order, %refusal, "a wallet could not do its step");
                 }
+                self.tell_peer(from, PeerMessage::StepDone { order, step, short: None });
             }
         }
-        self.tell_peer(from, PeerMessage::StepDone { order, step });
     }
 
     // ---- paying from a wallet of another partition ----

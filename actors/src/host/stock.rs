@@ -1,7 +1,7 @@
 //! Commands to SKUs, from callers and from orders.
 
 use stockade_domain::entity::EntityKey;
-use stockade_domain::stock::{Stock, StockCommand, StockEvent, decide};
+use stockade_domain::stock::{Setting, Stock, StockCommand, StockEvent, decide, decide_in};
 use stockade_domain::{OrderId, Refusal, SkuId};
 
 use super::{Handled, Host};
@@ -14,13 +14,18 @@ impl Host {
     /// Lets a SKU decide, without changing it.
     pub(super) fn decide_stock(&mut self, sku: &SkuId, command: &StockCommand) -> Result<Vec<StockEvent>, Refusal> {
         self.shared.ports.faults.crash_point(Fault::CrashBefore, || EntityKey::Sku(sku.clone()));
-        let now = self.now;
+        let setting = self.setting();
         let mut events = Vec::new();
         match self.load_sku(sku) {
-            Some(hosted) => decide(&hosted.state, command, now, &mut events)?,
+            Some(hosted) => decide_in(&hosted.state, command, &setting, &mut events)?,
             None => return Err(Refusal::SkuUnknown { sku: sku.to_string() }),
         }
         Ok(events)
+    }
+
+    /// What SKUs decide by, beside their own state.
+    pub(super) fn setting(&self) -> Setting<'static> {
+        Setting { now: self.now, distances: self.shared.distances }
     }
 
     pub(super) fn run_stock_command(
@@ -29,6 +34,9 @@ impl Host {
         command: &StockCommand,
         key: Option<KeyDigest>,
     ) -> Result<Handled, Refusal> {
+        if let StockCommand::Define(definition) = command {
+            self.check_components(definition)?;
+        }
         let created = matches!(command, StockCommand::Define(_)) && self.load_sku(sku).is_none();
         if created {
             // A SKU begins empty; if its definition is refused it goes again.
@@ -71,7 +79,16 @@ impl Host {
                 None => locations.push((bin.location.clone(), bin.counters)),
             }
         }
-        let view = StockView { sku: sku.clone(), definition, levels: stock.levels(now), locations, as_of: 0, created };
-        Ok((view, hosted.basis()))
+        let basis = hosted.basis();
+        let mut levels = stock.levels(now);
+        let (promised, announcements) = (stock.incoming - stock.unpromised(), stock.announcements().to_vec());
+        let in_transit = (stock.in_transit, stock.lost);
+        if let Some(parts) = &definition.kit {
+            levels.available = self.kits_available(parts);
+        }
+        let sku = sku.clone();
+        let view =
+            StockView { sku, definition, levels, promised, announcements, in_transit, locations, as_of: 0, created };
+        Ok((view, basis))
     }
 }

@@ -13,7 +13,7 @@ use stockade_actors::release::{Departures, Envelope, Outlet, Receipt, depart};
 use stockade_actors::shelf::{Shelf, ShelfError};
 use stockade_domain::entity::{EntityKey, EntityKind};
 use stockade_domain::payment::gateway::{GatewayCall, GatewayOutcome};
-use stockade_domain::stock::{Definition, StockCommand};
+use stockade_domain::stock::{Definition, Distances, StockCommand};
 use stockade_domain::{Location, Money, OrderId, Refusal, SkuId, Timestamp};
 use stockade_storage::record::{next_record, parse_record};
 use stockade_sync::{Group, GroupBuffer, Inbox};
@@ -89,15 +89,22 @@ pub struct World {
     pub journal: Arc<MemoryJournal>,
     departures: Arc<Departures>,
     runtime: tokio::runtime::Runtime,
+    distances: &'static Distances,
     ids: u128,
 }
 
 impl World {
     pub fn new(partitions: usize) -> Self {
-        Self::over(partitions, Arc::default(), ManualClock::at(START))
+        Self::with_distances(partitions, Distances::default())
     }
 
-    fn over(partitions: usize, old: Arc<MemoryJournal>, clock: ManualClock) -> Self {
+    /// With a table of distances between regions and locations.
+    pub fn with_distances(partitions: usize, distances: Distances) -> Self {
+        let distances = Box::leak(Box::new(distances));
+        Self::over(partitions, Arc::default(), ManualClock::at(START), distances)
+    }
+
+    fn over(partitions: usize, old: Arc<MemoryJournal>, clock: ManualClock, distances: &'static Distances) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let written = old.records.lock().len() as u64;
         let buffer = Arc::new(GroupBuffer::new(written + 1));
@@ -118,6 +125,8 @@ impl World {
             buffer,
             departures: Arc::clone(&departures),
             gauges: Arc::new(Gauges::default()),
+            kits: Arc::default(),
+            distances,
             shelf: Arc::clone(&journal) as _,
             orders_in_memory_max: usize::MAX,
         };
@@ -141,12 +150,13 @@ impl World {
             hosts[partition_of(&key, partitions)].recover_record(index as u64 + 1, &key, &head, events);
         }
         hosts.iter_mut().for_each(Host::finish_recovery);
-        Self { hosts, mailboxes, clock, faults, gateway, journal, departures, runtime, ids: 0 }
+        Self { hosts, mailboxes, clock, faults, gateway, journal, departures, runtime, distances, ids: 0 }
     }
 
     /// Power loss: what was not written is gone; the rest is read again, maybe by another number of partitions.
     pub fn restart(self, partitions: usize) -> Self {
-        Self::over(partitions, self.journal, self.clock)
+        let ids = self.ids;
+        Self { ids, ..Self::over(partitions, self.journal, self.clock, self.distances) }
     }
 
     /// Steps everything until nothing moves; writes the journal after each round.

@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::event::{LineUnits, OrderEvent, PlannedPayment, ReturnedLine};
+use super::kit::LinePart;
 use super::place::line_net;
 use super::state::{Line, Order, OrderPayment, Outcome, OwedStep};
 use crate::codec::list;
@@ -22,6 +23,7 @@ impl Order {
             hold_expires_at,
             body_digest,
             attempt,
+            waiting,
         } = event
         else {
             panic!("an order begins with `placed`, not {}", event.name());
@@ -38,6 +40,7 @@ impl Order {
             returned: 0,
             net:
                 line_net(line.unit_price, line.filled + line.backordered, *currency).expect("a placed line was priced"),
+            kit: line.kit.as_ref().map(|parts| Box::new(parts.iter().map(LinePart::from).collect())),
         }));
         let mut order = Self {
             id,
@@ -60,6 +63,7 @@ impl Order {
             next_step: 0,
             attempt: *attempt,
             kept: Amount::ZERO,
+            waiting: *waiting,
         };
         order.start_payments(payments);
         order.secure_if_covered();
@@ -102,6 +106,20 @@ impl Order {
                 line.backordered -= units;
                 line.filled += units;
             }),
+            OrderEvent::Offered { lines, hold_expires_at } => {
+                self.waiting = false;
+                self.hold_expires_at = *hold_expires_at;
+                self.each(lines, |line, units| {
+                    line.backordered -= units;
+                    line.filled += units;
+                });
+            }
+            OrderEvent::ShippedShort { .. } => {}
+            OrderEvent::PartMissing { line, part, missing } => {
+                let line = &mut self.lines[*line as usize];
+                line.kit.as_mut().expect("a kit has parts")[*part as usize].missing = *missing;
+                line.count_waiting_kits();
+            }
             OrderEvent::Displaced { lines } => self.each(lines, |line, units| {
                 line.filled -= units;
                 line.backordered += units;
@@ -187,6 +205,7 @@ impl Order {
         } else {
             self.each(lines, |line, units| {
                 let waiting = line.backordered.min(units);
+                line.give_up_parts(units);
                 line.backordered -= waiting;
                 line.filled -= units - waiting;
                 line.cancelled += units;
@@ -202,11 +221,13 @@ impl Order {
 
     fn end(&mut self, outcome: Outcome) {
         for line in &mut self.lines {
+            line.give_up_parts(line.filled + line.backordered);
             line.cancelled += line.filled + line.backordered;
             (line.filled, line.backordered) = (0, 0);
         }
         self.outcome = outcome;
         self.placing = false;
+        self.waiting = false;
     }
 
     fn each(&mut self, units: &[LineUnits], change: impl Fn(&mut Line, crate::Quantity)) {

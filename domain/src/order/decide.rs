@@ -3,8 +3,9 @@
 use compact_str::CompactString;
 use smallvec::SmallVec;
 
-use super::event::{LineUnits, OrderEvent, ReturnedLine};
+use super::event::{LineUnits, OrderEvent};
 use super::refund;
+use super::returns::{grant_refund, take_back, worth_of};
 use super::state::{Order, Outcome};
 use super::told;
 use crate::payment::{Method, PaymentCommand};
@@ -71,14 +72,32 @@ pub enum OrderCommand {
     BackorderFilled {
         sku: SkuId,
         quantity: Quantity,
+        /// How long the units stay held if the order waited to be let in.
+        offer_seconds: u32,
+    },
+    /// A lottery was drawn, and it won nothing.
+    NotDrawn,
+    /// Units that it had shipped had been taken by a shortfall.
+    ShippedShort {
+        sku: SkuId,
+        quantity: Quantity,
     },
     Displaced {
         sku: SkuId,
         quantity: Quantity,
     },
     DeadlineReached,
+    /// How a SKU of another partition stands to the order, when none of its steps is on its way.
+    StockIs {
+        sku: SkuId,
+        kept: Quantity,
+        waiting: Quantity,
+        offer_seconds: u32,
+    },
     StepDone {
         step: u32,
+        /// Units of a shipment that a shortfall had taken meanwhile.
+        short: Option<(SkuId, Quantity)>,
     },
 }
 
@@ -141,8 +160,16 @@ fn decide_command(
             }
             Ok(())
         }
-        OrderCommand::BackorderFilled { sku, quantity } => {
-            told::backorder_filled(order, sku, *quantity, out, asks);
+        OrderCommand::BackorderFilled { sku, quantity, offer_seconds } => {
+            told::backorder_filled(order, sku, *quantity, now.plus_seconds(*offer_seconds), out, asks);
+            Ok(())
+        }
+        OrderCommand::NotDrawn => {
+            told::not_drawn(order, out, asks);
+            Ok(())
+        }
+        OrderCommand::ShippedShort { sku, quantity } => {
+            out.push(OrderEvent::ShippedShort { sku: sku.clone(), quantity: *quantity });
             Ok(())
         }
         OrderCommand::Displaced { sku, quantity } => {
@@ -156,8 +183,15 @@ fn decide_command(
             }
             Ok(())
         }
-        OrderCommand::StepDone { step } => {
+        OrderCommand::StockIs { sku, kept, waiting, offer_seconds } => {
+            told::stock_is(order, sku, (*kept, *waiting), now.plus_seconds(*offer_seconds), out, asks);
+            Ok(())
+        }
+        OrderCommand::StepDone { step, short } => {
             if order.owed.iter().any(|owed| owed.step == *step) {
+                if let Some((sku, quantity)) = short {
+                    out.push(OrderEvent::ShippedShort { sku: sku.clone(), quantity: *quantity });
+                }
                 out.push(OrderEvent::StepDone { step: *step });
             }
             Ok(())
@@ -183,6 +217,10 @@ impl Order {
         if self.secured {
             return Err(Refusal::AlreadyPaid);
         }
+        if self.waiting {
+            let wanted = "it can be paid once its units are offered";
+            return Err(Refusal::OrderStateInvalid { status: self.status().name(), wanted });
+        }
         if self.is_pinned() {
             let wanted = "wait for the outcome of the payment that is under way";
             return Err(Refusal::OrderStateInvalid { status: self.status().name(), wanted });
@@ -196,22 +234,23 @@ impl Order {
     /// What settles the holds of an order that has just been paid.
     pub fn settle_asks(&self) -> impl Iterator<Item = (SkuId, StockCommand)> + use<> {
         let id = self.id;
-        self.by_sku(|_, line| line.filled).into_iter().map(move |(sku, _)| (sku, StockCommand::Settle { order: id }))
+        by_sku(self.lines.iter().flat_map(super::Line::kept))
+            .into_iter()
+            .map(move |(sku, _)| (sku, StockCommand::Settle { order: id }))
     }
+}
 
-    /// Units of each SKU over all lines, in the order of first mention.
-    fn by_sku(&self, of: impl Fn(usize, &super::Line) -> Quantity) -> SmallVec<[(SkuId, Quantity); 4]> {
-        let mut sums: SmallVec<[(SkuId, Quantity); 4]> = SmallVec::new();
-        for (index, line) in self.lines.iter().enumerate() {
-            let units = of(index, line);
-            match sums.iter_mut().find(|(sku, _)| *sku == line.sku) {
-                Some((_, sum)) => *sum += units,
-                None => sums.push((line.sku.clone(), units)),
-            }
+/// Units of each SKU, in the order of first mention.
+fn by_sku<'a>(units: impl Iterator<Item = (&'a SkuId, Quantity)>) -> SmallVec<[(SkuId, Quantity); 4]> {
+    let mut sums: SmallVec<[(SkuId, Quantity); 4]> = SmallVec::new();
+    for (sku, units) in units {
+        match sums.iter_mut().find(|(known, _)| known == sku) {
+            Some((_, sum)) => *sum += units,
+            None => sums.push((sku.clone(), units)),
         }
-        sums.retain(|(_, units)| *units > 0);
-        sums
     }
+    sums.retain(|(_, units)| *units > 0);
+    sums
 }
 
 pub(super) fn number_of(order: &Order, payment: PaymentId) -> Result<u32, Refusal> {
@@ -222,6 +261,10 @@ fn extend(order: &Order, seconds: u32, now: Timestamp, out: &mut Vec<OrderEvent>
     check_open(order, "only an open order can be extended")?;
     if order.secured {
         return Err(Refusal::AlreadyPaid);
+    }
+    if order.waiting {
+        let wanted = "it has no deadline while it waits";
+        return Err(Refusal::OrderStateInvalid { status: order.status().name(), wanted });
     }
     if order.hold_expires_at <= now && !order.is_pinned() {
         return Err(Refusal::HoldExpired);
@@ -237,7 +280,7 @@ fn extend(order: &Order, seconds: u32, now: Timestamp, out: &mut Vec<OrderEvent>
 
 /// Releases all stock of an order that just ended, and unwinds its payments.
 pub(super) fn give_back(order: &Order, reason: ReleaseReason, out: &mut Vec<OrderEvent>, asks: &mut Vec<OrderAsk>) {
-    for (sku, _) in order.by_sku(|_, line| line.filled + line.backordered) {
+    for (sku, _) in by_sku(order.lines.iter().flat_map(|line| line.in_stock(line.filled + line.backordered))) {
         asks.push(OrderAsk::Stock(sku, StockCommand::ReleaseAll { order: order.id, reason }));
     }
     refund::unwind(order, out, asks);
@@ -321,10 +364,10 @@ fn cancel_lines(
     if units.is_empty() {
         return Err(Refusal::BodyInvalid { field: "lines", why: "name at least one line".into() });
     }
-    let waiting = |index: usize, line: &super::Line| line.backordered.min(chosen[index]);
     let reason = ReleaseReason::Cancelled;
-    let filled = order.by_sku(|index, line| chosen[index] - waiting(index, line));
-    for (sku, all) in order.by_sku(|index, _| chosen[index]) {
+    let given_up = || order.lines.iter().zip(&chosen).flat_map(|(line, units)| line.given_up_in_stock(*units));
+    let filled = by_sku(given_up().map(|(sku, filled, _)| (sku, filled)));
+    for (sku, all) in by_sku(given_up().map(|(sku, filled, waiting)| (sku, filled + waiting))) {
         let filled = filled.iter().find(|(name, _)| *name == sku).map_or(0, |(_, units)| *units);
         let release = StockCommand::Release { order: order.id, filled, backordered: all - filled, reason };
         asks.push(OrderAsk::Stock(sku, release));
@@ -342,7 +385,7 @@ fn cancel_lines(
     Ok(())
 }
 
-fn no_line(index: u32) -> Refusal {
+pub(super) fn no_line(index: u32) -> Refusal {
     Refusal::BodyInvalid { field: "lines", why: format!("the order has no line {index}") }
 }
 
@@ -384,7 +427,7 @@ fn ship(
     if units.is_empty() {
         return Err(Refusal::OrderStateInvalid { status: order.status().name(), wanted: "nothing is left to ship" });
     }
-    for (sku, quantity) in order.by_sku(|index, _| chosen[index]) {
+    for (sku, quantity) in by_sku(order.lines.iter().zip(&chosen).flat_map(|(line, units)| line.in_stock(*units))) {
         asks.push(OrderAsk::Stock(sku, StockCommand::Ship { order: order.id, quantity }));
     }
     out.push(OrderEvent::Shipped { lines: units, tracking });
@@ -400,107 +443,4 @@ fn deliver(order: &Order, out: &mut Vec<OrderEvent>) -> Decision {
         out.push(OrderEvent::Delivered);
     }
     Ok(())
-}
-
-fn take_back(
-    order: &Order,
-    lines: &[(u32, Quantity, Disposition)],
-    choice: RefundChoice,
-    out: &mut Vec<OrderEvent>,
-    asks: &mut Vec<OrderAsk>,
-) -> Decision {
-    check_open(order, "only a shipped order can take units back")?;
-    let mut after = order.clone();
-    let mut worth = 0;
-    let mut returned: SmallVec<[ReturnedLine; 1]> = SmallVec::new();
-    for (index, quantity, disposition) in lines {
-        check_quantity(*quantity)?;
-        let line = after.lines.get_mut(*index as usize).ok_or_else(|| no_line(*index))?;
-        if line.returned + quantity > line.shipped {
-            let wanted = "only shipped units that did not come back yet can be returned";
-            return Err(Refusal::OrderStateInvalid { status: order.status().name(), wanted });
-        }
-        worth += line.share(*quantity, order.currency).0;
-        line.returned += quantity;
-        returned.push(ReturnedLine { line: *index, quantity: *quantity, disposition: *disposition });
-        let buyer = order.customer.clone().or_else(|| order.purchaser_key.clone());
-        let back = StockCommand::Return {
-            order: Some(order.id),
-            location: None,
-            lot: None,
-            quantity: *quantity,
-            disposition: *disposition,
-            buyer,
-        };
-        asks.push(OrderAsk::Stock(line.sku.clone(), back));
-    }
-    if returned.is_empty() {
-        return Err(Refusal::BodyInvalid { field: "lines", why: "name at least one line".into() });
-    }
-    // What was already given back as goodwill is not given back again.
-    let paid_left = order.paid().0 - order.refunded().0;
-    let refund = match choice {
-        RefundChoice::Nothing => Amount::ZERO,
-        RefundChoice::Auto => Amount(worth.min(paid_left)),
-        RefundChoice::Exactly(money) => check_refund(order, money)?,
-    };
-    out.push(OrderEvent::Returned { lines: returned, refund });
-    if refund.0 > 0 {
-        refund::start(order, refund, out, asks)?;
-    }
-    Ok(())
-}
-
-fn check_refund(order: &Order, money: Money) -> Result<Amount, Refusal> {
-    if money.currency != order.currency {
-        let (wanted, found) = (order.currency.to_string(), money.currency.to_string());
-        return Err(Refusal::CurrencyMismatch { wanted, found });
-    }
-    if money.amount.0 <= 0 || !money.amount.is_rounded(money.currency) {
-        return Err(Refusal::MoneyInvalid { why: "a refund is a positive amount in whole minor units".into() });
-    }
-    if money.amount.0 > order.paid().0 - order.refunded().0 {
-        return Err(Refusal::MoneyInvalid { why: "a refund is at most what was paid and not yet refunded".into() });
-    }
-    Ok(money.amount)
-}
-
-/// What these units cost, as a proposal for a refund without goods.
-fn worth_of(order: &Order, lines: &[(u32, Quantity)]) -> Result<Money, Refusal> {
-    let mut worth = 0;
-    let mut chosen = vec![0; order.lines.len()];
-    for (index, quantity) in lines {
-        check_quantity(*quantity)?;
-        let line = order.lines.get(*index as usize).ok_or_else(|| no_line(*index))?;
-        chosen[*index as usize] += quantity;
-        if line.given_up() + chosen[*index as usize] > line.units() {
-            return Err(Refusal::BodyInvalid { field: "lines", why: format!("line {index} has fewer units") });
-        }
-    }
-    for (line, units) in order.lines.iter().zip(chosen) {
-        worth += line.share(units, order.currency).0;
-    }
-    Ok(Money::new(Amount(worth), order.currency))
-}
-
-fn grant_refund(
-    order: &Order,
-    amount: Money,
-    reason: &CompactString,
-    out: &mut Vec<OrderEvent>,
-    asks: &mut Vec<OrderAsk>,
-) -> Decision {
-    if order.owed_back().0 <= 0 {
-        // Unless a refund failed: that one can be tried again, even when the order is over.
-        check_open(order, "its money went back when it ended")?;
-    }
-    if order.awaits_payment() {
-        return Err(Refusal::OrderStateInvalid {
-            status: order.status().name(),
-            wanted: "only a paid order can be refunded",
-        });
-    }
-    let amount = check_refund(order, amount)?;
-    out.push(OrderEvent::RefundGranted { amount, reason: reason.clone() });
-    refund::start(order, amount, out, asks)
 }

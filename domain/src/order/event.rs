@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::request::Charge;
 use crate::payment::Method;
-use crate::stock::Disposition;
+use crate::stock::{Disposition, KitPart};
 use crate::{Amount, Currency, CustomerId, Quantity, SkuId, Timestamp, codec};
 
 /// A line as it was accepted.
@@ -27,6 +27,9 @@ pub struct PlacedLine {
     /// Units that wait for stock; what is neither filled nor waits was not to be had.
     #[n(4)]
     pub backordered: Quantity,
+    /// What a kit consisted of when it was sold.
+    #[n(5)]
+    pub kit: Option<Box<Vec<KitPart>>>,
 }
 
 /// A payment that the order starts; its id follows from the order, its number and the time.
@@ -94,6 +97,9 @@ pub enum OrderEvent {
         /// How often an order with this id was refused before.
         #[n(8)]
         attempt: u32,
+        /// It holds nothing and waits to be let in.
+        #[cbor(n(9), skip_if = "codec::is_false")]
+        waiting: bool,
     },
     /// More payments were started.
     #[n(1)]
@@ -210,6 +216,33 @@ pub enum OrderEvent {
         #[n(0)]
         number: u32,
     },
+    /// What it waited for is held for it now, until the deadline.
+    #[n(20)]
+    Offered {
+        #[cbor(n(0), with = "codec::list")]
+        lines: SmallVec<[LineUnits; 1]>,
+        #[n(1)]
+        hold_expires_at: Timestamp,
+    },
+    /// Units were shipped that a forced shortfall had taken meanwhile: the SKU does not count them among the shipped.
+    #[n(21)]
+    ShippedShort {
+        #[n(0)]
+        sku: SkuId,
+        #[n(1)]
+        quantity: Quantity,
+    },
+    /// So many units of a kit's component are missing now.
+    #[n(22)]
+    PartMissing {
+        #[n(0)]
+        line: u32,
+        /// Which component.
+        #[n(1)]
+        part: u32,
+        #[n(2)]
+        missing: Quantity,
+    },
     /// A payment was asked to give this much back.
     #[n(18)]
     RefundStarted {
@@ -252,6 +285,9 @@ impl OrderEvent {
             Self::StepOwed { .. } => "step_owed",
             Self::StepDone { .. } => "step_done",
             Self::RefundStarted { .. } => "refund_started",
+            Self::Offered { .. } => "offered",
+            Self::ShippedShort { .. } => "shipped_short",
+            Self::PartMissing { .. } => "part_missing",
         }
     }
 }

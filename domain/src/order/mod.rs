@@ -14,6 +14,7 @@
 mod apply;
 mod decide;
 mod event;
+mod kit;
 pub mod note;
 mod pay;
 mod place;
@@ -21,6 +22,7 @@ mod place;
 mod properties;
 mod refund;
 mod request;
+mod returns;
 #[cfg(test)]
 mod rules;
 mod state;
@@ -29,8 +31,10 @@ mod told;
 
 pub use decide::{OrderAsk, OrderCommand, RefundChoice, decide};
 pub use event::{LineUnits, OrderEvent, PlacedLine, PlannedPayment, ReturnedLine};
+pub use kit::{Kit, LinePart};
 pub use pay::{PaymentPlan, plan_payments};
-pub use place::{Demand, Fill, Placement, demand, place};
+pub use place::{Demand, Fill, Placement, demand, demand_with, place};
 pub use request::{Charge, ChargeKind, LINES_MAX, NewLine, NewOrder, Tender};
 pub use state::{Line, Order, OrderPayment, Outcome};
 pub use status::{FulfillmentStatus, OrderStatus, ReturnStatus};
+pub use told::news_of_stock;

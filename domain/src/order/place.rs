@@ -4,13 +4,15 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::event::{OrderEvent, PlacedLine};
+use super::kit::Kit;
 use super::pay::{PaymentPlan, plan_payments};
 use super::request::{LINES_MAX, NewOrder};
 use crate::codec::list;
+use crate::refusal::Shortage;
 use crate::{Amount, Currency, Money, Quantity, Refusal, SkuId, Timestamp, check_quantity};
 
-/// Up to this many lines a linear search beats a map.
-const LINEAR_LINES_MAX: usize = 16;
+/// Up to this many SKUs a linear search beats a map.
+const LINEAR_SKUS_MAX: usize = 16;
 /// Totals stay far from overflow, so that sums of them cannot either.
 const TOTAL_MAX: i64 = i64::MAX / 1024;
 
@@ -19,8 +21,23 @@ const TOTAL_MAX: i64 = i64::MAX / 1024;
 pub struct Demand {
     /// Units by SKU, in the order of first mention.
     pub units: SmallVec<[(SkuId, Quantity); 1]>,
-    /// For each line, its index in `units`.
+    /// For each line, its index in `units`, or `KIT` and its index in `kits`.
     of_line: SmallVec<[u16; 8]>,
+    kits: Vec<Kit>,
+}
+
+/// Marks the index of a kit.
+const KIT: u16 = 1 << 15;
+
+impl Demand {
+    /// Whether all of it is wanted or nothing, whatever the order allows: a kit is whole.
+    pub fn is_indivisible(&self) -> bool {
+        !self.kits.is_empty()
+    }
+
+    fn kit_of(&self, line: usize) -> Option<&Kit> {
+        (self.of_line[line] & KIT != 0).then(|| &self.kits[(self.of_line[line] & !KIT) as usize])
+    }
 }
 
 /// What a SKU gave.
@@ -34,6 +51,8 @@ pub struct Fill {
     pub filled: Quantity,
     /// Units that wait.
     pub backordered: Quantity,
+    /// The order holds nothing here and waits to be let in.
+    pub waiting: bool,
 }
 
 /// An order about to be recorded.
@@ -47,45 +66,93 @@ pub struct Placement {
     pub plan: PaymentPlan,
 }
 
-/// Checks the request by itself and sums its lines by SKU.
+/// Checks the request by itself and sums its lines by SKU; no SKU is a kit.
 pub fn demand(order: &NewOrder) -> Result<Demand, Refusal> {
+    demand_with(order, |_| None)
+}
+
+/// Checks the request by itself and sums its lines by SKU, kits by their components.
+pub fn demand_with(order: &NewOrder, kit: impl Fn(&SkuId) -> Option<Kit>) -> Result<Demand, Refusal> {
     if order.lines.is_empty() {
         return Err(Refusal::BodyInvalid { field: "lines", why: "an order has at least one line".into() });
     }
     if order.lines.len() > LINES_MAX {
         return Err(Refusal::TooManyLines { limit: LINES_MAX, found: order.lines.len() });
     }
-    let mut units: SmallVec<[(SkuId, Quantity); 1]> = SmallVec::new();
-    let mut of_line = SmallVec::new();
-    let mut index: FxHashMap<&SkuId, u16> = FxHashMap::default();
+    let mut sums = Sums::default();
+    let (mut of_line, mut kits) = (SmallVec::new(), Vec::new());
     for line in &order.lines {
         check_quantity(line.quantity)?;
         if line.unit_price.is_some_and(|price| price.amount.is_negative()) {
             return Err(Refusal::MoneyInvalid { why: "a unit price is not negative".into() });
         }
-        let known = if order.lines.len() <= LINEAR_LINES_MAX {
-            units.iter().position(|(sku, _)| *sku == line.sku).map(|at| at as u16)
-        } else {
-            index.get(&line.sku).copied()
+        let Some(sold) = kit(&line.sku) else {
+            of_line.push(sums.add(&line.sku, line.quantity)?);
+            continue;
         };
-        let at = known.unwrap_or_else(|| {
-            units.push((line.sku.clone(), 0));
-            if order.lines.len() > LINEAR_LINES_MAX {
-                index.insert(&line.sku, units.len() as u16 - 1);
+        for part in &sold.parts {
+            if kit(&part.sku).is_some() {
+                return Err(Refusal::SkuNotSellable { sku: line.sku.clone(), status: "a kit that contains a kit" });
             }
-            units.len() as u16 - 1
-        });
-        units[at as usize].1 += line.quantity;
-        check_quantity(units[at as usize].1)?;
-        of_line.push(at);
+            sums.add(&part.sku, part.quantity.saturating_mul(line.quantity))?;
+        }
+        of_line.push(KIT | kits.len() as u16);
+        kits.push(sold);
     }
-    Ok(Demand { units, of_line })
+    Ok(Demand { units: sums.units, of_line, kits })
+}
+
+/// Units by SKU.
+#[derive(Default)]
+struct Sums {
+    units: SmallVec<[(SkuId, Quantity); 1]>,
+    /// Where a SKU stands, once there are so many that a search is slower.
+    index: FxHashMap<SkuId, u16>,
+}
+
+impl Sums {
+    /// Adds units of a SKU and says where it stands.
+    fn add(&mut self, sku: &SkuId, quantity: Quantity) -> Result<u16, Refusal> {
+        let known = if self.units.len() <= LINEAR_SKUS_MAX {
+            self.units.iter().position(|(known, _)| known == sku).map(|at| at as u16)
+        } else {
+            self.index.get(sku).copied()
+        };
+        let at = match known {
+            Some(at) => at,
+            None => self.push(sku)?,
+        };
+        let sum = &mut self.units[at as usize].1;
+        *sum = sum.saturating_add(quantity);
+        check_quantity(*sum)?;
+        Ok(at)
+    }
+
+    fn push(&mut self, sku: &SkuId) -> Result<u16, Refusal> {
+        if self.units.len() >= LINES_MAX {
+            // Kits can have more components than an order may have lines.
+            return Err(Refusal::TooManyLines { limit: LINES_MAX, found: self.units.len() + 1 });
+        }
+        self.units.push((sku.clone(), 0));
+        let last = self.units.len() - 1;
+        if last == LINEAR_SKUS_MAX {
+            self.index = self.units.iter().enumerate().map(|(at, (sku, _))| (sku.clone(), at as u16)).collect();
+        } else if last > LINEAR_SKUS_MAX {
+            self.index.insert(sku.clone(), last as u16);
+        }
+        Ok(last as u16)
+    }
 }
 
 /// Prices the whole and plans its payments, given what each SKU of the demand gave.
 pub fn place(order: &NewOrder, demand: &Demand, fills: &[Fill], now: Timestamp) -> Result<Placement, Refusal> {
     assert_eq!(demand.units.len(), fills.len(), "every SKU has answered");
-    let price_of = |index: usize| order.lines[index].unit_price.unwrap_or(fills[demand.of_line[index] as usize].price);
+    let waiting = check_waiting(order, demand, fills)?;
+    let list_price = |index: usize| match demand.kit_of(index) {
+        Some(kit) => kit.price,
+        None => fills[demand.of_line[index] as usize].price,
+    };
+    let price_of = |index: usize| order.lines[index].unit_price.unwrap_or_else(|| list_price(index));
     let currency = price_of(0).currency;
     let mut left: SmallVec<[(Quantity, Quantity); 1]> =
         list::gather(fills.iter().map(|fill| (fill.filled, fill.backordered)));
@@ -94,11 +161,12 @@ pub fn place(order: &NewOrder, demand: &Demand, fills: &[Fill], now: Timestamp) 
     for (index, line) in order.lines.iter().enumerate() {
         let price = price_of(index);
         check_currency(currency, price.currency)?;
-        let (filled_left, backordered_left) = &mut left[demand.of_line[index] as usize];
-        let filled = line.quantity.min(*filled_left);
-        let backordered = (line.quantity - filled).min(*backordered_left);
-        *filled_left -= filled;
-        *backordered_left -= backordered;
+        let kit = demand.kit_of(index);
+        let (filled, backordered) = match kit {
+            // It was all or nothing, and it was not nothing.
+            Some(_) => (line.quantity, 0),
+            None => take(&mut left[demand.of_line[index] as usize], line.quantity),
+        };
         let net = line_net(price.amount, filled + backordered, currency).ok_or_else(too_large)?;
         total = total.checked_add(net).ok_or_else(too_large)?;
         lines.push(PlacedLine {
@@ -107,6 +175,7 @@ pub fn place(order: &NewOrder, demand: &Demand, fills: &[Fill], now: Timestamp) 
             unit_price: price.amount,
             filled,
             backordered,
+            kit: kit.map(|kit| Box::new(kit.parts.clone())),
         });
     }
     for charge in &order.charges {
@@ -122,7 +191,8 @@ pub fn place(order: &NewOrder, demand: &Demand, fills: &[Fill], now: Timestamp) 
     let total = Money::new(total, currency);
     check_expected(order.expected_total, total)?;
     let plan = plan_payments(total, &order.payments, order.customer.as_ref())?;
-    let hold_ttl_seconds = fills.iter().map(|fill| fill.hold_ttl_seconds).min().unwrap_or(0);
+    let of_kits = demand.kits.iter().map(|kit| kit.hold_ttl_seconds);
+    let hold_ttl_seconds = fills.iter().map(|fill| fill.hold_ttl_seconds).chain(of_kits).min().unwrap_or(0);
     let placed = OrderEvent::Placed {
         customer: order.customer.clone(),
         purchaser_key: order.purchaser_key.clone(),
@@ -133,8 +203,33 @@ pub fn place(order: &NewOrder, demand: &Demand, fills: &[Fill], now: Timestamp) 
         hold_expires_at: now.plus_seconds(hold_ttl_seconds),
         body_digest: order.body_digest,
         attempt: order.attempt,
+        waiting,
     };
     Ok(Placement { placed, total, plan })
+}
+
+/// Gives a line what its SKU gave, as far as lines before it have left it: filled units first.
+fn take((filled_left, backordered_left): &mut (Quantity, Quantity), quantity: Quantity) -> (Quantity, Quantity) {
+    let filled = quantity.min(*filled_left);
+    let backordered = (quantity - filled).min(*backordered_left);
+    *filled_left -= filled;
+    *backordered_left -= backordered;
+    (filled, backordered)
+}
+
+/// Whether the order waits to be let in. Only an order of one SKU can: it holds nothing meanwhile, and several SKUs
+/// cannot be offered at once. It is paid when it is offered.
+fn check_waiting(order: &NewOrder, demand: &Demand, fills: &[Fill]) -> Result<bool, Refusal> {
+    let Some(at) = fills.iter().position(|fill| fill.waiting) else { return Ok(false) };
+    if fills.len() > 1 || demand.is_indivisible() {
+        let (sku, requested) = demand.units[at].clone();
+        return Err(Refusal::StockExhausted { items: vec![Shortage { sku, requested, available: 0 }], as_of: 0 });
+    }
+    if !order.payments.is_empty() {
+        let why = "the order has to wait: place it without payment, and pay when its units are offered".into();
+        return Err(Refusal::BodyInvalid { field: "payments", why });
+    }
+    Ok(true)
 }
 
 /// What `units` cost together, rounded to the minor unit.

@@ -62,7 +62,7 @@ proptest! {
 fn random_days_contain_every_event_and_the_refusals_that_matter() {
     let mut runner = TestRunner::deterministic();
     let mut seen = BTreeSet::new();
-    for _ in 0..150 {
+    for _ in 0..300 {
         let (post, day) = (post(), acts(70)).new_tree(&mut runner).unwrap().current();
         seen.extend(run("EUR", post, &day));
     }
@@ -84,6 +84,8 @@ fn random_days_contain_every_event_and_the_refusals_that_matter() {
         "order refund_granted",
         "order refund_started",
         "order refunded",
+        "order offered",
+        "order part_missing",
         "payment created",
         "payment paid",
         "payment failed",

@@ -5,6 +5,7 @@ use minicbor::{Decode, Encode};
 use smallvec::SmallVec;
 
 use crate::payment::Method;
+use crate::stock::HoldContext;
 use crate::{CustomerId, Money, OrderId, Quantity, SkuId};
 
 /// The most lines of one order.
@@ -96,6 +97,8 @@ pub struct NewOrder {
     pub allow_partial: bool,
     /// Let the rest wait for stock.
     pub allow_backorder: bool,
+    /// Where its goods should come from.
+    pub context: Option<Box<HoldContext>>,
     /// How often an order with this id was refused before; the host counts.
     pub attempt: u32,
     /// A digest of the request: the same id with another digest is a conflict. Zero: nobody compares.
@@ -120,6 +123,7 @@ impl NewOrder {
             expected_total: None,
             allow_partial: false,
             allow_backorder: false,
+            context: None,
             attempt: 0,
             body_digest: 0,
         }

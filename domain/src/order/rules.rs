@@ -26,7 +26,8 @@ fn amount(text: &str) -> Amount {
 
 /// A line: its SKU, the price of one, units filled, units that wait.
 fn line(name: &str, price: &str, filled: Quantity, backordered: Quantity) -> PlacedLine {
-    PlacedLine { sku: sku(name), quantity: filled + backordered, unit_price: amount(price), filled, backordered }
+    let quantity = filled + backordered;
+    PlacedLine { sku: sku(name), quantity, unit_price: amount(price), filled, backordered, kit: None }
 }
 
 /// An order on somebody's desk, with what it asked of others.
@@ -50,6 +51,7 @@ impl Desk {
             hold_expires_at: START.plus_seconds(900),
             body_digest: 0,
             attempt: 0,
+            waiting: false,
         };
         let order = Order::create(OrderId::new(START, 1), &placed, START);
         Self { order, now: START, asks: Vec::new() }

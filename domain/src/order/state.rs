@@ -4,6 +4,7 @@ use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 use smallvec::SmallVec;
 
+use super::kit::LinePart;
 use super::request::Charge;
 use crate::entity::RemoteStep;
 use crate::money::share_of_units;
@@ -45,6 +46,9 @@ pub struct Line {
     /// What the accepted units cost together, in whole minor units.
     #[n(9)]
     pub net: Amount,
+    /// The components of a kit.
+    #[n(10)]
+    pub kit: Option<Box<Vec<LinePart>>>,
 }
 
 impl Line {
@@ -83,6 +87,7 @@ impl Line {
             self.quantity == sum && self.shipped <= self.filled && self.returned <= self.shipped,
             "a line's units add up: {self:?}"
         );
+        self.check_parts();
     }
 }
 
@@ -223,6 +228,9 @@ pub struct Order {
     /// Once the order is paid, `paid - refunded - total - kept` is what a failed refund still owes the buyer.
     #[n(19)]
     pub kept: Amount,
+    /// It holds nothing and waits to be let in.
+    #[cbor(n(20), skip_if = "codec::is_false")]
+    pub waiting: bool,
 }
 
 impl Order {
@@ -279,9 +287,14 @@ impl Order {
         self.outcome == Outcome::Open && !self.secured
     }
 
+    /// When unpaid stock goes back; none while nothing of it is held, or when it is paid.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        (self.awaits_payment() && !self.waiting).then_some(self.hold_expires_at)
+    }
+
     /// When the order must be woken: at its deadline while it is unpaid and not pinned.
     pub fn next_due(&self) -> Option<Timestamp> {
-        (self.awaits_payment() && !self.is_pinned()).then_some(self.hold_expires_at)
+        self.deadline().filter(|_| !self.is_pinned())
     }
 
     /// The number of the payment with this id.

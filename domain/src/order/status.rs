@@ -52,6 +52,8 @@ statuses! {
         PartiallyReturned = "partially_returned",
         /// All of it came back.
         Returned = "returned",
+        /// It holds nothing and waits to be let in.
+        Waiting = "waiting",
     }
     /// How far the goods are.
     FulfillmentStatus {
@@ -83,6 +85,7 @@ impl Order {
         match self.outcome {
             Outcome::Cancelled | Outcome::Refused => return OrderStatus::Cancelled,
             Outcome::Expired => return OrderStatus::Expired,
+            Outcome::Open if self.waiting => return OrderStatus::Waiting,
             Outcome::Open => {}
         }
         match self.return_status() {

@@ -4,14 +4,34 @@ use compact_str::CompactString;
 use smallvec::SmallVec;
 
 use super::decide::{
-    Decision, OrderAsk, abandon_open_charges, give_back, has_open_charge, line_units, number_of, settle_all,
+    Decision, OrderAsk, OrderCommand, abandon_open_charges, give_back, has_open_charge, line_units, number_of,
+    settle_all,
 };
 use super::event::OrderEvent;
 use super::refund;
 use super::state::{Order, Outcome};
 use crate::payment::{Method, PaymentCommand};
-use crate::stock::{ReleaseReason, StockCommand};
-use crate::{PaymentId, Quantity, SkuId, Timestamp};
+use crate::stock::{ReleaseReason, StockCommand, StockEvent, units};
+use crate::{OrderId, PaymentId, Quantity, SkuId, Timestamp};
+
+/// What an order must hear of a SKU's event. `offer_seconds`: how long units of an order that waited to be let in stay
+/// held.
+pub fn news_of_stock(sku: &SkuId, event: &StockEvent, offer_seconds: u32) -> Option<(OrderId, OrderCommand)> {
+    let sku = sku.clone();
+    Some(match event {
+        StockEvent::BackorderFilled { order, picks } => {
+            (*order, OrderCommand::BackorderFilled { sku, quantity: units(picks), offer_seconds })
+        }
+        StockEvent::Displaced { order, held, allocated } => {
+            (*order, OrderCommand::Displaced { sku, quantity: units(held) + units(allocated) })
+        }
+        StockEvent::ShippedShort { order, quantity } => {
+            (*order, OrderCommand::ShippedShort { sku, quantity: *quantity })
+        }
+        StockEvent::NotDrawn { order, .. } => (*order, OrderCommand::NotDrawn),
+        _ => return None,
+    })
+}
 
 pub(super) fn payment_paid(
     order: &Order,
@@ -85,21 +105,33 @@ pub(super) fn backorder_filled(
     order: &Order,
     sku: &SkuId,
     quantity: Quantity,
+    offer_until: Timestamp,
     out: &mut Vec<OrderEvent>,
     asks: &mut Vec<OrderAsk>,
 ) {
     let mut left = quantity;
     let mut chosen = vec![0; order.lines.len()];
-    for (index, line) in order.lines.iter().enumerate().filter(|(_, line)| line.sku == *sku) {
+    for (index, line) in order.lines.iter().enumerate().filter(|(_, line)| line.kit.is_none() && line.sku == *sku) {
         chosen[index] = line.backordered.min(left);
         left -= chosen[index];
     }
+    let before = out.len();
     let lines = line_units(&chosen);
     if !lines.is_empty() {
-        out.push(OrderEvent::BackorderFilled { lines });
-        if order.secured {
-            asks.push(OrderAsk::Stock(sku.clone(), StockCommand::Settle { order: order.id }));
+        out.push(match order.waiting {
+            true => OrderEvent::Offered { lines, hold_expires_at: offer_until },
+            false => OrderEvent::BackorderFilled { lines },
+        });
+    }
+    for (line, part, missing, _) in parts_of(order, sku) {
+        let filled = missing.min(left);
+        if filled > 0 {
+            left -= filled;
+            out.push(OrderEvent::PartMissing { line, part, missing: missing - filled });
         }
+    }
+    if out.len() > before && order.secured {
+        asks.push(OrderAsk::Stock(sku.clone(), StockCommand::Settle { order: order.id }));
     }
     if left > 0 {
         // The order gave these up while the message was on its way: they go back.
@@ -107,6 +139,18 @@ pub(super) fn backorder_filled(
         let back = StockCommand::Release { order: order.id, filled: left, backordered: 0, reason };
         asks.push(OrderAsk::Stock(sku.clone(), back));
     }
+}
+
+/// The kits' components that are of a SKU: line, part, units missing, units there and not shipped.
+fn parts_of(order: &Order, sku: &SkuId) -> SmallVec<[(u32, u32, Quantity, Quantity); 2]> {
+    let mut parts = SmallVec::new();
+    for (index, line) in order.lines.iter().enumerate() {
+        let unshipped = line.filled + line.backordered - line.shipped;
+        for (number, part) in line.parts().iter().enumerate().filter(|(_, part)| part.sku == *sku) {
+            parts.push((index as u32, number as u32, part.missing, part.per_kit * unshipped - part.missing));
+        }
+    }
+    parts
 }
 
 pub(super) fn displaced(
@@ -118,7 +162,8 @@ pub(super) fn displaced(
 ) {
     let mut left = quantity;
     let mut chosen = vec![0; order.lines.len()];
-    for (index, line) in order.lines.iter().enumerate().rev().filter(|(_, line)| line.sku == *sku) {
+    let plain = order.lines.iter().enumerate().rev().filter(|(_, line)| line.kit.is_none() && line.sku == *sku);
+    for (index, line) in plain {
         chosen[index] = line.unshipped().min(left);
         left -= chosen[index];
     }
@@ -126,10 +171,50 @@ pub(super) fn displaced(
     if !lines.is_empty() {
         out.push(OrderEvent::Displaced { lines });
     }
+    for (line, part, missing, there) in parts_of(order, sku).into_iter().rev() {
+        let lost = there.min(left);
+        if lost > 0 {
+            left -= lost;
+            out.push(OrderEvent::PartMissing { line, part, missing: missing + lost });
+        }
+    }
     if left > 0 {
-        // The order gave these up while the message was on its way: nobody waits for them.
+        // The order gave these up, or shipped them, while the message was on its way: nobody waits for them.
         let reason = ReleaseReason::Cancelled;
         let back = StockCommand::Release { order: order.id, filled: 0, backordered: left, reason };
         asks.push(OrderAsk::Stock(sku.clone(), back));
+    }
+}
+
+/// A SKU of another partition says how things stand. What differs from what the order knows has happened meanwhile;
+/// when it is said again, nothing differs any more.
+pub(super) fn stock_is(
+    order: &Order,
+    sku: &SkuId,
+    (kept, waiting): (Quantity, Quantity),
+    offer_until: Timestamp,
+    out: &mut Vec<OrderEvent>,
+    asks: &mut Vec<OrderAsk>,
+) {
+    if order.outcome != Outcome::Open {
+        return;
+    }
+    if order.waiting && kept + waiting == 0 {
+        return not_drawn(order, out, asks);
+    }
+    let all = order.lines.iter().flat_map(super::Line::awaited);
+    let awaited: Quantity = all.filter(|(awaited, _)| *awaited == sku).map(|(_, units)| units).sum();
+    if awaited > waiting {
+        backorder_filled(order, sku, awaited - waiting, offer_until, out, asks);
+    } else if awaited < waiting {
+        displaced(order, sku, waiting - awaited, out, asks);
+    }
+}
+
+/// An entry that won nothing is over; an order that does not wait any more had nothing to win.
+pub(super) fn not_drawn(order: &Order, out: &mut Vec<OrderEvent>, asks: &mut Vec<OrderAsk>) {
+    if order.waiting && order.outcome == Outcome::Open {
+        out.push(OrderEvent::Cancelled { lines: SmallVec::new(), whole: true });
+        give_back(order, ReleaseReason::Cancelled, out, asks);
     }
 }

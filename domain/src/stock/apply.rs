@@ -3,14 +3,15 @@
 
 use smallvec::SmallVec;
 
+use super::admission::Admission;
 use super::command::{Disposition, Unsellable};
 use super::counters::{Counters, shift};
 use super::event::{Pick, Picks, StockEvent, units};
-use super::state::{Backorder, Bin, Commitment, CommittedPick, Stock, bin_for};
+use super::state::{Announcement, Backorder, Bin, Commitment, CommittedPick, Rare, Stock, bin_for};
 use crate::codec::list;
 use crate::{CustomerId, Location, Lot, OrderId, Quantity, Timestamp};
 
-type Bins = SmallVec<[Bin; 1]>;
+pub(super) type Bins = SmallVec<[Bin; 1]>;
 
 impl Stock {
     /// Takes an event into the state.
@@ -18,10 +19,25 @@ impl Stock {
         apply_to_bins(&mut self.bins, event);
         match event {
             StockEvent::Defined(definition) => self.definition = Some(definition.clone()),
-            StockEvent::Announced { quantity } => self.incoming += quantity,
-            StockEvent::Received { announced, .. } => shift!(self, *announced, incoming =>),
-            StockEvent::Held { order, picks, backordered, settled, buyer, tentative } => {
+            StockEvent::Announced { quantity, available_from, reference } => {
+                self.incoming += quantity;
+                if available_from.is_some() || reference.is_some() {
+                    self.announce(*quantity, *available_from, reference.clone());
+                }
+            }
+            StockEvent::AnnouncementWithdrawn { quantity, reference } => {
+                self.withdraw_announced(*quantity, reference.as_deref());
+                shift!(self, *quantity, incoming =>);
+            }
+            StockEvent::Received { announced, .. } => {
+                self.arrive(*announced);
+                shift!(self, *announced, incoming =>);
+            }
+            StockEvent::Held { order, picks, backordered, settled, buyer, tentative, context } => {
                 self.hold(*order, picks, *backordered, *settled, buyer.as_ref(), *tentative);
+                if let (Some(context), Some(backorder)) = (context, self.backorders.back_mut()) {
+                    backorder.context = Some(context.clone());
+                }
             }
             StockEvent::Confirmed { order } => {
                 if let Some(commitment) = self.commitments.get_mut(order) {
@@ -43,7 +59,7 @@ impl Stock {
                 self.forget_if_empty(*order);
             }
             StockEvent::BackorderFilled { order, picks } => self.fill_backorder(*order, picks),
-            StockEvent::BackorderCancelled { order, quantity } => {
+            StockEvent::BackorderCancelled { order, quantity } | StockEvent::NotDrawn { order, quantity } => {
                 let backorder = self.reduce_backorder(*order, *quantity);
                 self.give_back_limit(backorder.as_ref(), *quantity);
                 self.forget_if_empty(*order);
@@ -57,7 +73,10 @@ impl Stock {
             StockEvent::Handled { order, step } => {
                 self.handled.insert(*order, *step);
             }
-            StockEvent::AdjustedUp { .. }
+            StockEvent::Drawn { seed } => self.draw(seed),
+            StockEvent::Unpromised { .. }
+            | StockEvent::ShippedShort { .. }
+            | StockEvent::AdjustedUp { .. }
             | StockEvent::AdjustedDown { .. }
             | StockEvent::Reclassified { .. }
             | StockEvent::LotExpired { .. }
@@ -85,7 +104,10 @@ impl Stock {
             *self.taken.entry(buyer.clone()).or_default() += commitment.units().0 + commitment.units().1 + backordered;
         }
         if backordered > 0 {
-            self.backorders.push_back(Backorder { order, quantity: backordered, ordinal, buyer: buyer.cloned() });
+            let (quantity, buyer) = (backordered, buyer.cloned());
+            let admission = self.definition.as_ref().and_then(|definition| definition.admission.as_deref());
+            let is_entry = commitment.picks.is_empty() && admission.is_some_and(Admission::offers);
+            self.backorders.push_back(Backorder { order, quantity, ordinal, buyer, context: None, is_entry });
         }
         let before = self.commitments.insert(order, commitment);
         assert!(before.is_none(), "an order holds a SKU once");
@@ -116,7 +138,8 @@ impl Stock {
             Some(backorder) => backorder.quantity += quantity,
             None => {
                 let place = self.backorders.partition_point(|backorder| backorder.ordinal < ordinal);
-                self.backorders.insert(place, Backorder { order, quantity, ordinal, buyer });
+                let waiting = Backorder { order, quantity, ordinal, buyer, context: None, is_entry: false };
+                self.backorders.insert(place, waiting);
             }
         }
     }
@@ -138,6 +161,69 @@ impl Stock {
                 }
             }
         }
+    }
+
+    /// Announcements stand in the order in which they arrive; of equal dates the one made first comes first.
+    fn announce(
+        &mut self,
+        quantity: Quantity,
+        available_from: Option<Timestamp>,
+        reference: Option<compact_str::CompactString>,
+    ) {
+        let list = &mut self.rare.get_or_insert_default().announcements;
+        let date = available_from.unwrap_or(Timestamp(i64::MAX));
+        let place = list.partition_point(|other| other.available_from.unwrap_or(Timestamp(i64::MAX)) <= date);
+        list.insert(place, Announcement { quantity, available_from, reference });
+    }
+
+    /// What arrives is what was announced first; units without date or name come last.
+    fn arrive(&mut self, mut quantity: Quantity) {
+        self.change_announcements(|list| {
+            for announcement in list.iter_mut() {
+                let taken = announcement.quantity.min(quantity);
+                (announcement.quantity, quantity) = (announcement.quantity - taken, quantity - taken);
+            }
+        });
+    }
+
+    /// What does not come is of the named announcement; or else units without date or name, then the latest.
+    fn withdraw_announced(&mut self, mut quantity: Quantity, reference: Option<&str>) {
+        let named: Quantity = self.announcements().iter().map(|announcement| announcement.quantity).sum();
+        if reference.is_none() {
+            quantity = quantity.saturating_sub(self.incoming - named);
+        }
+        self.change_announcements(|list| {
+            let meant = |announcement: &&mut Announcement| {
+                reference.is_none_or(|reference| announcement.reference.as_deref() == Some(reference))
+            };
+            for announcement in list.iter_mut().rev().filter(meant) {
+                let taken = announcement.quantity.min(quantity);
+                (announcement.quantity, quantity) = (announcement.quantity - taken, quantity - taken);
+            }
+        });
+    }
+
+    fn change_announcements(&mut self, change: impl FnOnce(&mut Vec<Announcement>)) {
+        let Some(rare) = &mut self.rare else { return };
+        change(&mut rare.announcements);
+        rare.announcements.retain(|announcement| announcement.quantity > 0);
+        if **rare == Rare::default() {
+            self.rare = None;
+        }
+    }
+
+    /// Puts everybody who waits into line by his ticket.
+    fn draw(&mut self, seed: &super::Digest) {
+        let places = self.places_by_draw(seed);
+        for backorder in &mut self.backorders {
+            let Some(place) = places.get(&backorder.order) else { continue };
+            backorder.ordinal = *place;
+            if let Some(commitment) = self.commitments.get_mut(&backorder.order) {
+                commitment.ordinal = backorder.ordinal;
+            }
+        }
+        self.backorders.make_contiguous().sort_by_key(|backorder| backorder.ordinal);
+        self.rare.get_or_insert_default().drawn = Some(super::Lottery::commitment_to(seed));
     }
 
     /// Takes units off an order's backorder and says who counts them against the limit per customer.
@@ -239,6 +325,11 @@ pub(super) fn apply_to_bins(bins: &mut Bins, event: &StockEvent) {
         | StockEvent::Confirmed { .. }
         | StockEvent::BackorderCancelled { .. }
         | StockEvent::TransferLost { .. }
+        | StockEvent::AnnouncementWithdrawn { .. }
+        | StockEvent::Unpromised { .. }
+        | StockEvent::ShippedShort { .. }
+        | StockEvent::Drawn { .. }
+        | StockEvent::NotDrawn { .. }
         | StockEvent::Handled { .. } => {}
     }
 }

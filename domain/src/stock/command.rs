@@ -3,8 +3,10 @@
 use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 
+use super::admission::Digest;
 use super::definition::Definition;
 use super::event::ReleaseReason;
+use super::sourcing::HoldContext;
 use crate::{CustomerId, Location, Lot, Money, OrderId, Quantity, Timestamp};
 
 /// What becomes of returned units.
@@ -83,6 +85,13 @@ pub enum StockCommand {
     Define(Box<Definition>),
     Announce {
         quantity: Quantity,
+        available_from: Option<Timestamp>,
+        reference: Option<CompactString>,
+    },
+    /// Announced units that will not come: those of one announcement, or the latest.
+    WithdrawAnnouncement {
+        quantity: Quantity,
+        reference: Option<CompactString>,
     },
     Receive {
         location: Location,
@@ -98,6 +107,7 @@ pub enum StockCommand {
         settled: bool,
         buyer: Option<CustomerId>,
         tentative: bool,
+        context: Option<Box<HoldContext>>,
     },
     Confirm {
         order: OrderId,
@@ -118,6 +128,12 @@ pub enum StockCommand {
         reason: ReleaseReason,
     },
     Ship {
+        order: OrderId,
+        quantity: Quantity,
+    },
+    /// What an order of another partition has recorded as shipped. It cannot be refused: what a forced shortfall took
+    /// meanwhile is recorded as missing.
+    ShipRecorded {
         order: OrderId,
         quantity: Quantity,
     },
@@ -174,4 +190,8 @@ pub enum StockCommand {
     },
     /// The earliest lot expiry has come.
     ExpireLots,
+    /// Reveals the seed of a lottery that is closed, and draws.
+    Draw {
+        seed: Digest,
+    },
 }

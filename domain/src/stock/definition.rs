@@ -3,7 +3,9 @@
 use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 
-use crate::{Money, Quantity, codec};
+use super::admission::Admission;
+use super::sourcing::SourcingPlan;
+use crate::{Money, Quantity, SkuId, codec};
 
 /// Whether a SKU takes new demand. Holds and allocations are honoured in every status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
@@ -30,6 +32,17 @@ impl SkuStatus {
     pub fn name(self) -> &'static str {
         Self::ALL[self as usize].1
     }
+}
+
+/// A component of a kit.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct KitPart {
+    /// What.
+    #[n(0)]
+    pub sku: SkuId,
+    /// Units of it in one kit.
+    #[n(1)]
+    pub quantity: Quantity,
 }
 
 /// The definition of a SKU.
@@ -62,6 +75,18 @@ pub struct Definition {
     /// Units per location that are never sold.
     #[n(8)]
     pub safety_level: Quantity,
+    /// From which locations it is sent; none: from wherever the lot lies that expires first.
+    #[n(9)]
+    pub sourcing: Option<Box<SourcingPlan>>,
+    /// What it has not on hand it sells only against announced stock: a pre-order.
+    #[cbor(n(10), skip_if = "codec::is_false")]
+    pub preorder: bool,
+    /// Who is let in when stock is short; none: first come, first served.
+    #[n(11)]
+    pub admission: Option<Box<Admission>>,
+    /// What it consists of; a kit has no stock and no book of its own.
+    #[n(12)]
+    pub kit: Option<Box<Vec<KitPart>>>,
 }
 
 impl Definition {
@@ -80,6 +105,10 @@ impl Definition {
             hold_ttl_seconds: Self::HOLD_TTL_SECONDS_DEFAULT,
             backorder_max: None,
             safety_level: 0,
+            sourcing: None,
+            preorder: false,
+            admission: None,
+            kit: None,
         }
     }
 }

@@ -4,8 +4,10 @@ use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 use smallvec::SmallVec;
 
+use super::admission::Digest;
 use super::command::Disposition;
 use super::definition::Definition;
+use super::sourcing::HoldContext;
 use crate::{CustomerId, Location, Lot, Money, OrderId, Quantity, Timestamp, codec};
 
 /// Units of one bin, named by its index in the SKU's list of bins.
@@ -50,6 +52,12 @@ pub enum StockEvent {
     Announced {
         #[n(0)]
         quantity: Quantity,
+        /// When it can be expected.
+        #[n(1)]
+        available_from: Option<Timestamp>,
+        /// What the caller calls it.
+        #[cbor(n(2), with = "codec::optional_text", has_nil)]
+        reference: Option<CompactString>,
     },
     #[n(2)]
     Received {
@@ -85,6 +93,9 @@ pub enum StockEvent {
         /// The order's own record lies in another partition and may not exist yet.
         #[n(5)]
         tentative: bool,
+        /// Where units that wait should come from once they are there.
+        #[n(6)]
+        context: Option<Box<HoldContext>>,
     },
     /// The order's record of a tentative hold exists.
     #[n(4)]
@@ -228,9 +239,59 @@ pub enum StockEvent {
         #[n(1)]
         step: u32,
     },
+    /// Announced units will not come.
+    #[n(21)]
+    AnnouncementWithdrawn {
+        #[n(0)]
+        quantity: Quantity,
+        #[cbor(n(1), with = "codec::optional_text", has_nil)]
+        reference: Option<CompactString>,
+    },
+    /// What was promised to an order against incoming stock is not coming any more; it still waits.
+    #[n(22)]
+    Unpromised {
+        #[n(0)]
+        order: OrderId,
+        #[n(1)]
+        quantity: Quantity,
+    },
+    /// An order of another partition had shipped these units before it heard of the shortfall that took them
+    /// (`oversold`).
+    #[n(23)]
+    ShippedShort {
+        #[n(0)]
+        order: OrderId,
+        #[n(1)]
+        quantity: Quantity,
+    },
+    /// The seed of a lottery was revealed; entries stand in line by the hash of their orders' ids under it.
+    #[n(24)]
+    Drawn {
+        #[cbor(n(0), with = "minicbor::bytes")]
+        seed: Digest,
+    },
+    /// An entry won nothing and is turned away.
+    #[n(25)]
+    NotDrawn {
+        #[n(0)]
+        order: OrderId,
+        #[n(1)]
+        quantity: Quantity,
+    },
 }
 
 impl StockEvent {
+    /// The order that must hear of it, if one must: its units were filled, lost or given to others.
+    pub const fn must_hear(&self) -> Option<OrderId> {
+        match self {
+            Self::BackorderFilled { order, .. }
+            | Self::Displaced { order, .. }
+            | Self::ShippedShort { order, .. }
+            | Self::NotDrawn { order, .. } => Some(*order),
+            _ => None,
+        }
+    }
+
     /// The public name of the movement.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -256,6 +317,11 @@ impl StockEvent {
             Self::TransferredIn { .. } => "transferred_in",
             Self::TransferLost { .. } => "transfer_lost",
             Self::Handled { .. } => "handled",
+            Self::AnnouncementWithdrawn { .. } => "announcement_withdrawn",
+            Self::Unpromised { .. } => "unpromised",
+            Self::ShippedShort { .. } => "shipped_short",
+            Self::Drawn { .. } => "drawn",
+            Self::NotDrawn { .. } => "not_drawn",
         }
     }
 }

@@ -10,24 +10,36 @@
 //! identities in [`Counters::check`]. Only the order ends a committed hold; the SKU has no deadline of its own
 //! but the expiry of its lots.
 
+mod admission;
 mod apply;
 mod backorder;
 mod command;
 mod counters;
 mod decide;
+mod define;
 mod definition;
 mod event;
+mod hold;
+mod manage;
 mod pick;
+mod promise;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
 mod rules;
+mod shortfall;
+pub mod sourcing;
 mod state;
+
+pub use admission::{Admission, Digest, Lottery, largest_remainder};
 
 pub use command::{Disposition, HoldMode, StockCommand, Unsellable};
 pub use counters::Counters;
-pub use decide::decide;
-pub use definition::{Definition, SkuStatus};
+pub use decide::{Setting, decide, decide_in};
+pub use define::KIT_PARTS_MAX;
+pub use definition::{Definition, KitPart, SkuStatus};
 pub use event::units;
 pub use event::{Pick, Picks, ReleaseReason, StockEvent};
-pub use state::{Backorder, Bin, Commitment, Stock, StockLevels};
+pub use promise::Promise;
+pub use sourcing::{Distances, HoldContext, SourcingPlan, SourcingStrategy};
+pub use state::{Announcement, Backorder, Bin, Commitment, Rare, Stock, StockLevels};

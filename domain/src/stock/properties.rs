@@ -17,7 +17,7 @@ use proptest::test_runner::{Config, TestRunner};
 use self::commands::{Step, history};
 use self::recount::Recount;
 use super::{Stock, StockCommand, StockEvent, decide};
-use crate::{SkuId, Timestamp};
+use crate::{OrderId, SkuId, Timestamp};
 
 /// Runs a history and checks everything after each step; says which movements occurred.
 fn run(steps: &[Step]) -> Result<BTreeSet<&'static str>, TestCaseError> {
@@ -29,6 +29,7 @@ fn run(steps: &[Step]) -> Result<BTreeSet<&'static str>, TestCaseError> {
     for step in steps {
         now = now.plus_seconds(step.seconds);
         let events = decide_checked(&stock, &step.command, now)?;
+        let promised = recount.promises();
         for event in &events {
             recount.check_turn(event, now);
             stock.apply(event);
@@ -41,7 +42,9 @@ fn run(steps: &[Step]) -> Result<BTreeSet<&'static str>, TestCaseError> {
         }
         if !events.is_empty() {
             recount.check_nobody_waits_in_vain(now);
+            check_broken_promises(&promised, &recount.promises(), &events)?;
         }
+        check_promises(&stock, &recount)?;
         prop_assert_eq!(stock.available(now), recount.available(now));
         check_repetition(&stock, &step.command, now)?;
         journal.extend(events);
@@ -50,9 +53,48 @@ fn run(steps: &[Step]) -> Result<BTreeSet<&'static str>, TestCaseError> {
     Ok(seen)
 }
 
+/// No unit is promised twice, and no more than is coming.
+fn check_promises(stock: &Stock, recount: &Recount) -> Result<(), TestCaseError> {
+    let promises = stock.promises();
+    let found: Vec<_> = promises.iter().map(|promise| (promise.order, i128::from(promise.quantity))).collect();
+    prop_assert_eq!(found, recount.promises());
+    prop_assert!(promises.iter().map(|promise| promise.quantity).sum::<u64>() <= stock.incoming);
+    prop_assert!(promises.is_sorted_by_key(|promise| promise.available_from.unwrap_or(Timestamp(i64::MAX))));
+    Ok(())
+}
+
+/// Whoever was promised units and got neither them nor another promise is told so, the newest first.
+fn check_broken_promises(
+    before: &[(OrderId, i128)],
+    after: &[(OrderId, i128)],
+    events: &[StockEvent],
+) -> Result<(), TestCaseError> {
+    use StockEvent as E;
+    if events.iter().any(|event| matches!(event, E::Drawn { .. } | E::Defined(_))) {
+        return Ok(());
+    }
+    let ended = |order: OrderId| -> i128 {
+        let of = |event: &E| match event {
+            E::BackorderFilled { order: of, picks } if *of == order => i128::from(super::units(picks)),
+            E::BackorderCancelled { order: of, quantity } if *of == order => i128::from(*quantity),
+            _ => 0,
+        };
+        events.iter().map(of).sum()
+    };
+    let now = |order: OrderId| after.iter().find(|(of, _)| *of == order).map_or(0, |(_, units)| *units);
+    let lost = |(order, units): &(OrderId, i128)| (*order, (units - ended(*order)).max(0) - now(*order));
+    let broken: Vec<_> = before.iter().rev().map(lost).filter(|(_, units)| *units > 0).collect();
+    let told = events.iter().filter_map(|event| match event {
+        E::Unpromised { order, quantity } => Some((*order, i128::from(*quantity))),
+        _ => None,
+    });
+    prop_assert_eq!(told.collect::<Vec<_>>(), broken);
+    Ok(())
+}
+
 /// A refusal adds nothing to what was decided before it.
 fn decide_checked(stock: &Stock, command: &StockCommand, now: Timestamp) -> Result<Vec<StockEvent>, TestCaseError> {
-    let earlier = StockEvent::Announced { quantity: 7 };
+    let earlier = StockEvent::Announced { quantity: 7, available_from: None, reference: None };
     let mut out = vec![earlier.clone()];
     match decide(stock, command, now, &mut out) {
         Ok(()) => {
@@ -129,6 +171,11 @@ fn random_histories_contain_every_movement() {
         "transferred_out",
         "transferred_in",
         "transfer_lost",
+        "announcement_withdrawn",
+        "unpromised",
+        "shipped_short",
+        "drawn",
+        "not_drawn",
     ];
     for name in wanted {
         assert!(seen.contains(name), "{name} never occurred");

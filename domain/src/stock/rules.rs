@@ -37,11 +37,11 @@ fn receive(location: &str, lot: Option<&str>, expires_at: Option<i64>, quantity:
 }
 
 fn hold(n: u128, quantity: Quantity, mode: HoldMode) -> C {
-    C::Hold { order: order(n), quantity, mode, settled: false, buyer: None, tentative: false }
+    C::Hold { order: order(n), quantity, mode, settled: false, buyer: None, tentative: false, context: None }
 }
 
 fn hold_for(n: u128, quantity: Quantity, buyer: Option<CustomerId>) -> C {
-    C::Hold { order: order(n), quantity, mode: WAIT, settled: false, buyer, tentative: false }
+    C::Hold { order: order(n), quantity, mode: WAIT, settled: false, buyer, tentative: false, context: None }
 }
 
 fn adjust(location: &str, delta: i64, force: bool) -> C {
@@ -321,7 +321,7 @@ fn a_definition_is_refused_if_it_makes_no_sense_and_recorded_only_if_it_differs(
 #[test]
 fn a_receipt_serves_what_was_announced_first() {
     let mut shelf = Shelf::with(1);
-    shelf.run(C::Announce { quantity: 5 }).unwrap();
+    shelf.run(C::Announce { quantity: 5, available_from: None, reference: None }).unwrap();
     shelf.run(receive("main", None, None, 3)).unwrap();
     assert_eq!(shelf.stock.incoming, 2);
     shelf.run(receive("main", None, None, 3)).unwrap();
@@ -340,3 +340,7 @@ fn only_allocated_units_are_shipped() {
     shelf.run(C::Ship { order: order(1), quantity: 3 }).unwrap();
     assert!(shelf.stock.commitments.is_empty(), "what is over is forgotten");
 }
+
+mod admission;
+mod incoming;
+mod kits;

@@ -2,12 +2,16 @@
 
 use std::collections::VecDeque;
 
+use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
+use super::admission::{Admission, Digest, Lottery};
 use super::counters::Counters;
 use super::definition::Definition;
+use super::event::StockEvent;
+use super::sourcing::HoldContext;
 use crate::{CustomerId, Location, Lot, OrderId, Quantity, SkuId, Timestamp, codec};
 
 /// One location and lot of a SKU.
@@ -80,6 +84,37 @@ pub struct Backorder {
     /// Who counts it against the limit per customer.
     #[n(3)]
     pub buyer: Option<CustomerId>,
+    /// Where its units should come from once they are there.
+    #[n(4)]
+    pub context: Option<Box<HoldContext>>,
+    /// Waits to be let in, holds nothing meanwhile, and is offered its units whole.
+    #[cbor(n(5), skip_if = "codec::is_false")]
+    pub is_entry: bool,
+}
+
+/// Stock that is coming and has a date or a name.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Announcement {
+    /// Units that have not come yet.
+    #[n(0)]
+    pub quantity: Quantity,
+    /// When they can be expected.
+    #[n(1)]
+    pub available_from: Option<Timestamp>,
+    /// What the caller calls it.
+    #[cbor(n(2), with = "codec::optional_text", has_nil)]
+    pub reference: Option<CompactString>,
+}
+
+/// What few SKUs have, so that the others do not pay for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+pub struct Rare {
+    /// Announcements with a date or a name, the first to come first. The rest of what is incoming has neither.
+    #[n(0)]
+    pub announcements: Vec<Announcement>,
+    /// The commitment to the seed of the last lottery that was drawn.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub drawn: Option<Digest>,
 }
 
 /// The state of one SKU.
@@ -118,6 +153,9 @@ pub struct Stock {
     /// The last step handled for each order of another partition.
     #[cbor(n(10), with = "codec::map")]
     pub handled: FxHashMap<OrderId, u32>,
+    /// What few SKUs have.
+    #[n(12)]
+    pub rare: Option<Box<Rare>>,
 }
 
 /// A SKU's totals, as `GET /skus/{sku}/stock` shows them.
@@ -146,6 +184,7 @@ impl Stock {
             next_ordinal: 0,
             taken: FxHashMap::default(),
             handled: FxHashMap::default(),
+            rare: None,
         }
     }
 
@@ -162,6 +201,42 @@ impl Stock {
     /// Units that wait for stock.
     pub fn backordered(&self) -> Quantity {
         self.backorders.iter().map(|backorder| backorder.quantity).sum()
+    }
+
+    /// Announcements with a date or a name, the first to come first.
+    pub fn announcements(&self) -> &[Announcement] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.announcements)
+    }
+
+    /// Whether this lottery's seed was revealed.
+    pub fn has_drawn(&self, lottery: &Lottery) -> bool {
+        self.rare.as_ref().is_some_and(|rare| rare.drawn == Some(lottery.seed_commitment))
+    }
+
+    /// Whether the demand that was just decided holds nothing and waits to be let in.
+    pub fn makes_wait(&self, held: &StockEvent) -> bool {
+        let admission = self.definition.as_ref().and_then(|definition| definition.admission.as_deref());
+        let holds_nothing =
+            matches!(held, StockEvent::Held { picks, backordered, .. } if picks.is_empty() && *backordered > 0);
+        holds_nothing && admission.is_some_and(Admission::offers)
+    }
+
+    /// How long the units of an order that waited stay held.
+    pub fn offer_seconds(&self) -> u32 {
+        let Some(definition) = &self.definition else { return Definition::HOLD_TTL_SECONDS_DEFAULT };
+        match definition.admission.as_deref() {
+            Some(Admission::WaitingList { offer_seconds }) => *offer_seconds,
+            _ => definition.hold_ttl_seconds,
+        }
+    }
+
+    /// Each entry's place in line once it stands there by its ticket: the places stay, entries change them.
+    pub(super) fn places_by_draw(&self, seed: &Digest) -> FxHashMap<OrderId, u64> {
+        let waiting = || self.backorders.iter().filter(|backorder| backorder.is_entry);
+        let mut entries: Vec<_> = waiting().map(|b| (Lottery::ticket(seed, b.order), b.order)).collect();
+        entries.sort_unstable();
+        let places = waiting().map(|backorder| backorder.ordinal);
+        entries.into_iter().zip(places).map(|((_, order), place)| (order, place)).collect()
     }
 
     /// Units for sale at `now`: what is free beyond the safety level of each location.
@@ -202,6 +277,10 @@ impl Stock {
             assert_eq!((bin.counters.held, bin.counters.allocated), (held, allocated), "holds are the orders' holds");
         }
         assert!(self.backorders.iter().is_sorted_by_key(|backorder| backorder.ordinal), "backorders wait in turn");
+        let announced: Quantity = self.announcements().iter().map(|announcement| announcement.quantity).sum();
+        assert!(announced <= self.incoming, "what was announced is incoming");
+        let promised: Quantity = self.promises().iter().map(|promise| promise.quantity).sum();
+        assert!(promised <= self.incoming, "no more is promised than is coming");
     }
 }
 

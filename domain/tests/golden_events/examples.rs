@@ -4,9 +4,13 @@ use smallvec::smallvec;
 use stockade_domain::account::AccountEvent;
 use stockade_domain::entity::{EntityKind, Event, RemoteStep};
 use stockade_domain::ledger::{LedgerAccount, LedgerEvent};
+use stockade_domain::name::Region;
 use stockade_domain::order::{Charge, ChargeKind, LineUnits, OrderEvent, PlacedLine, PlannedPayment, ReturnedLine};
 use stockade_domain::payment::{Method, PaymentEvent};
-use stockade_domain::stock::{Definition, Disposition, Pick, Picks, ReleaseReason, SkuStatus, StockEvent, Unsellable};
+use stockade_domain::stock::{
+    Admission, Definition, Disposition, HoldContext, KitPart, Lottery, Pick, Picks, ReleaseReason, SkuStatus,
+    SourcingPlan, SourcingStrategy, StockEvent, Unsellable,
+};
 use stockade_domain::{Amount, CustomerId, Location, Lot, Money, OrderId, PaymentId, SkuId, Timestamp};
 
 /// An event and what it is called in the recording.
@@ -80,7 +84,7 @@ fn stock() -> Vec<(&'static str, StockEvent)> {
     vec![
         ("defined", E::Defined(Box::new(full))),
         ("defined_plain", E::Defined(Box::new(Definition::new("x", eur("0.00"))))),
-        ("announced", E::Announced { quantity: 500 }),
+        ("announced", E::Announced { quantity: 500, available_from: None, reference: None }),
         (
             "received",
             E::Received {
@@ -103,7 +107,18 @@ fn stock() -> Vec<(&'static str, StockEvent)> {
                 unit_cost: None,
             },
         ),
-        ("held", E::Held { order, picks: picks(), backordered: 5, settled: true, buyer: Some(ann()), tentative: true }),
+        (
+            "held",
+            E::Held {
+                order,
+                picks: picks(),
+                backordered: 5,
+                settled: true,
+                buyer: Some(ann()),
+                tentative: true,
+                context: None,
+            },
+        ),
         ("confirmed", E::Confirmed { order }),
         ("settled", E::Settled { order }),
         ("released", E::Released { order, held: picks(), allocated: picks(), reason }),
@@ -131,12 +146,72 @@ fn stock() -> Vec<(&'static str, StockEvent)> {
         ("transferred_in", E::TransferredIn { location: main_hall(), lot: lot(), expires_at: Some(TIME), quantity: 2 }),
         ("transfer_lost", E::TransferLost { quantity: 1 }),
         ("handled", E::Handled { order, step: 3 }),
+        (
+            "announced_dated",
+            E::Announced { quantity: 500, available_from: Some(TIME), reference: Some("ship-7".into()) },
+        ),
+        ("announcement_withdrawn", E::AnnouncementWithdrawn { quantity: 5, reference: Some("ship-7".into()) }),
+        ("announcement_withdrawn_plain", E::AnnouncementWithdrawn { quantity: 5, reference: None }),
+        ("unpromised", E::Unpromised { order, quantity: 2 }),
+        ("shipped_short", E::ShippedShort { order, quantity: 1 }),
+        ("drawn", E::Drawn { seed: [7; 32] }),
+        ("not_drawn", E::NotDrawn { order, quantity: 2 }),
+        (
+            "held_from",
+            E::Held {
+                order,
+                picks: picks(),
+                backordered: 5,
+                settled: false,
+                buyer: None,
+                tentative: false,
+                context: Some(Box::new(HoldContext {
+                    region: Some(Region::new("north").unwrap()),
+                    sourcing: Some(SourcingStrategy::FewestParcels),
+                })),
+            },
+        ),
+        (
+            "defined_sourced",
+            defined(|definition| {
+                let locations = vec![main_hall()];
+                definition.sourcing = Some(Box::new(SourcingPlan { strategy: SourcingStrategy::Nearest, locations }));
+                definition.preorder = true;
+            }),
+        ),
+        (
+            "defined_waiting_list",
+            defined(|definition| {
+                definition.admission = Some(Box::new(Admission::WaitingList { offer_seconds: 600 }));
+            }),
+        ),
+        ("defined_pro_rata", defined(|definition| definition.admission = Some(Box::new(Admission::ProRata)))),
+        (
+            "defined_lottery",
+            defined(|definition| {
+                let (opens_at, closes_at) = (TIME, TIME.plus_seconds(60));
+                let lottery = Lottery { opens_at, closes_at, seed_commitment: [9; 32], refuse_losers: true };
+                definition.admission = Some(Box::new(Admission::Lottery(lottery)));
+            }),
+        ),
+        (
+            "defined_kit",
+            defined(|definition| {
+                definition.kit = Some(Box::new(vec![KitPart { sku: sku(), quantity: 2 }]));
+            }),
+        ),
     ]
+}
+
+fn defined(change: impl FnOnce(&mut Definition)) -> StockEvent {
+    let mut definition = Definition::new("x", eur("1.00"));
+    change(&mut definition);
+    StockEvent::Defined(Box::new(definition))
 }
 
 fn order() -> Vec<(&'static str, OrderEvent)> {
     use OrderEvent as E;
-    let line = PlacedLine { sku: sku(), quantity: 5, unit_price: Amount(99_901), filled: 3, backordered: 1 };
+    let line = PlacedLine { sku: sku(), quantity: 5, unit_price: Amount(99_901), filled: 3, backordered: 1, kit: None };
     let units = || smallvec![LineUnits { line: 0, quantity: 2 }, LineUnits { line: 1999, quantity: 1 }];
     let planned = |method| PlannedPayment { method, amount: Amount(100_000), reference: None };
     let placed = E::Placed {
@@ -149,6 +224,7 @@ fn order() -> Vec<(&'static str, OrderEvent)> {
         hold_expires_at: TIME,
         body_digest: u64::MAX,
         attempt: 2,
+        waiting: false,
     };
     let bare = E::Placed {
         customer: None,
@@ -160,8 +236,23 @@ fn order() -> Vec<(&'static str, OrderEvent)> {
         hold_expires_at: TIME,
         body_digest: 0,
         attempt: 0,
+        waiting: false,
     };
     let returned = ReturnedLine { line: 0, quantity: 1, disposition: Disposition::WriteOff };
+    let kit = Some(Box::new(vec![KitPart { sku: sku(), quantity: 2 }]));
+    let kits = PlacedLine { sku: sku(), quantity: 1, unit_price: Amount(5), filled: 0, backordered: 1, kit };
+    let waiting = E::Placed {
+        customer: None,
+        purchaser_key: Some(ann()),
+        currency: "EUR".parse().unwrap(),
+        lines: smallvec![kits],
+        charges: smallvec![],
+        payments: smallvec![],
+        hold_expires_at: TIME,
+        body_digest: 0,
+        attempt: 0,
+        waiting: true,
+    };
     let amount = Amount(-12_300);
     let mut all = vec![
         ("placed", placed),
@@ -184,6 +275,10 @@ fn order() -> Vec<(&'static str, OrderEvent)> {
         ("refunded", E::Refunded { number: 0, amount, done: true }),
         ("refund_started", E::RefundStarted { number: 0, amount }),
         ("step_done", E::StepDone { step: 8 }),
+        ("placed_waiting", waiting),
+        ("offered", E::Offered { lines: units(), hold_expires_at: TIME }),
+        ("shipped_short", E::ShippedShort { sku: sku(), quantity: 2 }),
+        ("part_missing", E::PartMissing { line: 1, part: 2, missing: 3 }),
     ];
     let owed = |(step, (label, to))| (label, E::StepOwed { step, to: Box::new(to) });
     all.extend((0u32..).zip(steps()).map(owed));
@@ -259,8 +354,8 @@ fn ledger() -> Vec<(&'static str, LedgerEvent)> {
 /// How many events a kind has. A new event does not compile below until it is counted here and has an example.
 pub fn variants(kind: EntityKind) -> usize {
     match kind {
-        EntityKind::Sku => 21,
-        EntityKind::Order => 20,
+        EntityKind::Sku => 26,
+        EntityKind::Order => 23,
         EntityKind::Payment => 9,
         EntityKind::Account => 6,
         EntityKind::Ledger => 1,
@@ -318,6 +413,11 @@ fn number_of_stock(event: &StockEvent) -> usize {
         StockEvent::TransferredIn { .. } => 18,
         StockEvent::TransferLost { .. } => 19,
         StockEvent::Handled { .. } => 20,
+        StockEvent::AnnouncementWithdrawn { .. } => 21,
+        StockEvent::Unpromised { .. } => 22,
+        StockEvent::ShippedShort { .. } => 23,
+        StockEvent::Drawn { .. } => 24,
+        StockEvent::NotDrawn { .. } => 25,
     }
 }
 
@@ -343,5 +443,8 @@ fn number_of_order(event: &OrderEvent) -> usize {
         OrderEvent::StepDone { .. } => 17,
         OrderEvent::RefundStarted { .. } => 18,
         OrderEvent::PaidOutside { .. } => 19,
+        OrderEvent::Offered { .. } => 20,
+        OrderEvent::ShippedShort { .. } => 21,
+        OrderEvent::PartMissing { .. } => 22,
     }
 }

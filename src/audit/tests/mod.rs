@@ -119,7 +119,7 @@ fn received_at(quantity: u64, expires_at: Option<Timestamp>) -> StockEvent {
 
 fn held(n: u128, quantity: u64, backordered: u64) -> StockEvent {
     let picks = if quantity > 0 { picks(quantity) } else { none() };
-    StockEvent::Held { order: id(n), picks, backordered, settled: false, buyer: None, tentative: false }
+    StockEvent::Held { order: id(n), picks, backordered, settled: false, buyer: None, tentative: false, context: None }
 }
 
 fn allocated(n: u128, quantity: u64) -> StockEvent {
@@ -130,6 +130,7 @@ fn allocated(n: u128, quantity: u64) -> StockEvent {
         settled: true,
         buyer: None,
         tentative: false,
+        context: None,
     }
 }
 
@@ -141,6 +142,7 @@ fn tentative(n: u128, quantity: u64) -> StockEvent {
         settled: false,
         buyer: None,
         tentative: true,
+        context: None,
     }
 }
 
@@ -176,12 +178,15 @@ fn placed(quantity: u64, filled: u64, backordered: u64, payments: &[(Method, i64
         customer: Some(ann()),
         purchaser_key: None,
         currency: eur(0).currency,
-        lines: [PlacedLine { sku, quantity, unit_price: eur(1000).amount, filled, backordered }].into_iter().collect(),
+        lines: [PlacedLine { sku, quantity, unit_price: eur(1000).amount, filled, backordered, kit: None }]
+            .into_iter()
+            .collect(),
         charges: Default::default(),
         payments: payments.iter().map(planned).collect(),
         hold_expires_at: DEADLINE,
         body_digest: 0,
         attempt: 0,
+        waiting: false,
     }
 }
 

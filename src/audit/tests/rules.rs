@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use stockade_domain::stock::SkuStatus;
+use stockade_domain::stock::{Admission, Lottery, SkuStatus};
 
 use super::super::Rule;
 use super::*;
@@ -22,10 +22,36 @@ fn every_rule_has_a_record_that_breaks_it() {
     assert!(missing.is_empty(), "no journal breaks {missing:?}");
 }
 
+const SEED: [u8; 32] = [1; 32];
+
+/// A lottery that closes at a time.
+fn lottery(closes_at: i64) -> StockEvent {
+    let lottery = Lottery {
+        opens_at: Timestamp(-1),
+        closes_at: Timestamp(closes_at),
+        seed_commitment: *blake3::hash(&SEED).as_bytes(),
+        refuse_losers: false,
+    };
+    defined(move |definition| definition.admission = Some(Box::new(Admission::Lottery(lottery))))
+}
+
+/// Of the first two orders the one with the higher ticket.
+fn drawn_last() -> OrderId {
+    let ticket = |order: &OrderId| *blake3::keyed_hash(&SEED, &order.to_bytes()).as_bytes();
+    [id(1), id(2)].into_iter().max_by_key(ticket).expect("there are two")
+}
+
+fn announced(quantity: u64) -> StockEvent {
+    StockEvent::Announced { quantity, available_from: None, reference: None }
+}
+
 /// Journals that break a rule about records, stock or orders.
 fn broken() -> Vec<(Rule, &'static str, Journal)> {
     let limited = |limit| defined(move |definition: &mut Definition| definition.limit_per_customer = Some(limit));
     let safe = defined(|definition| definition.safety_level = 9);
+    let preorder = defined(|definition| definition.preorder = true);
+    let waiting_list =
+        defined(|definition| definition.admission = Some(Box::new(Admission::WaitingList { offer_seconds: 60 })));
     let paused = defined(|definition| definition.status = SkuStatus::Paused);
     let bought = StockEvent::Held {
         order: id(1),
@@ -34,6 +60,7 @@ fn broken() -> Vec<(Rule, &'static str, Journal)> {
         settled: false,
         buyer: Some(ann()),
         tentative: false,
+        context: None,
     };
     let nowhere = Picks::from_iter([Pick { bin: 7, quantity: 1 }]);
     let whole = || OrderEvent::Cancelled { lines: Default::default(), whole: true };
@@ -87,6 +114,39 @@ fn broken() -> Vec<(Rule, &'static str, Journal)> {
             skus_only(&[held(1, 0, 3), held(2, 0, 3), StockEvent::BackorderFilled { order: id(2), picks: picks(3) }]),
         ),
         (Rule::BackorderBound, "more waits than may", skus_only(&[held(1, 0, 101)])),
+        (
+            Rule::BackorderTurn,
+            "a part is offered to who waits for all",
+            skus_only(&[waiting_list, held(1, 0, 3), StockEvent::BackorderFilled { order: id(1), picks: picks(2) }]),
+        ),
+        (Rule::PromisedTwice, "more is sold than is coming", skus_only(&[preorder, announced(2), held(1, 0, 3)])),
+        (
+            Rule::PromisedTwice,
+            "a promise is broken that still holds",
+            skus_only(&[announced(3), held(1, 0, 3), StockEvent::Unpromised { order: id(1), quantity: 1 }]),
+        ),
+        (
+            Rule::LotteryDraw,
+            "an entry is let in before the draw",
+            skus_only(&[lottery(0), held(1, 0, 3), StockEvent::BackorderFilled { order: id(1), picks: picks(3) }]),
+        ),
+        (Rule::LotteryDraw, "another seed is drawn", skus_only(&[lottery(0), StockEvent::Drawn { seed: [2; 32] }])),
+        (
+            Rule::LotteryDraw,
+            "a lottery is drawn before it closes",
+            skus_only(&[lottery(i64::MAX), StockEvent::Drawn { seed: SEED }]),
+        ),
+        (
+            Rule::BackorderTurn,
+            "the second ticket is served first",
+            skus_only(&[
+                lottery(0),
+                held(1, 0, 3),
+                held(2, 0, 3),
+                StockEvent::Drawn { seed: SEED },
+                StockEvent::BackorderFilled { order: drawn_last(), picks: picks(3) },
+            ]),
+        ),
         (Rule::CustomerLimit, "a customer gets two of one", skus_only(&[limited(1), bought])),
         (Rule::SafetyLevel, "the last nine are sold", skus_only(&[safe, held(1, 2, 0)])),
         (

@@ -7,12 +7,14 @@ use smallvec::SmallVec;
 
 use super::gateway::Luck;
 use super::shop::Shop;
-use crate::order::{Charge, ChargeKind, NewLine, NewOrder, OrderCommand, RefundChoice, Tender};
+use crate::order::{Charge, ChargeKind, Kit, NewLine, NewOrder, OrderCommand, RefundChoice, Tender};
 use crate::payment::{Method, PaymentCommand};
-use crate::stock::{Definition, Disposition, StockCommand};
+use crate::stock::{Admission, Definition, Disposition, KitPart, StockCommand};
 use crate::{Amount, CustomerId, Location, Lot, Money, OrderId, Quantity, Refusal, SkuId, Timestamp};
 
 const SKUS: [(&str, i64); 4] = [("apple", 3_333), ("book", 99_900), ("car", 12_345_678), ("air", 0)];
+/// One apple and two books, at a price of its own.
+const KIT: &str = "set";
 const CUSTOMERS: [&str; 2] = ["ann", "bob"];
 
 /// A line of a cart: which SKU, how many, at which price if not the list price.
@@ -57,12 +59,25 @@ fn tenders() -> impl Strategy<Value = Vec<Tendered>> {
 }
 
 fn cart() -> impl Strategy<Value = Cart> {
-    let row = (0..SKUS.len(), 1..5u64, weighted(0.2, 0..50_000i64));
+    let row = (0..=SKUS.len(), 1..5u64, weighted(0.2, 0..50_000i64));
     let rows = prop_oneof![3 => vec(row.clone(), 1..2), 2 => vec(row, 2..5)];
     let rest = (weighted(0.3, 0..900i64), weighted(0.8, 0..2usize), weighted(0.2, 0..100_000_000i64));
     let modes = (weighted(0.4, Just(())), weighted(0.5, Just(())));
     (rows, tenders(), rest, modes).prop_map(|(rows, tenders, (charge, customer, expected), (partial, backorder))| {
         Cart { rows, tenders, charge, customer, expected, partial: partial.is_some(), backorder: backorder.is_some() }
+    })
+}
+
+/// Somebody who stands in line, and pays when it is his turn.
+fn queueing() -> impl Strategy<Value = Cart> {
+    (3..7u64, 0..2usize).prop_map(|(quantity, customer)| Cart {
+        rows: vec![(2, quantity, None)],
+        tenders: Vec::new(),
+        charge: None,
+        customer: Some(customer),
+        expected: None,
+        partial: false,
+        backorder: false,
     })
 }
 
@@ -73,6 +88,7 @@ fn act() -> impl Strategy<Value = Act> {
     let returned = vec((0..3u32, 1..3u64, 0..3usize), 1..3);
     let of_orders = prop_oneof![
         7 => cart().prop_map(Act::Place),
+        2 => queueing().prop_map(Act::Place),
         6 => (order(), tenders()).prop_map(|(order, tenders)| Act::Pay(order, tenders)),
         1 => (order(), 0..2000u32).prop_map(|(order, seconds)| Act::Extend(order, seconds)),
         2 => order().prop_map(|order| Act::Cancel(order, None)),
@@ -101,8 +117,19 @@ pub(super) fn acts(length: usize) -> impl Strategy<Value = Vec<Act>> {
     vec(act(), 1..length)
 }
 
+/// The last index is the kit's.
 fn sku(index: usize) -> SkuId {
-    SkuId::new(SKUS[index].0).unwrap()
+    SkuId::new(SKUS.get(index).map_or(KIT, |row| row.0)).unwrap()
+}
+
+/// What a kit is, in the currency of its components.
+pub(super) fn kit(name: &SkuId, currency: crate::Currency) -> Option<Kit> {
+    let part = |index: usize, quantity| KitPart { sku: sku(index), quantity };
+    (name.as_str() == KIT).then(|| Kit {
+        price: Money::new(Amount(66_650), currency),
+        hold_ttl_seconds: 700,
+        parts: vec![part(0, 1), part(1, 2)],
+    })
 }
 
 impl Shop {
@@ -123,7 +150,10 @@ impl Shop {
 
     fn define(&mut self, index: usize, safety_level: Quantity, backorder_max: Option<Quantity>) -> Result<(), Refusal> {
         let price = Money::new(Amount(SKUS[index].1), self.currency);
-        let definition = Definition { safety_level, backorder_max, ..Definition::new(SKUS[index].0, price) };
+        // Cars are so scarce that buyers wait in line.
+        let admission = (index == 2).then(|| Box::new(Admission::WaitingList { offer_seconds: 600 }));
+        let plain = Definition::new(SKUS[index].0, price);
+        let definition = Definition { safety_level, backorder_max, admission, ..plain };
         self.stock(&sku(index), &StockCommand::Define(Box::new(definition)))
     }
 

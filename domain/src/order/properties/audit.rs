@@ -30,9 +30,13 @@ impl Shop {
         for order in self.orders.values() {
             for line in order.lines.iter().filter(|line| line.unshipped() + line.backordered > 0) {
                 assert_eq!(order.outcome, Outcome::Open, "an order that is over has nothing");
-                let row = wanted.entry((&line.sku, order.id)).or_default();
-                row.2 += line.backordered;
-                *(if order.secured { &mut row.1 } else { &mut row.0 }) += line.unshipped();
+                for (((sku, kept), (_, waits)), (_, shipped)) in
+                    line.kept().zip(line.awaited()).zip(line.in_stock(line.shipped))
+                {
+                    let row = wanted.entry((sku, order.id)).or_default();
+                    row.2 += waits;
+                    *(if order.secured { &mut row.1 } else { &mut row.0 }) += kept - shipped;
+                }
             }
         }
         let mut found: BTreeMap<(&SkuId, OrderId), Units> = BTreeMap::new();
@@ -45,6 +49,7 @@ impl Shop {
                 found.entry((&stock.sku, backorder.order)).or_default().2 += backorder.quantity;
             }
         }
+        wanted.retain(|_, row| *row != (0, 0, 0));
         assert_eq!(found, wanted, "(held, allocated, waiting) by SKU and order");
     }
 

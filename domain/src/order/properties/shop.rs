@@ -110,16 +110,10 @@ impl Shop {
         for event in events {
             self.stocks.get_mut(sku).expect("a SKU that changes is there").apply(event);
             self.record(EntityKey::Sku(sku.clone()), Event::Stock(event.clone()));
-            let (order, told) = match event {
-                StockEvent::BackorderFilled { order, picks } => {
-                    (order, OrderCommand::BackorderFilled { sku: sku.clone(), quantity: units(picks) })
-                }
-                StockEvent::Displaced { order, held, allocated } => {
-                    (order, OrderCommand::Displaced { sku: sku.clone(), quantity: units(held) + units(allocated) })
-                }
-                _ => continue,
-            };
-            self.messages.push_back(Message::Order(*order, told));
+            let offer_seconds = self.stocks[sku].offer_seconds();
+            if let Some((order, told)) = order::news_of_stock(sku, event, offer_seconds) {
+                self.messages.push_back(Message::Order(order, told));
+            }
         }
     }
 
@@ -145,8 +139,10 @@ impl Shop {
 
     /// Places an order: every SKU and wallet decides first, and only if all agree anything changes.
     pub(super) fn place(&mut self, order: &NewOrder) -> Result<(), Refusal> {
-        let demand = order::demand(order)?;
-        let mode = HoldMode { partial: order.allow_partial, backorder: order.allow_backorder };
+        let demand = order::demand_with(order, |name| super::acts::kit(name, self.currency))?;
+        let divisible = !demand.is_indivisible();
+        let (partial, backorder) = (order.allow_partial && divisible, order.allow_backorder && divisible);
+        let mode = HoldMode { partial, backorder };
         let (mut fills, mut holds) = (Vec::new(), Vec::new());
         for (sku, quantity) in &demand.units {
             let unknown = || Refusal::SkuUnknown { sku: sku.to_string() };
@@ -159,6 +155,7 @@ impl Shop {
                 settled: false,
                 buyer,
                 tentative: false,
+                context: None,
             };
             let mut events = Vec::new();
             stock::decide(stock, &hold, self.now, &mut events)?;
@@ -169,6 +166,7 @@ impl Shop {
                 hold_ttl_seconds: definition.hold_ttl_seconds,
                 filled: units(picks),
                 backordered: *backordered,
+                waiting: stock.makes_wait(&events[0]),
             });
             holds.push((sku.clone(), events));
         }

@@ -145,7 +145,7 @@ fn what_can_be_paid_is_what_is_due_and_in_time() {
 
 #[test]
 fn a_filled_backorder_of_a_paid_order_is_settled_and_of_an_unpaid_one_held() {
-    let filled = OrderCommand::BackorderFilled { sku: sku("sku"), quantity: 3 };
+    let filled = OrderCommand::BackorderFilled { sku: sku("sku"), quantity: 3, offer_seconds: 60 };
     let lines = [line("sku", "1.00", 0, 2), line("sku", "1.00", 1, 2)];
     let mut unpaid = Desk::with(&lines, &[]);
     unpaid.run(filled.clone()).unwrap();
@@ -162,7 +162,7 @@ fn a_filled_backorder_of_a_paid_order_is_settled_and_of_an_unpaid_one_held() {
 fn units_that_arrive_after_they_were_given_up_go_on_to_the_next() {
     let mut desk = Desk::with(&[line("sku", "1.00", 1, 2)], &[]);
     desk.run(cancel(&[(0, 2)])).unwrap();
-    let filled = OrderCommand::BackorderFilled { sku: sku("sku"), quantity: 2 };
+    let filled = OrderCommand::BackorderFilled { sku: sku("sku"), quantity: 2, offer_seconds: 60 };
     assert!(desk.run(filled).unwrap().is_empty());
     assert!(matches!(desk.stock_asks()[..], [StockCommand::Release { filled: 2, backordered: 0, .. }]));
 }
@@ -193,6 +193,6 @@ fn a_step_owed_by_another_partition_is_done_once() {
     let to = Box::new(crate::entity::RemoteStep::Confirm { sku: sku("sku") });
     desk.order.apply(&crate::order::OrderEvent::StepOwed { step: 0, to });
     assert_eq!((desk.order.owed.len(), desk.order.next_step), (1, 1));
-    assert_eq!(desk.run(OrderCommand::StepDone { step: 0 }).unwrap(), ["step_done"]);
-    assert!(desk.run(OrderCommand::StepDone { step: 0 }).unwrap().is_empty());
+    assert_eq!(desk.run(OrderCommand::StepDone { step: 0, short: None }).unwrap(), ["step_done"]);
+    assert!(desk.run(OrderCommand::StepDone { step: 0, short: None }).unwrap().is_empty());
 }

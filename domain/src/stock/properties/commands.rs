@@ -3,7 +3,11 @@
 use proptest::option::weighted;
 use proptest::prelude::*;
 
-use crate::stock::{Definition, Disposition, HoldMode, ReleaseReason, SkuStatus, StockCommand, Unsellable};
+use crate::name::Region;
+use crate::stock::{
+    Admission, Definition, Disposition, HoldContext, HoldMode, Lottery, ReleaseReason, SkuStatus, SourcingPlan,
+    SourcingStrategy, StockCommand, Unsellable,
+};
 use crate::{CustomerId, Location, Lot, Money, OrderId, Quantity, Timestamp};
 
 /// A command, and how long after the one before it comes.
@@ -43,15 +47,50 @@ fn few() -> impl Strategy<Value = Quantity> {
 fn definition() -> impl Strategy<Value = Definition> {
     let status =
         prop_oneof![8 => Just(SkuStatus::Active), 1 => Just(SkuStatus::Paused), 1 => Just(SkuStatus::Discontinued)];
-    (status, weighted(0.3, 1..40u64), weighted(0.8, 0..30u64), 0..4u64, 0..2i64).prop_map(
-        |(status, limit_per_customer, backorder_max, safety_level, cents)| Definition {
-            status,
-            limit_per_customer,
-            backorder_max,
-            safety_level,
-            ..Definition::new("thing", Money::parse(&format!("1.0{cents} EUR")).unwrap())
+    let scarcity = (weighted(0.4, strategy()), weighted(0.25, Just(())), weighted(0.5, admission()));
+    (status, weighted(0.3, 1..40u64), weighted(0.8, 0..30u64), 0..4u64, 0..2i64, scarcity).prop_map(
+        |(status, limit_per_customer, backorder_max, safety_level, cents, (strategy, preorder, admission))| {
+            let locations = vec![Location::new("north").unwrap(), Location::new("main").unwrap()];
+            Definition {
+                status,
+                limit_per_customer,
+                backorder_max,
+                safety_level,
+                sourcing: strategy.map(|strategy| Box::new(SourcingPlan { strategy, locations })),
+                preorder: preorder.is_some(),
+                admission: admission.map(Box::new),
+                ..Definition::new("thing", Money::parse(&format!("1.0{cents} EUR")).unwrap())
+            }
         },
     )
+}
+
+fn strategy() -> impl Strategy<Value = SourcingStrategy> {
+    (0..4usize).prop_map(|n| SourcingStrategy::ALL[n].0)
+}
+
+/// Two lotteries, so that one can follow another.
+fn seed() -> impl Strategy<Value = [u8; 32]> {
+    (1..3u8).prop_map(|n| [n; 32])
+}
+
+fn admission() -> impl Strategy<Value = Admission> {
+    let lottery = (0..5i64, 1..12i64, seed(), any::<bool>()).prop_map(|(opens, length, seed, refuse_losers)| {
+        let at = |n: i64| Timestamp((START_SECONDS + n * 5) * 1_000_000);
+        Admission::Lottery(Lottery {
+            opens_at: at(opens),
+            closes_at: at(opens + length),
+            seed_commitment: Lottery::commitment_to(&seed),
+            refuse_losers,
+        })
+    });
+    prop_oneof![2 => Just(Admission::WaitingList { offer_seconds: 60 }), 2 => Just(Admission::ProRata), 3 => lottery]
+}
+
+fn context() -> impl Strategy<Value = Option<Box<HoldContext>>> {
+    let region = weighted(0.5, Just(Region::new("here").unwrap()));
+    let context = (region, weighted(0.5, strategy())).prop_map(|(region, sourcing)| HoldContext { region, sourcing });
+    weighted(0.4, context.prop_map(Box::new))
 }
 
 fn reason() -> impl Strategy<Value = ReleaseReason> {
@@ -64,15 +103,18 @@ fn state() -> impl Strategy<Value = Unsellable> {
 
 fn of_orders() -> impl Strategy<Value = StockCommand> {
     use StockCommand as C;
-    let hold = (order(), few(), any::<[bool; 2]>(), weighted(0.3, Just(())), buyer(), weighted(0.2, Just(())))
-        .prop_map(|(order, quantity, [partial, backorder], settled, buyer, tentative)| C::Hold {
+    let once = || weighted(0.25, Just(()));
+    let hold = (order(), few(), any::<[bool; 2]>(), once(), buyer(), once(), context()).prop_map(
+        |(order, quantity, [partial, backorder], settled, buyer, tentative, context)| C::Hold {
             order,
             quantity,
             mode: HoldMode { partial, backorder },
             settled: settled.is_some(),
             buyer,
             tentative: tentative.is_some(),
-        });
+            context,
+        },
+    );
     let release = (order(), 0..6u64, 0..6u64, reason()).prop_map(|(order, filled, backordered, reason)| C::Release {
         order,
         filled,
@@ -86,7 +128,12 @@ fn of_orders() -> impl Strategy<Value = StockCommand> {
         2 => (order(), reason()).prop_map(|(order, reason)| C::ReleaseAll { order, reason }),
         3 => release,
         3 => (order(), 1..6u64).prop_map(|(order, quantity)| C::Ship { order, quantity }),
+        1 => (order(), 1..6u64).prop_map(|(order, quantity)| C::ShipRecorded { order, quantity }),
     ]
+}
+
+fn reference() -> impl Strategy<Value = Option<compact_str::CompactString>> {
+    weighted(0.4, prop_oneof![Just("ship-1".into()), Just("ship-2".into())])
 }
 
 fn of_receipts() -> impl Strategy<Value = StockCommand> {
@@ -97,6 +144,11 @@ fn of_receipts() -> impl Strategy<Value = StockCommand> {
         expires_at,
         quantity,
         unit_cost: None,
+    });
+    let announce = (few(), date(), reference()).prop_map(|(quantity, available_from, reference)| C::Announce {
+        quantity,
+        available_from,
+        reference,
     });
     let disposition = (0..3usize).prop_map(|n| Disposition::ALL[n].0);
     let take_back = (weighted(0.7, order()), weighted(0.5, location()), lot(), 1..5u64, disposition, buyer()).prop_map(
@@ -111,7 +163,9 @@ fn of_receipts() -> impl Strategy<Value = StockCommand> {
     );
     prop_oneof![
         2 => definition().prop_map(|definition| C::Define(Box::new(definition))),
-        1 => few().prop_map(|quantity| C::Announce { quantity }),
+        3 => announce,
+        2 => (1..9u64, reference()).prop_map(|(quantity, reference)| C::WithdrawAnnouncement { quantity, reference }),
+        2 => seed().prop_map(|seed| C::Draw { seed }),
         6 => receive,
         2 => take_back,
         1 => Just(C::ExpireLots),

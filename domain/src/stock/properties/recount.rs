@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::stock::{Disposition, Pick, Stock, StockEvent, Unsellable};
+use crate::stock::{Admission, Disposition, Lottery, Pick, Stock, StockEvent, Unsellable};
 use crate::{CustomerId, Location, Lot, OrderId, Quantity, Timestamp};
 
 /// Units of one bin.
@@ -39,6 +39,8 @@ struct Demand {
     waiting: i128,
     ordinal: u64,
     buyer: Option<CustomerId>,
+    /// Waits to be let in: offered its units whole.
+    entry: bool,
 }
 
 impl Demand {
@@ -59,6 +61,9 @@ pub(super) struct Recount {
     lost: i128,
     safety_level: Quantity,
     limit: Option<Quantity>,
+    preorder: bool,
+    admission: Option<Admission>,
+    drawn: Option<[u8; 32]>,
     /// Units whose hold ever began, and how it ended: settled, released, displaced.
     began: i128,
     ended: [i128; 3],
@@ -71,8 +76,7 @@ fn sum(picks: &[Pick]) -> i128 {
 impl Recount {
     /// What must hold before an event: nobody overtakes, nobody gets more than his limit or more than there is.
     pub(super) fn check_turn(&self, event: &StockEvent, now: Timestamp) {
-        let mut queue: Vec<_> = self.orders.iter().filter(|(_, demand)| demand.waiting > 0).collect();
-        queue.sort_by_key(|(_, demand)| demand.ordinal);
+        let queue = self.queue();
         match event {
             StockEvent::Held { picks, backordered, buyer, .. } => {
                 assert!(queue.is_empty() || picks.is_empty(), "a newcomer overtook those who wait");
@@ -81,10 +85,19 @@ impl Recount {
                     let taken = self.taken.get(buyer).copied().unwrap_or(0);
                     assert!(taken + wanted <= i128::from(limit), "{buyer} got more than the limit");
                 }
+                let waits: i128 = queue.iter().map(|(_, demand)| demand.waiting).sum();
+                if self.preorder && !self.lets_wait() && *backordered > 0 {
+                    assert!(waits + i128::from(*backordered) <= self.incoming, "more was sold than is coming");
+                }
                 self.check_pickable(picks, now);
             }
             StockEvent::BackorderFilled { order, picks } => {
-                assert_eq!(queue.first().map(|(first, _)| *first), Some(order), "first come, first served");
+                if self.admission != Some(Admission::ProRata) {
+                    assert_eq!(queue.first().map(|(first, _)| *first), Some(order), "first come, first served");
+                }
+                assert!(self.undrawn().is_none(), "nobody is let in before the draw");
+                let demand = &self.orders[order];
+                assert!(!demand.entry || demand.waiting == sum(picks), "who waits for all is not let in with a part");
                 self.check_pickable(picks, now);
             }
             _ => {}
@@ -110,10 +123,63 @@ impl Recount {
         free.into_values().map(beyond).sum()
     }
 
-    /// A backorder exists only while nothing could fill it.
+    /// A backorder exists only while nothing could fill it: at the head of the line a part is enough, unless its order
+    /// is let in whole.
     pub(super) fn check_nobody_waits_in_vain(&self, now: Timestamp) {
-        let waits = self.orders.values().any(|demand| demand.waiting > 0);
-        assert!(!waits || self.available(now) == 0, "somebody waits though {} are available", self.available(now));
+        let queue = self.queue();
+        let Some((_, head)) = queue.first().filter(|_| self.undrawn().is_none()) else { return };
+        let wanted = if head.entry { head.waiting } else { 1 };
+        let available = i128::from(self.available(now));
+        assert!(available < wanted, "somebody waits for {wanted} though {available} are available");
+    }
+
+    /// Who waits, in turn.
+    fn queue(&self) -> Vec<(&OrderId, &Demand)> {
+        let mut queue: Vec<_> = self.orders.iter().filter(|(_, demand)| demand.waiting > 0).collect();
+        queue.sort_by_key(|(_, demand)| demand.ordinal);
+        queue
+    }
+
+    fn lets_wait(&self) -> bool {
+        matches!(self.admission, Some(Admission::WaitingList { .. } | Admission::Lottery(_)))
+    }
+
+    fn undrawn(&self) -> Option<&Lottery> {
+        match &self.admission {
+            Some(Admission::Lottery(lottery)) if self.drawn != Some(lottery.seed_commitment) => Some(lottery),
+            _ => None,
+        }
+    }
+
+    /// What is promised to whom, in turn: the units of the line that lie below the incoming ones.
+    pub(super) fn promises(&self) -> Vec<(OrderId, i128)> {
+        if self.admission == Some(Admission::ProRata) {
+            return Vec::new();
+        }
+        let mut end = 0;
+        let promise = |(order, demand): (&OrderId, &Demand)| {
+            let begin = end;
+            end += demand.waiting;
+            (*order, end.min(self.incoming) - begin.min(self.incoming))
+        };
+        self.queue().into_iter().map(promise).filter(|(_, units)| *units > 0).collect()
+    }
+
+    fn draw(&mut self, seed: &[u8; 32]) {
+        let lottery = self.undrawn().expect("only what is not drawn yet is drawn");
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(seed);
+        assert_eq!(*hasher.finalize().as_bytes(), lottery.seed_commitment, "the seed is the one that was committed to");
+        self.drawn = Some(lottery.seed_commitment);
+        let ticket = |order: &OrderId| blake3::Hasher::new_keyed(seed).update(&order.to_bytes()).finalize().to_hex();
+        let entries: Vec<_> = self.orders.iter().filter(|(_, demand)| demand.entry && demand.waiting > 0).collect();
+        let mut places: Vec<u64> = entries.iter().map(|(_, demand)| demand.ordinal).collect();
+        let mut drawn: Vec<_> = entries.iter().map(|(order, _)| (ticket(order), **order)).collect();
+        places.sort_unstable();
+        drawn.sort();
+        for (place, (_, order)) in places.into_iter().zip(drawn) {
+            self.orders.get_mut(&order).unwrap().ordinal = place;
+        }
     }
 
     fn place(&mut self, location: &Location, lot: Option<&Lot>, date: Option<Timestamp>) -> &mut Place {
@@ -179,8 +245,12 @@ impl Recount {
             E::Defined(definition) => {
                 self.safety_level = definition.safety_level;
                 self.limit = definition.limit_per_customer;
+                self.preorder = definition.preorder;
+                self.admission = definition.admission.as_deref().cloned();
             }
-            E::Announced { quantity } => self.incoming += i128::from(*quantity),
+            E::Announced { quantity, .. } => self.incoming += i128::from(*quantity),
+            E::AnnouncementWithdrawn { quantity, .. } => self.incoming -= i128::from(*quantity),
+            E::Drawn { seed } => self.draw(seed),
             E::Received { location, lot, expires_at, quantity, announced, .. } => {
                 self.incoming -= i128::from(*announced);
                 self.come((location, lot.as_ref(), *expires_at), FREE, *quantity);
@@ -214,7 +284,7 @@ impl Recount {
                 }
                 self.give_back_limit(buyer.clone(), i128::from(*quantity));
             }
-            E::Confirmed { .. } | E::Handled { .. } => {}
+            E::Confirmed { .. } | E::Handled { .. } | E::Unpromised { .. } | E::ShippedShort { .. } => {}
             _ => self.take_of_order(event),
         }
         self.orders.retain(|_, demand| !demand.is_over());
@@ -224,11 +294,13 @@ impl Recount {
         use StockEvent as E;
         match event {
             E::Held { order, picks, backordered, settled, buyer, .. } => {
+                let entry = picks.is_empty() && self.lets_wait();
                 self.commit(*order, picks, FREE, if *settled { ALLOCATED } else { HELD });
                 self.began += if *settled { 0 } else { sum(picks) };
                 let demand = self.orders.entry(*order).or_default();
                 (demand.ordinal, demand.buyer) = (self.demands, buyer.clone());
                 demand.waiting += i128::from(*backordered);
+                demand.entry = entry;
                 self.demands += 1;
                 if let Some(buyer) = buyer {
                     *self.taken.entry(buyer.clone()).or_default() += sum(picks) + i128::from(*backordered);
@@ -237,9 +309,11 @@ impl Recount {
             E::BackorderFilled { order, picks } => {
                 self.commit(*order, picks, FREE, HELD);
                 self.began += sum(picks);
-                self.orders.get_mut(order).unwrap().waiting -= sum(picks);
+                let demand = self.orders.get_mut(order).unwrap();
+                demand.waiting -= sum(picks);
+                demand.entry &= demand.waiting > 0;
             }
-            E::BackorderCancelled { order, quantity } => {
+            E::BackorderCancelled { order, quantity } | E::NotDrawn { order, quantity } => {
                 let demand = self.orders.get_mut(order).unwrap();
                 demand.waiting -= i128::from(*quantity);
                 let buyer = demand.buyer.clone();

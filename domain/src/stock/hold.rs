@@ -1,0 +1,119 @@
+//! New demand: what is filled, what waits, and why it is refused.
+
+use super::admission::{self, Door};
+use super::command::HoldMode;
+use super::decide::Setting;
+use super::definition::{Definition, SkuStatus};
+use super::event::{StockEvent, units};
+use super::pick::{self, Source};
+use super::sourcing::HoldContext;
+use super::state::Stock;
+use crate::refusal::Shortage;
+use crate::{CustomerId, OrderId, Quantity, Refusal, check_quantity};
+
+pub(super) struct Demand<'a> {
+    pub(super) order: OrderId,
+    pub(super) quantity: Quantity,
+    pub(super) mode: HoldMode,
+    pub(super) settled: bool,
+    pub(super) buyer: Option<&'a CustomerId>,
+    pub(super) tentative: bool,
+    pub(super) context: Option<&'a HoldContext>,
+}
+
+pub(super) fn hold(
+    stock: &Stock,
+    setting: &Setting<'_>,
+    demand: &Demand<'_>,
+    out: &mut Vec<StockEvent>,
+) -> Result<(), Refusal> {
+    let Some(definition) = &stock.definition else {
+        return Err(Refusal::SkuUnknown { sku: stock.sku.to_string() });
+    };
+    if definition.status != SkuStatus::Active {
+        return Err(Refusal::SkuNotSellable { sku: stock.sku.clone(), status: definition.status.name() });
+    }
+    if definition.kit.is_some() {
+        return Err(Refusal::SkuNotSellable { sku: stock.sku.clone(), status: "a kit without stock of its own" });
+    }
+    let door = match &definition.admission {
+        None => Door::Open,
+        Some(_) => admission::door(stock, definition, setting.now)?,
+    };
+    check_quantity(demand.quantity)?;
+    let buyer = check_limit(stock, definition, demand)?;
+    if stock.commitments.contains_key(&demand.order) {
+        return Err(Refusal::IdConflict { id: demand.order.to_string() });
+    }
+    // Whoever waits already comes first: a newcomer joins the queue even if units are free for a moment.
+    let open = if stock.backorders.is_empty() && door != Door::Entry { demand.quantity } else { 0 };
+    let source = Source::of(definition, demand.context, setting.distances);
+    let mut picks = pick::pick(&stock.bins, &source, setting.now, open);
+    if door == Door::Offers && !demand.mode.partial && units(&picks) < demand.quantity {
+        // Who waits for a whole order holds nothing while he waits.
+        picks.clear();
+    }
+    let filled = units(&picks);
+    let backordered = waiting_part(stock, definition, door, demand, demand.quantity - filled);
+    let refused = demand.quantity - filled - backordered;
+    if refused > 0 && (!demand.mode.partial || filled + backordered == 0) {
+        let available = pick::available(&stock.bins, definition.safety_level, setting.now);
+        let items = vec![Shortage { sku: stock.sku.clone(), requested: demand.quantity, available }];
+        return Err(Refusal::StockExhausted { items, as_of: 0 });
+    }
+    out.push(StockEvent::Held {
+        order: demand.order,
+        picks,
+        backordered,
+        settled: demand.settled,
+        buyer: buyer.cloned(),
+        tentative: demand.tentative,
+        context: demand.context.filter(|_| backordered > 0 && source.has_strategy()).cloned().map(Box::new),
+    });
+    Ok(())
+}
+
+/// Of the units that cannot be filled, those that wait.
+fn waiting_part(
+    stock: &Stock,
+    definition: &Definition,
+    door: Door,
+    demand: &Demand<'_>,
+    missing: Quantity,
+) -> Quantity {
+    if missing == 0 {
+        return 0;
+    }
+    if door != Door::Open {
+        // All or nothing waits, as long as the line may be longer; a part is all that a partial order wants.
+        let room = definition.backorder_max.map_or(Quantity::MAX, |max| max.saturating_sub(stock.backordered()));
+        let waits = missing <= room && (door == Door::Entry || !demand.mode.partial);
+        return if waits { missing } else { 0 };
+    }
+    let mut room = definition.backorder_max.unwrap_or(0).saturating_sub(stock.backordered());
+    if definition.preorder {
+        room = room.min(stock.unpromised());
+    }
+    match demand.mode {
+        HoldMode { backorder: true, partial: true } => missing.min(room),
+        HoldMode { backorder: true, partial: false } if missing <= room => missing,
+        _ => 0,
+    }
+}
+
+/// Who counts the demand against the SKU's limit per customer, if it has one.
+fn check_limit<'a>(
+    stock: &Stock,
+    definition: &Definition,
+    demand: &Demand<'a>,
+) -> Result<Option<&'a CustomerId>, Refusal> {
+    let Some(limit) = definition.limit_per_customer else { return Ok(None) };
+    let Some(buyer) = demand.buyer else {
+        return Err(Refusal::CustomerRequired { why: "a SKU of this order has a limit per customer" });
+    };
+    let taken = stock.taken.get(buyer).copied().unwrap_or(0);
+    if taken + demand.quantity > limit {
+        return Err(Refusal::LimitExceeded { sku: stock.sku.clone(), limit, taken });
+    }
+    Ok(Some(buyer))
+}
