@@ -22,6 +22,7 @@ mod audit;
 mod client;
 mod demo;
 mod load;
+mod matching;
 mod output;
 mod replay;
 mod serve;

@@ -1,0 +1,5 @@
+//! x
+
+mod decimal;
+mod lines;
+mod tracebook;
