@@ -18,6 +18,7 @@
 //! | [`money`], [`time`], [`id`], [`name`] | the values everything is made of |
 //! | [`refusal`] | every way to say no, with its stable code |
 //! | [`stock`] | a SKU: counters, lots, holds, backorders |
+//! | [`book`] | a SKU's book: offers, bids, fills that are holds |
 //! | [`account`] | a customer's wallet |
 //! | [`payment`] | one payment and its table of states |
 //! | [`order`] | the saga that ties them together |
@@ -27,6 +28,7 @@
 //! What it is not: it knows no journal, no actor and no HTTP.
 
 pub mod account;
+pub mod book;
 pub mod codec;
 pub mod entity;
 pub mod id;
