@@ -92,13 +92,9 @@ mod tests {
 
     #[test]
     fn lines_end_with_a_line_feed_a_carriage_return_too_or_the_end_of_the_input() {
-        for (input, lines) in [
-            ("", &[][..]),
-            ("\n", &[""]),
-            ("a\nb\n", &["a", "b"]),
-            ("a\r\nb", &["a", "b"]),
-            ("\n\na", &["", "", "a"]),
-        ] {
+        for (input, lines) in
+            [("", &[][..]), ("\n", &[""]), ("a\nb\n", &["a", "b"]), ("a\r\nb", &["a", "b"]), ("\n\na", &["", "", "a"])]
+        {
             assert_eq!(all(input.as_bytes()), texts(lines), "{input:?}");
         }
     }

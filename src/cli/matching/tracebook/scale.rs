@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn what_is_not_a_scale_is_refused_by_name() {
-        for (tick, places, named) in [("0", 12, "tick_size"), ("x", 12, "tick_size"), ("0.01", 19, "quantity_decimal")] {
+        for (tick, places, named) in [("0", 12, "tick_size"), ("x", 12, "tick_size"), ("0.01", 19, "quantity_decimal")]
+        {
             let refused = scale(tick, places).expect_err("no scale");
             assert!(refused.contains(named), "{refused}");
         }

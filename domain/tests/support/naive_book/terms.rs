@@ -1,0 +1,130 @@
+//! What a new order must be like.
+
+use stockade_domain::Quantity;
+use stockade_domain::book::{
+    BOOK_QUANTITY_MAX, BookRefusal, Context, Key, Maker, PRICE_MAX, Place, Price, Side, Source, Terms, TimeInForce,
+};
+
+use super::state::NaiveBook;
+use super::walk::Taker;
+
+pub(super) fn is_immediate(place: TimeInForce) -> bool {
+    matches!(place, TimeInForce::Ioc | TimeInForce::Fok)
+}
+
+impl<K: Key> NaiveBook<K> {
+    pub(super) fn check_quantity(&self, quantity: Quantity) -> Result<(), BookRefusal> {
+        if quantity == 0 || quantity > BOOK_QUANTITY_MAX {
+            return Err(BookRefusal::QuantityInvalid { max: BOOK_QUANTITY_MAX });
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_lot(&self, quantity: Quantity) -> Result<(), BookRefusal> {
+        let lot = self.config.lot;
+        if quantity.is_multiple_of(lot) { Ok(()) } else { Err(BookRefusal::LotInvalid { lot }) }
+    }
+
+    pub(super) fn check_price(&self, price: Price) -> Result<(), BookRefusal> {
+        if !(0..=PRICE_MAX).contains(&price) {
+            return Err(BookRefusal::PriceInvalid { max: PRICE_MAX });
+        }
+        if price % self.config.tick != 0 {
+            return Err(BookRefusal::TickInvalid { tick: self.config.tick });
+        }
+        match self.config.band {
+            Some(band) if price < band.low || price > band.high => {
+                Err(BookRefusal::PriceOutOfBand { low: band.low, high: band.high })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses what may not even be tried, in the order of the refusals.
+    pub(super) fn check_place(&self, place: &Place<K>, context: &Context) -> Result<(), BookRefusal> {
+        let holds = |id| self.fills.iter().any(|fill| fill.demand == id || fill.supply == Maker::Order(id));
+        if self.find(place.id).is_some() || holds(place.id) {
+            return Err(BookRefusal::IdTaken);
+        }
+        self.check_quantity(place.quantity)?;
+        self.check_lot(place.quantity)?;
+        if let Some(price) = place.price {
+            self.check_price(price)?;
+        }
+        if let Some(why) = self.misfit(place) {
+            return Err(BookRefusal::TermsInvalid { why });
+        }
+        if matches!(place.time_in_force, TimeInForce::Gtd(at) if at <= context.now) {
+            return Err(BookRefusal::AlreadyExpired);
+        }
+        if self.in_auction && is_immediate(place.time_in_force) {
+            return Err(BookRefusal::AuctionOpen);
+        }
+        Ok(())
+    }
+
+    /// What of its terms does not go together.
+    fn misfit(&self, place: &Place<K>) -> Option<&'static str> {
+        let immediate = is_immediate(place.time_in_force);
+        let whole_lots = |quantity: Quantity| quantity.is_multiple_of(self.config.lot);
+        if place.price.is_none() && !immediate {
+            return Some("a market order does not wait");
+        }
+        if place.post_only && immediate {
+            return Some("an immediate order takes");
+        }
+        if place.minimum > place.quantity {
+            return Some("a minimum above the quantity");
+        }
+        if place.minimum > 1 && !whole_lots(place.minimum) {
+            return Some("a minimum of broken lots");
+        }
+        if place.source != Source::Anyone && place.side == Side::Supply {
+            return Some("supply has no source");
+        }
+        match place.displayed {
+            Some(_) if immediate => Some("an immediate order shows nothing"),
+            Some(0) => Some("an iceberg shows something"),
+            Some(shown) if shown > place.quantity => Some("it shows more than it has"),
+            Some(shown) if !whole_lots(shown) => Some("it shows broken lots"),
+            _ => None,
+        }
+    }
+
+    /// The order as a taker. A market order trades up to the edge of the band.
+    pub(super) fn new_taker(&self, place: &Place<K>) -> Taker<K> {
+        let edge = self.config.band.map(|band| match place.side {
+            Side::Supply => band.low,
+            Side::Demand => band.high,
+        });
+        let least = match place.time_in_force {
+            TimeInForce::Fok => place.quantity,
+            _ => place.minimum.max(1),
+        };
+        Taker {
+            id: place.id,
+            owner: place.owner,
+            side: place.side,
+            limit: place.price.or(edge),
+            left: place.quantity,
+            least,
+            source: place.source,
+            self_trade: self.self_trade(place.self_trade),
+            ordinal: u64::MAX,
+        }
+    }
+}
+
+pub(super) fn terms_of<K>(place: &Place<K>) -> Terms {
+    Terms {
+        expires_at: match place.time_in_force {
+            TimeInForce::Gtd(at) => Some(at),
+            _ => None,
+        },
+        minimum: place.minimum,
+        source: place.source,
+        displayed: place.displayed,
+        post_only: place.post_only,
+        self_trade: place.self_trade,
+    }
+}
