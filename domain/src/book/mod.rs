@@ -56,10 +56,28 @@
 //!
 //! Everything is deterministic: no clock, no randomness, no hash order.
 
+mod apply;
+mod auction;
+
+mod change;
+mod check;
 mod command;
 mod config;
+mod entry;
 mod event;
+mod feed;
+mod hold;
+mod image;
+mod index;
+mod ladder;
+mod matcher;
+mod place;
+mod pro_rata;
+mod probe;
 mod refusal;
+mod state;
+mod take;
+mod uncross;
 mod view;
 
 use std::fmt::Debug;
@@ -69,8 +87,12 @@ use minicbor::{Decode, Encode};
 
 pub use command::{BookCommand, Owner, Place, SelfTrade, Source, TimeInForce};
 pub use config::{Allocation, Band, BookConfig, Context, FillMode, House, UnfillableHead};
+pub use entry::Account;
 pub use event::{BookEvent, EndReason, FillId, Maker, Terms};
+pub use feed::MarketSnapshot;
+pub use image::{BookImage, HoldImage, ImageInvalid, OrderImage};
 pub use refusal::BookRefusal;
+pub use state::Book;
 pub use view::{FillView, LevelChange, LevelDepth, OrderView, PreviewFill};
 
 use crate::{Quantity, Timestamp};
@@ -163,3 +185,6 @@ pub trait Matcher<K: Key> {
     /// When the next order expires.
     fn next_due(&self) -> Option<Timestamp>;
 }
+
+#[cfg(test)]
+mod properties;
