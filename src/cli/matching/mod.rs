@@ -12,6 +12,8 @@ mod decimal;
 mod lines;
 mod tracebook;
 
+use stockade_domain::book::Book;
+
 use super::output::{Failure, Output, Verdict};
 use tracebook::TracebookError;
 
@@ -35,7 +37,7 @@ pub(super) fn run(arguments: &Arguments, _: &mut Output) -> Result<Verdict, Fail
     let (input, output) =
         (std::io::stdin().lock(), std::io::BufWriter::with_capacity(1 << 16, std::io::stdout().lock()));
     if arguments.tracebook {
-        return match tracebook::converse(input, output, NaiveBook::new) {
+        return match tracebook::converse(input, output, Book::new) {
             Ok(()) => Ok(Verdict::Done),
             Err(error @ TracebookError::Protocol(_)) => Err(Failure::usage("protocol_invalid", error)),
             Err(error @ TracebookError::Io(_)) => Err(Failure::cannot("io_failed", error)),
@@ -43,7 +45,3 @@ pub(super) fn run(arguments: &Arguments, _: &mut Output) -> Result<Verdict, Fail
     }
     Ok(Verdict::Done)
 }
-
-#[path = "../../../domain/tests/support/naive_book/mod.rs"]
-mod naive_book;
-use naive_book::NaiveBook;

@@ -1,8 +1,8 @@
 //! The commands.
 
 use stockade_domain::book::{
-    Band, BookCommand, BookEvent, BookRefusal, Context, EndReason, FillId, FillView, House, Key, LevelDepth, Maker,
-    Matcher, OrderView, Owner, Place, PreviewFill, Price, Side,
+    BookCommand, BookEvent, BookRefusal, Context, EndReason, FillId, FillView, House, Key, LevelDepth, Maker,
+    Matcher, OrderView, Owner, Place, PreviewFill, Price, Side, TimeInForce,
 };
 use stockade_domain::{Quantity, Timestamp};
 
@@ -35,7 +35,7 @@ impl<K: Key> Matcher<K> for NaiveBook<K> {
                 self.release(fill, quantity, returns, &mut house, events)?;
             }
             BookCommand::HouseChanged => {}
-            BookCommand::SetBand { band } => self.set_band(band, events)?,
+            BookCommand::SetBand { band } => self.tell(BookEvent::BandSet { band }, events),
             BookCommand::OpenAuction if self.in_auction => return Err(BookRefusal::AuctionOpen),
             BookCommand::OpenAuction => self.tell(BookEvent::AuctionOpened, events),
             BookCommand::Uncross { .. } if !self.in_auction => return Err(BookRefusal::NoAuction),
@@ -105,12 +105,13 @@ impl<K: Key> NaiveBook<K> {
         self.check_place(place, context)?;
         let mut taker = self.new_taker(place);
         let takes = if self.in_auction { 0 } else { self.would_take(&taker, *house) };
-        if place.post_only && takes > 0 {
+        if place.post_only && self.would_act(&taker, *house) {
             return Err(BookRefusal::WouldTrade);
         }
         let is_enough = takes >= taker.least;
         if is_immediate(place.time_in_force) {
-            if taker.least > 1 && !is_enough {
+            let must = place.time_in_force == TimeInForce::Fok || taker.least > 1;
+            if must && !is_enough {
                 return Err(BookRefusal::Unfillable { available: takes });
             }
             if !self.is_blocked(&taker, *house) {
@@ -147,12 +148,17 @@ impl<K: Key> NaiveBook<K> {
         if self.is_blocked(taker, house) { 0 } else { self.try_walk(taker, house).0.taken }
     }
 
+    /// True if it would trade, or go away or make another go away instead of it.
+    fn would_act(&self, taker: &Taker<K>, house: Option<House>) -> bool {
+        !self.in_auction && !self.is_blocked(taker, house) && !self.try_walk(taker, house).1.is_empty()
+    }
+
     fn take_if_enough(&mut self, taker: &mut Taker<K>, house: &mut Option<House>, events: &mut Events<K>) {
         if self.in_auction || self.is_blocked(taker, *house) {
             return;
         }
         let (walked, _) = self.try_walk(taker, *house);
-        if walked.taken >= taker.least || walked.taken == 0 && walked.was_prevented {
+        if walked.taken >= taker.least || taker.least == 1 && walked.was_prevented {
             self.walk(taker, house, events);
         }
     }
@@ -175,7 +181,7 @@ impl<K: Key> NaiveBook<K> {
         let order = self.standing(id)?;
         self.check_quantity(by)?;
         self.check_lot(by)?;
-        let limit = order.unfilled() + order.held - order.doomed;
+        let limit = order.standing();
         if by > limit {
             return Err(BookRefusal::QuantityTooLarge { limit });
         }
@@ -207,9 +213,11 @@ impl<K: Key> NaiveBook<K> {
             return Err(BookRefusal::TermsInvalid { why: "neither a price nor a quantity" });
         }
         let (price, quantity) = (price.unwrap_or(order.price), quantity.unwrap_or(order.unfilled()));
-        if price == order.price && quantity < order.unfilled() {
+        if price == order.price && quantity <= order.unfilled() {
             let quantity = order.unfilled() - quantity;
-            self.tell(BookEvent::Reduced { id, quantity, reason: EndReason::Cancelled }, events);
+            if quantity > 0 {
+                self.tell(BookEvent::Reduced { id, quantity, reason: EndReason::Cancelled }, events);
+            }
             return Ok(());
         }
         let ordinal = self.ordinals_given + 1;
@@ -217,7 +225,7 @@ impl<K: Key> NaiveBook<K> {
         let mut after = self.clone();
         after.make_true(&amended);
         let mut taker = after.as_taker(after.find(id).expect("it was just amended"));
-        if order.terms.post_only && !self.in_auction && after.would_take(&taker, *house) > 0 {
+        if order.terms.post_only && after.would_act(&taker, *house) {
             return Err(BookRefusal::WouldTrade);
         }
         self.tell(amended, events);
@@ -283,14 +291,6 @@ impl<K: Key> NaiveBook<K> {
             house.available += quantity;
         }
         self.tell(BookEvent::Released { fill: id, quantity, returns, reopened }, events);
-        Ok(())
-    }
-
-    fn set_band(&mut self, band: Option<Band>, events: &mut Events<K>) -> Result<(), BookRefusal> {
-        if band.is_some_and(|band| band.low > band.high || band.low < 0) {
-            return Err(BookRefusal::TermsInvalid { why: "a band from its lowest to its highest price" });
-        }
-        self.tell(BookEvent::BandSet { band }, events);
         Ok(())
     }
 }

@@ -30,8 +30,13 @@ pub struct Order<K> {
 }
 
 impl<K> Order<K> {
+    /// Something of it is open, or may come back to it.
     pub fn stands(&self) -> bool {
-        !self.has_ended
+        self.standing() > 0
+    }
+
+    pub fn standing(&self) -> Quantity {
+        self.unfilled() + self.held - self.doomed
     }
 
     /// Open units, shown or not.

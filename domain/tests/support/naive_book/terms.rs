@@ -2,7 +2,7 @@
 
 use stockade_domain::Quantity;
 use stockade_domain::book::{
-    BOOK_QUANTITY_MAX, BookRefusal, Context, Key, Maker, PRICE_MAX, Place, Price, Side, Source, Terms, TimeInForce,
+    Allocation, BOOK_QUANTITY_MAX, BookRefusal, Context, Key, PRICE_MAX, Place, Price, Side, Source, Terms, TimeInForce,
 };
 
 use super::state::NaiveBook;
@@ -42,12 +42,13 @@ impl<K: Key> NaiveBook<K> {
 
     /// Refuses what may not even be tried, in the order of the refusals.
     pub(super) fn check_place(&self, place: &Place<K>, context: &Context) -> Result<(), BookRefusal> {
-        let holds = |id| self.fills.iter().any(|fill| fill.demand == id || fill.supply == Maker::Order(id));
-        if self.find(place.id).is_some() || holds(place.id) {
+        if self.find(place.id).is_some() {
             return Err(BookRefusal::IdTaken);
         }
         self.check_quantity(place.quantity)?;
         self.check_lot(place.quantity)?;
+        self.check_lot(place.minimum)?;
+        self.check_lot(place.displayed.unwrap_or(0))?;
         if let Some(price) = place.price {
             self.check_price(price)?;
         }
@@ -66,29 +67,22 @@ impl<K: Key> NaiveBook<K> {
     /// What of its terms does not go together.
     fn misfit(&self, place: &Place<K>) -> Option<&'static str> {
         let immediate = is_immediate(place.time_in_force);
-        let whole_lots = |quantity: Quantity| quantity.is_multiple_of(self.config.lot);
-        if place.price.is_none() && !immediate {
-            return Some("a market order does not wait");
-        }
-        if place.post_only && immediate {
-            return Some("an immediate order takes");
-        }
-        if place.minimum > place.quantity {
-            return Some("a minimum above the quantity");
-        }
-        if place.minimum > 1 && !whole_lots(place.minimum) {
-            return Some("a minimum of broken lots");
-        }
-        if place.source != Source::Anyone && place.side == Side::Supply {
-            return Some("supply has no source");
-        }
-        match place.displayed {
-            Some(_) if immediate => Some("an immediate order shows nothing"),
-            Some(0) => Some("an iceberg shows something"),
-            Some(shown) if shown > place.quantity => Some("it shows more than it has"),
-            Some(shown) if !whole_lots(shown) => Some("it shows broken lots"),
-            _ => None,
-        }
+        let wants_a_minimum = place.minimum > 1;
+        let misfits = [
+            ("a market order does not wait", place.price.is_none() && !immediate),
+            ("an immediate order takes", place.post_only && immediate),
+            ("what takes nothing takes no minimum", place.post_only && wants_a_minimum),
+            ("supply has no source", place.source != Source::Anyone && place.side == Side::Supply),
+            ("a minimum above the quantity", place.minimum > place.quantity),
+            ("an iceberg shows something", place.displayed == Some(0)),
+            ("an immediate order shows nothing", place.displayed.is_some() && immediate),
+            ("an iceberg has no minimum", place.displayed.is_some() && wants_a_minimum),
+            (
+                "where all share nobody waits for a minimum",
+                self.config.allocation == Allocation::ProRata && !immediate && wants_a_minimum,
+            ),
+        ];
+        misfits.into_iter().find(|(_, misfit)| *misfit).map(|(why, _)| why)
     }
 
     /// The order as a taker. A market order trades up to the edge of the band.

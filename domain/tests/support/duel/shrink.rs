@@ -1,0 +1,36 @@
+//! Fewer commands that still differ.
+
+use super::{Difference, Step, Tally};
+
+/// Leaves out as many steps as it can while the books still differ: halves first, single steps last.
+pub fn shrink(
+    steps: &[Step],
+    difference: Difference,
+    run: impl Fn(&[Step]) -> Result<Tally, Difference>,
+) -> (Vec<Step>, Difference) {
+    let (mut steps, mut difference) = (steps.to_vec(), difference);
+    let mut chunk = steps.len().div_ceil(2).max(1);
+    loop {
+        let (mut from, mut is_shorter) = (0, false);
+        while from < steps.len() {
+            let to = (from + chunk).min(steps.len());
+            let mut fewer = steps.clone();
+            // What changed around the book stays with the step after.
+            let house = fewer.drain(from..to).filter_map(|step| step.house).next_back();
+            if let (Some(house), Some(next)) = (house, fewer.get_mut(from)) {
+                next.house.get_or_insert(house);
+            }
+            match run(&fewer) {
+                Err(found) => {
+                    fewer.truncate(found.at + 1);
+                    (steps, difference, is_shorter) = (fewer, found, true);
+                }
+                Ok(_) => from = to,
+            }
+        }
+        if chunk == 1 && !is_shorter {
+            return (steps, difference);
+        }
+        chunk = chunk.div_ceil(2);
+    }
+}
