@@ -54,6 +54,12 @@ pub struct HoldImage<K> {
     pub price: Price,
     #[n(4)]
     pub held: Quantity,
+    /// The supply is an order of the image; an id alone would not tell, as that of an immediate order may be used again.
+    #[n(5)]
+    pub supply_stands: bool,
+    /// The demand is an order of the image.
+    #[n(6)]
+    pub demand_stands: bool,
 }
 
 /// A whole book. Equal books have equal images, however they came to be.
@@ -139,15 +145,14 @@ impl<K: Key> Book<K> {
         for hold in &image.holds {
             book.restore_hold(hold, image.fill_last)?;
         }
-        for (slot, order) in image.orders.iter().enumerate() {
-            let held: u128 = book
-                .holds
-                .values()
-                .filter(|hold| hold.slots.contains(&(slot as u32)))
-                .map(|h| u128::from(h.held))
-                .sum();
-            ensure(held == u128::from(order.account.held), "held units without their fills")?;
+        let mut held = vec![0_u128; image.orders.len()];
+        for hold in book.holds.values() {
+            for slot in hold.slots.into_iter().filter(|&slot| slot != NONE) {
+                held[slot as usize] += u128::from(hold.held);
+            }
         }
+        let accounted = image.orders.iter().map(|order| u128::from(order.account.held));
+        ensure(accounted.eq(held), "held units without their fills")?;
         (book.sequence, book.ordinal_last, book.fill_last) = (image.sequence, image.ordinal_last, image.fill_last);
         book.auction = image.auction;
         Ok(book)
@@ -194,13 +199,14 @@ impl<K: Key> Book<K> {
         ensure(self.config.fills == FillMode::Hold, "held fills in a bare exchange")?;
         ensure(hold.held > 0 && hold.fill.0 <= fill_last, "a fill that holds nothing or comes from the future")?;
         ensure(!self.holds.contains_key(&hold.fill.0), "two fills have one number")?;
-        let of_side = |side: Side, id: K| self.find(id).filter(|&slot| self.entry(slot).side == side).unwrap_or(NONE);
-        let supply = match hold.supply {
-            Maker::House => NONE,
-            Maker::Order(id) => of_side(Side::Supply, id),
-        };
-        let slots = [supply, of_side(Side::Demand, hold.demand)];
-        let &HoldImage { fill, supply, demand, price, held } = hold;
+        let mut slots = [NONE; 2];
+        let parties = [(hold.supply, hold.supply_stands), (Maker::Order(hold.demand), hold.demand_stands)];
+        for (side, (party, _)) in [Side::Supply, Side::Demand].into_iter().zip(parties).filter(|(_, party)| party.1) {
+            let Maker::Order(id) = party else { return Err(ImageInvalid { what: "the house is no order" }) };
+            let slot = self.find(id).filter(|&slot| self.entry(slot).side == side);
+            slots[side as usize] = slot.ok_or(ImageInvalid { what: "a fill of an order that is not there" })?;
+        }
+        let &HoldImage { fill, supply, demand, price, held, .. } = hold;
         self.remember(fill, Hold { supply, demand, price, held, slots });
         Ok(())
     }
@@ -208,7 +214,15 @@ impl<K: Key> Book<K> {
 
 impl<K: Copy> Hold<K> {
     fn image(&self, fill: FillId) -> HoldImage<K> {
-        HoldImage { fill, supply: self.supply, demand: self.demand, price: self.price, held: self.held }
+        HoldImage {
+            fill,
+            supply: self.supply,
+            demand: self.demand,
+            price: self.price,
+            held: self.held,
+            supply_stands: self.slots[Side::Supply as usize] != NONE,
+            demand_stands: self.slots[Side::Demand as usize] != NONE,
+        }
     }
 }
 
