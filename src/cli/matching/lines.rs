@@ -65,6 +65,11 @@ impl<R: Read, W: Write> Lines<R, W> {
         }
         Ok(Some((Line::Text(&self.line), &mut self.output)))
     }
+
+    /// Writes out what was answered.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
 }
 
 #[cfg(test)]

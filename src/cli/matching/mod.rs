@@ -8,13 +8,20 @@
 //! What it is not: nothing is durable, nobody is paid; it is the matching alone, for programs in other languages and
 //! for those who want to check it.
 
+mod answer;
 mod decimal;
 mod lines;
+mod request;
+mod session;
 mod tracebook;
+
+use std::io::{Read, Write};
 
 use stockade_domain::book::Book;
 
 use super::output::{Failure, Output, Verdict};
+use lines::{LINE_LENGTH_MAX, Line, Lines};
+use session::Session;
 use tracebook::TracebookError;
 
 const EXAMPLES: &str = "\
@@ -43,5 +50,26 @@ pub(super) fn run(arguments: &Arguments, _: &mut Output) -> Result<Verdict, Fail
             Err(error @ TracebookError::Io(_)) => Err(Failure::cannot("io_failed", error)),
         };
     }
-    Ok(Verdict::Done)
+    match answer_all(input, output) {
+        Ok(()) => Ok(Verdict::Done),
+        // A reader that went away (`| head`) has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(Verdict::Done),
+        Err(error) => Err(Failure::cannot("io_failed", format!("cannot read or write: {error}"))),
+    }
+}
+
+/// Answers every line, to the end of the input.
+fn answer_all(input: impl Read, output: impl Write) -> std::io::Result<()> {
+    let (mut lines, mut session, mut number) = (Lines::new(input, output), Session::default(), 0);
+    while let Some((line, output)) = lines.next()? {
+        number += 1;
+        match line {
+            Line::Text(text) if text.iter().all(u8::is_ascii_whitespace) => {}
+            Line::Text(text) => session.answer(number, text, output)?,
+            Line::TooLong => {
+                answer::invalid(output, number, &request::RequestError::LineTooLong(LINE_LENGTH_MAX))?;
+            }
+        }
+    }
+    lines.flush()
 }

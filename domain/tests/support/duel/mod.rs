@@ -110,7 +110,7 @@ pub fn duel<A: Matcher<u64>, B: Matcher<u64>>(mut one: A, mut other: B, steps: &
         let a = one.execute(&step.command, &context, &mut ours).map_err(plain);
         let b = other.execute(&step.command, &context, &mut theirs).map_err(plain);
         if (&a, &ours) != (&b, &theirs) {
-            return differ(format!("{a:?} {ours:#?}\nbut {b:?} {theirs:#?}"));
+            return differ(format!("{a:?}{}\nbut {b:?}{}", listed(&ours), listed(&theirs)));
         }
         tally.commands += 1;
         tally.refused += u64::from(a.is_err());
@@ -143,6 +143,11 @@ fn follow(house: &mut Option<House>, event: &BookEvent<u64>, returned: bool) {
         BookEvent::Released { quantity, .. } if returned => stock.available += quantity,
         _ => {}
     }
+}
+
+/// One event a line.
+fn listed(events: &[BookEvent<u64>]) -> String {
+    events.iter().map(|event| format!("\n  {event:?}")).collect()
 }
 
 fn seen_differently<A: Matcher<u64>, B: Matcher<u64>>(one: &A, other: &B, at: usize) -> Option<String> {

@@ -1,8 +1,8 @@
 //! The commands.
 
 use stockade_domain::book::{
-    BookCommand, BookEvent, BookRefusal, Context, EndReason, FillId, FillView, House, Key, LevelDepth, Maker,
-    Matcher, OrderView, Owner, Place, PreviewFill, Price, Side, TimeInForce,
+    BookCommand, BookEvent, BookRefusal, Context, EndReason, FillId, FillView, House, Key, LevelDepth, Maker, Matcher,
+    OrderView, Owner, Place, PreviewFill, Price, Side, TimeInForce,
 };
 use stockade_domain::{Quantity, Timestamp};
 

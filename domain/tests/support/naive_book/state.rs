@@ -255,13 +255,18 @@ impl<K: Key> NaiveBook<K> {
         if let Some(order) = self.party_mut(&fill, returns.opposite()) {
             order.held -= quantity;
             order.withdrawn += quantity;
-            order.doomed = order.doomed.min(order.held);
+            // Withdrawn units are what a reduction asked for, whatever withdrew them.
+            order.doomed = order.doomed.saturating_sub(quantity).min(order.held);
         }
         if let Some(order) = self.party_mut(&fill, returns) {
             order.held -= quantity;
             order.withdrawn += quantity - reopened;
             order.doomed = (order.doomed + reopened).saturating_sub(quantity).min(order.held);
-            order.show(order.unfilled() + reopened);
+            // What an iceberg shows already, keeps its place; what came back hides behind it.
+            order.reserve += reopened;
+            if order.open == 0 || order.terms.displayed.is_none() {
+                order.show(order.unfilled());
+            }
         }
     }
 

@@ -94,6 +94,11 @@ impl<K: Key> NaiveBook<K> {
                     walked.taken += quantity;
                     *house = Some(House { available: stock.available - quantity, ..stock });
                 }
+                Some(Next::Order(maker)) if self.config.allocation == Allocation::ProRata => {
+                    if !self.share_price(taker, maker.price, &mut walked, events) {
+                        break;
+                    }
+                }
                 Some(Next::Order(maker)) if maker.least() > taker.left => match self.config.unfillable_head {
                     UnfillableHead::Skip => passed.push(maker.id),
                     UnfillableHead::Block => break,
@@ -103,10 +108,7 @@ impl<K: Key> NaiveBook<K> {
                     self.prevent(taker, &maker, events);
                 }
                 Some(Next::Order(maker)) => {
-                    walked.taken += match self.config.allocation {
-                        Allocation::PriceTime => self.fill_order(taker, &maker, taker.left.min(maker.open), events),
-                        Allocation::ProRata => self.share(taker, maker.price, &passed, events),
-                    };
+                    walked.taken += self.fill_order(taker, &maker, taker.left.min(maker.open), events);
                 }
             }
         }
@@ -161,7 +163,7 @@ impl<K: Key> NaiveBook<K> {
                 self.end_taker(taker, events);
             }
             SelfTrade::Decrement => {
-                let both = taker.left.min(maker.open);
+                let both = taker.left.min(maker.unfilled());
                 if both == maker.unfilled() {
                     end_maker(self, events);
                 } else {
@@ -216,14 +218,51 @@ impl<K: Key> NaiveBook<K> {
         self.tell(BookEvent::Refreshed { id, quantity, ordinal }, events);
     }
 
-    /// Everybody at one price gets a share in proportion to what they have.
-    fn share(&mut self, taker: &mut Taker<K>, price: Price, passed: &[K], events: &mut Vec<BookEvent<K>>) -> Quantity {
-        let makers: Vec<Order<K>> = self
-            .queue(taker.side.opposite())
-            .into_iter()
-            .filter(|maker| maker.price == price && !passed.contains(&maker.id) && self.may_meet(taker, maker))
-            .filter(|maker| maker.least() <= taker.left && !self.prevents(taker, maker))
-            .collect();
+    /// Everybody at one price is met at once: the taker's own orders go first, then the others share. False if the
+    /// taker goes no further.
+    fn share_price(
+        &mut self,
+        taker: &mut Taker<K>,
+        price: Price,
+        walked: &mut Walked,
+        events: &mut Vec<BookEvent<K>>,
+    ) -> bool {
+        let (own, _) = self.at_price(taker, price);
+        let goes_away = matches!(taker.self_trade, SelfTrade::CancelNewest | SelfTrade::CancelBoth) && !own.is_empty();
+        walked.was_prevented |= !own.is_empty();
+        for maker in &own {
+            match taker.self_trade {
+                SelfTrade::CancelBoth => {
+                    let (id, quantity, reason) = (maker.id, maker.unfilled(), EndReason::SelfTrade);
+                    self.tell(BookEvent::Ended { id, quantity, reason }, events);
+                }
+                SelfTrade::CancelOldest | SelfTrade::Decrement if taker.left > 0 => self.prevent(taker, maker, events),
+                _ => {}
+            }
+        }
+        let (_, others) = self.at_price(taker, price);
+        if taker.left > 0 && !others.is_empty() {
+            walked.taken += self.share(taker, &others, events);
+            // An iceberg among them may have shown its next slice.
+            if taker.left > 0 && !self.at_price(taker, price).1.is_empty() {
+                return self.share_price(taker, price, walked, events);
+            }
+        }
+        if goes_away && taker.left > 0 {
+            self.end_taker(taker, events);
+        }
+        !goes_away && taker.left > 0
+    }
+
+    /// Those at one price whom the taker may meet: its own orders, and the others.
+    fn at_price(&self, taker: &Taker<K>, price: Price) -> (Vec<Order<K>>, Vec<Order<K>>) {
+        let all = self.queue(taker.side.opposite()).into_iter();
+        let there = all.filter(|maker| maker.price == price && self.may_meet(taker, maker));
+        there.partition(|maker| self.prevents(taker, maker))
+    }
+
+    /// A share for each in proportion to what it has.
+    fn share(&mut self, taker: &mut Taker<K>, makers: &[Order<K>], events: &mut Vec<BookEvent<K>>) -> Quantity {
         let there: u128 = makers.iter().map(|maker| u128::from(maker.open)).sum();
         let wanted = u128::from(taker.left).min(there);
         let lot = u128::from(self.config.lot);
