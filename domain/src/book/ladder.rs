@@ -154,6 +154,7 @@ impl Ladder {
             }
             None => {
                 self.levels.push(level);
+                self.free.reserve(self.levels.capacity());
                 (self.levels.len() - 1) as u32
             }
         }

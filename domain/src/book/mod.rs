@@ -188,3 +188,5 @@ pub trait Matcher<K: Key> {
 
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod rules;

@@ -125,6 +125,36 @@ fn config() -> impl Strategy<Value = BookConfig> {
     )
 }
 
+/// The same command without wishes that let somebody be passed over.
+fn plain(command: BookCommand<u64>) -> BookCommand<u64> {
+    match command {
+        BookCommand::Place(place) => BookCommand::Place(Place {
+            minimum: 0,
+            source: Source::Anyone,
+            displayed: None,
+            self_trade: Some(SelfTrade::Allow),
+            ..place
+        }),
+        BookCommand::OpenAuction => BookCommand::Expire,
+        other => other,
+    }
+}
+
+/// Asserts that a fill went to who was first: `book` is the book before it.
+fn assert_fair(book: &Book<u64>, event: &BookEvent<u64>) {
+    let BookEvent::Filled { maker, taker, side, price, .. } = *event else { return };
+    let best = book.orders(side.opposite());
+    match maker {
+        Maker::Order(id) => assert_eq!(best.first().map(|order| order.id), Some(id), "the maker is the first in line"),
+        Maker::House => assert!(best.first().is_none_or(|order| order.price >= price), "the house is no dearer"),
+    }
+    // Whoever would pay this price too and stands before the taker has been overtaken.
+    for order in book.orders(side).into_iter().take_while(|order| order.id != taker) {
+        let accepts = if side == Side::Demand { order.price >= price } else { order.price <= price };
+        assert!(!accepts, "{order:?} was overtaken in {event:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
@@ -183,6 +213,66 @@ proptest! {
                 _ => None,
             }).collect();
             prop_assert_eq!(&made[..fills.len().min(made.len())], &fills[..]);
+        }
+    }
+
+    #[test]
+    fn who_offers_the_better_price_or_came_first_is_served_first_and_newcomers_never_overtake(
+        hold in any::<bool>(), steps in steps(),
+    ) {
+        let fills = if hold { FillMode::Hold } else { FillMode::Immediate };
+        let config = BookConfig { fills, ..BookConfig::default() };
+        let (mut live, mut replayed) = (Book::new(config), Book::new(config));
+        for (command, context) in steps {
+            // Whenever the house changes, those who wait are served before anybody else comes.
+            for command in [BookCommand::HouseChanged, plain(command)] {
+                let mut events = Vec::new();
+                // Both commands see the same house, so the second one is left what the first did not take.
+                let house = context.house.filter(|_| command == BookCommand::HouseChanged);
+                let _ = live.execute(&command, &Context { house, ..context }, &mut events);
+                for event in &events {
+                    assert_fair(&replayed, event);
+                    replayed.apply(event);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn units_are_neither_made_nor_lost(config in config(), steps in steps()) {
+        let mut book = Book::new(config);
+        // What each fill holds, by the events alone.
+        let mut held = std::collections::BTreeMap::new();
+        for (command, context) in steps {
+            let mut events = Vec::new();
+            let _ = book.execute(&command, &context, &mut events);
+            let mut house = context.house.map_or(0, |house| house.available);
+            if let BookCommand::Release { returns: Side::Supply, quantity, .. } = command {
+                house += quantity;
+            }
+            for event in events {
+                match event {
+                    BookEvent::Filled { fill, maker, quantity, .. } => {
+                        prop_assert!(quantity > 0 && quantity % config.lot == 0);
+                        if maker == Maker::House {
+                            prop_assert!(quantity <= house, "the house gave more than it has");
+                            house -= quantity;
+                        }
+                        prop_assert_eq!(held.insert(fill, quantity), None, "a fill's number was used again");
+                    }
+                    BookEvent::Settled { fill, quantity } | BookEvent::Released { fill, quantity, .. } => {
+                        let left = held.get_mut(&fill).expect("only what is held ends");
+                        prop_assert!(quantity <= *left);
+                        *left -= quantity;
+                    }
+                    _ => {}
+                }
+            }
+            if config.fills == FillMode::Hold {
+                for (fill, quantity) in &held {
+                    prop_assert_eq!(book.fill(*fill).map_or(0, |fill| fill.held), *quantity);
+                }
+            }
         }
     }
 }

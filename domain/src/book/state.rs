@@ -160,6 +160,8 @@ impl<K: Key> Book<K> {
             }
             None => {
                 self.entries.push(entry);
+                // All slots may be vacant one day; their list grows with them, not on a later day.
+                self.vacant.reserve(self.entries.capacity());
                 (self.entries.len() - 1) as u32
             }
         };

@@ -1,0 +1,139 @@
+//! The books that run side by side.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use orderbook_rs::{Id, OrderBook, Side as OtherSide, TimeInForce as OtherTime};
+use rustc_hash::FxBuildHasher;
+use stockade_domain::book::{
+    Book, BookCommand, BookConfig, BookEvent, Context, Maker, Matcher, Place, Side, TimeInForce,
+};
+
+use crate::mix::Op;
+use crate::traded;
+
+pub trait Engine {
+    fn new() -> Self;
+    /// Runs one command and returns a sum over what it was told of trades.
+    fn run(&mut self, op: &Op) -> u64;
+}
+
+/// The command of ours.
+#[inline]
+pub fn command(op: &Op) -> BookCommand<u64> {
+    match *op {
+        Op::Add { id, side, price, quantity } => BookCommand::Place(Place::limit(id, side, price, quantity)),
+        Op::Cancel { id } => BookCommand::Cancel { id },
+        Op::Take { id, side, price, quantity } => {
+            let limit = Place::limit(id, side, price, quantity);
+            BookCommand::Place(Place { time_in_force: TimeInForce::Ioc, ..limit })
+        }
+    }
+}
+
+pub struct Ours {
+    book: Book<u64>,
+    events: Vec<BookEvent<u64>>,
+}
+
+impl Engine for Ours {
+    fn new() -> Self {
+        Self { book: Book::new(BookConfig::exchange()), events: Vec::new() }
+    }
+
+    #[inline]
+    fn run(&mut self, op: &Op) -> u64 {
+        self.events.clear();
+        let outcome = self.book.execute(&command(op), &Context::default(), &mut self.events);
+        debug_assert!(outcome.is_ok());
+        let trade = |event: &BookEvent<u64>| match *event {
+            BookEvent::Filled { maker: Maker::Order(maker), quantity, .. } => traded(maker, quantity),
+            _ => 0,
+        };
+        self.events.iter().map(trade).fold(0, u64::wrapping_add)
+    }
+}
+
+/// What one writes first: a map of queues, and a map of ids. It emits nothing; a cancelled order stays in its queue
+/// until it is met.
+#[derive(Default)]
+pub struct Simple {
+    sides: [BTreeMap<i64, VecDeque<u64>>; 2],
+    orders: HashMap<u64, u64, FxBuildHasher>,
+}
+
+impl Engine for Simple {
+    fn new() -> Self {
+        Self::default()
+    }
+
+    #[inline]
+    fn run(&mut self, op: &Op) -> u64 {
+        match *op {
+            Op::Add { id, side, price, quantity } => {
+                self.sides[side as usize].entry(price).or_default().push_back(id);
+                self.orders.insert(id, quantity);
+                0
+            }
+            Op::Cancel { id } => {
+                self.orders.remove(&id);
+                0
+            }
+            Op::Take { side, price, quantity, .. } => self.take(side, price, quantity),
+        }
+    }
+}
+
+impl Simple {
+    fn take(&mut self, side: Side, price: i64, mut quantity: u64) -> u64 {
+        let (levels, mut sum) = (&mut self.sides[side.opposite() as usize], 0_u64);
+        while quantity > 0 {
+            let best = if side == Side::Demand { levels.first_entry() } else { levels.last_entry() };
+            let Some(mut level) = best else { break };
+            let within = if side == Side::Demand { *level.key() <= price } else { *level.key() >= price };
+            if !within {
+                break;
+            }
+            let Some(&maker) = level.get().front() else {
+                level.remove();
+                continue;
+            };
+            let Some(open) = self.orders.get_mut(&maker) else {
+                level.get_mut().pop_front();
+                continue;
+            };
+            let both = quantity.min(*open);
+            sum = sum.wrapping_add(traded(maker, both));
+            quantity -= both;
+            *open -= both;
+            if *open == 0 {
+                self.orders.remove(&maker);
+                level.get_mut().pop_front();
+            }
+        }
+        sum
+    }
+}
+
+pub struct Other(OrderBook<()>);
+
+impl Engine for Other {
+    fn new() -> Self {
+        Self(OrderBook::new("X"))
+    }
+
+    fn run(&mut self, op: &Op) -> u64 {
+        let other = |side| if side == Side::Demand { OtherSide::Buy } else { OtherSide::Sell };
+        let done = match *op {
+            Op::Add { id, side, price, quantity } => self
+                .0
+                .add_limit_order(Id::from_u64(id), price as u128, quantity, other(side), OtherTime::Gtc, None)
+                .is_ok(),
+            Op::Cancel { id } => self.0.cancel_order(Id::from_u64(id)).is_ok(),
+            Op::Take { id, side, price, quantity } => self
+                .0
+                .add_limit_order(Id::from_u64(id), price as u128, quantity, other(side), OtherTime::Ioc, None)
+                .is_ok(),
+        };
+        u64::from(done)
+    }
+}
