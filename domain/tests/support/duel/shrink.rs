@@ -29,8 +29,27 @@ pub fn shrink(
             }
         }
         if chunk == 1 && !is_shorter {
-            return (steps, difference);
+            return without_idle_houses(steps, difference, run);
         }
         chunk = chunk.div_ceil(2);
     }
+}
+
+/// Takes away changes of the house that do not matter.
+fn without_idle_houses(
+    mut steps: Vec<Step>,
+    mut difference: Difference,
+    run: impl Fn(&[Step]) -> Result<Tally, Difference>,
+) -> (Vec<Step>, Difference) {
+    for at in 0..steps.len() {
+        let mut fewer = steps.clone();
+        if let Some(step) = fewer.get_mut(at)
+            && step.house.take().is_some()
+            && let Err(found) = run(&fewer)
+        {
+            fewer.truncate(found.at + 1);
+            (steps, difference) = (fewer, found);
+        }
+    }
+    (steps, difference)
 }

@@ -240,13 +240,13 @@ impl<K: Key> NaiveBook<K> {
                 _ => {}
             }
         }
-        let (_, others) = self.at_price(taker, price);
-        if taker.left > 0 && !others.is_empty() {
-            walked.taken += self.share(taker, &others, events);
-            // An iceberg among them may have shown its next slice.
-            if taker.left > 0 && !self.at_price(taker, price).1.is_empty() {
-                return self.share_price(taker, price, walked, events);
+        loop {
+            // Once more when an iceberg among them has shown its next slice.
+            let (_, others) = self.at_price(taker, price);
+            if taker.left == 0 || others.is_empty() {
+                break;
             }
+            walked.taken += self.share(taker, &others, events);
         }
         if goes_away && taker.left > 0 {
             self.end_taker(taker, events);
