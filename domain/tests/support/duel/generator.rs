@@ -74,7 +74,7 @@ struct Generator {
 
 impl Generator {
     fn step(&mut self, at: usize) -> Step {
-        if at % 64 == 0 {
+        if at.is_multiple_of(64) {
             self.mood = self.dice.below(4);
         }
         self.now += self.dice.below(3) as i64;

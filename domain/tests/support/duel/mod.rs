@@ -155,7 +155,7 @@ fn seen_differently<A: Matcher<u64>, B: Matcher<u64>>(one: &A, other: &B, at: us
         return Some(format!("due {:?} but {:?}", one.next_due(), other.next_due()));
     }
     // The queues are long to list: they are compared now and then, the touch always.
-    let is_full = at % 8 == 0;
+    let is_full = at.is_multiple_of(8);
     for side in [Side::Supply, Side::Demand] {
         if one.best(side) != other.best(side) {
             return Some(format!("best {side:?}: {:?} but {:?}", one.best(side), other.best(side)));
