@@ -160,6 +160,11 @@ rules! {
         assert_eq!(bench.limit(2, Supply, 10, 3), []);
         assert_eq!(bench.limit(3, Supply, 10, 3), [(of(2), 10, 3), (of(3), 10, 2)], "together they are enough");
     };
+    a_minimum_of_one_unit_is_no_wish_and_needs_no_whole_lot BookConfig { lot: 3, ..BookConfig::exchange() } => |bench: &mut Bench<_>| {
+        let place = Place { minimum: 1, owner: Owner(1), ..Place::limit(1, Supply, 10, 3) };
+        assert_eq!(bench.place(place), []);
+        assert_eq!(bench.place(Place { id: 2, time_in_force: TimeInForce::Gtd(Timestamp(9)), ..place }), []);
+    };
     an_unfillable_head_is_passed_over_if_the_policy_says_so BookConfig::exchange() => |bench: &mut Bench<_>| {
         bench.place(Place { minimum: 5, ..Place::limit(1, Supply, 9, 5) });
         bench.limit(2, Supply, 10, 2);

@@ -135,7 +135,8 @@ impl<K: Key> Book<K> {
     }
 
     fn check_lots(&self, place: &Place<K>) -> Result<(), BookRefusal> {
-        self.check_lot(place.minimum)?;
+        // One unit is no wish.
+        self.check_lot(if place.minimum > 1 { place.minimum } else { 0 })?;
         self.check_lot(place.displayed.unwrap_or(0))
     }
 

@@ -84,9 +84,9 @@ impl Generator {
         Step { now: Timestamp(self.now), house, command }
     }
 
-    fn house(&mut self) -> Option<House> {
+    fn house(&mut self) -> House {
         let available = self.dice.below(30) * self.config.lot;
-        (!self.dice.one_in(6)).then(|| House { price: self.price(), available })
+        House { price: self.price(), available }
     }
 
     fn price(&mut self) -> i64 {

@@ -21,8 +21,8 @@ pub use shrink::shrink;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     pub now: Timestamp,
-    /// The house from now on, if it changed.
-    pub house: Option<Option<House>>,
+    /// The house from now on, if it changed; the command then says so.
+    pub house: Option<House>,
     pub command: BookCommand<u64>,
 }
 
@@ -95,7 +95,7 @@ pub fn duel<A: Matcher<u64>, B: Matcher<u64>>(mut one: A, mut other: B, steps: &
     let (mut tally, mut house) = (Tally::default(), None);
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for (at, step) in steps.iter().enumerate() {
-        house = step.house.unwrap_or(house);
+        house = step.house.or(house);
         let context = Context { now: step.now, house };
         let differ = |what: String| Err(Difference { at, what });
         if let BookCommand::Place(place) = &step.command {

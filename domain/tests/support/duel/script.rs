@@ -14,13 +14,10 @@ const SKU: &str = "DUEL";
 pub fn script(config: &BookConfig, steps: &[Step]) -> String {
     let mut text = open(config);
     for step in steps {
-        if let Some(house) = step.house {
-            let house = house.map_or("\"price\":0,\"quantity\":0".to_string(), |house| {
-                format!("\"price\":{},\"quantity\":{}", house.price, house.available)
-            });
-            let _ = writeln!(text, "{{\"sku\":\"{SKU}\",\"command\":\"house\",\"now\":{},{house}}}", step.now.0);
-        }
-        let _ = writeln!(text, "{{\"sku\":\"{SKU}\",\"now\":{},{}}}", step.now.0, command(&step.command));
+        let house = step
+            .house
+            .map_or(String::new(), |house| format!(",\"price\":{},\"quantity\":{}", house.price, house.available));
+        let _ = writeln!(text, "{{\"sku\":\"{SKU}\",\"now\":{},{}{house}}}", step.now.0, command(&step.command));
     }
     text
 }

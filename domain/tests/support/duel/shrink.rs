@@ -15,11 +15,7 @@ pub fn shrink(
         while from < steps.len() {
             let to = (from + chunk).min(steps.len());
             let mut fewer = steps.clone();
-            // What changed around the book stays with the step after.
-            let house = fewer.drain(from..to).filter_map(|step| step.house).next_back();
-            if let (Some(house), Some(next)) = (house, fewer.get_mut(from)) {
-                next.house.get_or_insert(house);
-            }
+            fewer.drain(from..to);
             match run(&fewer) {
                 Err(found) => {
                     fewer.truncate(found.at + 1);

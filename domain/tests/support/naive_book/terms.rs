@@ -47,7 +47,9 @@ impl<K: Key> NaiveBook<K> {
         }
         self.check_quantity(place.quantity)?;
         self.check_lot(place.quantity)?;
-        self.check_lot(place.minimum)?;
+        if place.minimum > 1 {
+            self.check_lot(place.minimum)?;
+        }
         self.check_lot(place.displayed.unwrap_or(0))?;
         if let Some(price) = place.price {
             self.check_price(price)?;
@@ -100,6 +102,7 @@ impl<K: Key> NaiveBook<K> {
             owner: place.owner,
             side: place.side,
             limit: place.price.or(edge),
+            stands_at: place.price,
             left: place.quantity,
             least,
             source: place.source,

@@ -15,6 +15,8 @@ pub(super) struct Taker<K> {
     pub(super) side: Side,
     /// The worst price; none for any.
     pub(super) limit: Option<Price>,
+    /// Where it stands in its own line; a market order stands before all.
+    pub(super) stands_at: Option<Price>,
     pub(super) left: Quantity,
     /// The least it takes in one walk.
     pub(super) least: Quantity,
@@ -45,6 +47,7 @@ impl<K: Key> NaiveBook<K> {
             owner: order.owner,
             side: order.side,
             limit: Some(order.price),
+            stands_at: Some(order.price),
             left: order.unfilled(),
             least: order.least(),
             source: order.terms.source,
@@ -65,8 +68,8 @@ impl<K: Key> NaiveBook<K> {
     pub(super) fn is_blocked(&self, taker: &Taker<K>, house: Option<House>) -> bool {
         self.config.unfillable_head == UnfillableHead::Block
             && self.queue(taker.side).iter().any(|ahead| {
-                let stands_before = taker.limit.is_some_and(|limit| {
-                    (rank(ahead.side, ahead.price), ahead.ordinal) < (rank(taker.side, limit), taker.ordinal)
+                let stands_before = taker.stands_at.is_some_and(|price| {
+                    (rank(ahead.side, ahead.price), ahead.ordinal) < (rank(taker.side, price), taker.ordinal)
                 });
                 stands_before && ahead.has_unmet_minimum() && {
                     let (walked, _) = self.try_walk(&self.as_taker(ahead), house);
