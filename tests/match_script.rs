@@ -1,5 +1,6 @@
 //! The scripts that a difference between two books is told in are replayed by `stockade match`.
 
+#[allow(dead_code, reason = "shrinking is of use where two books differ")]
 #[path = "../domain/tests/support/duel/mod.rs"]
 mod duel;
 

@@ -10,6 +10,8 @@ mod generator;
 mod script;
 mod shrink;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use stockade_domain::Timestamp;
 use stockade_domain::book::{BookCommand, BookConfig, BookEvent, BookRefusal, Context, House, Maker, Matcher, Side};
 
@@ -183,7 +185,11 @@ pub fn run_seed<A: Matcher<u64>, B: Matcher<u64>>(
 ) -> Result<Tally, String> {
     let config = config(seed);
     let all = steps(seed, &config, length);
-    let run = |steps: &[Step]| duel(new_one(config), new_other(config), steps);
+    let run = |steps: &[Step]| {
+        let caught = catch_unwind(AssertUnwindSafe(|| duel(new_one(config), new_other(config), steps)));
+        // A book that finds itself wrong is a difference too; shrinking finds its last command.
+        caught.unwrap_or_else(|_| Err(Difference { at: steps.len() - 1, what: "a check of a book failed".into() }))
+    };
     run(&all).map_err(|first| {
         let (steps, difference) = shrink(&all[..=first.at], first, run);
         format!(

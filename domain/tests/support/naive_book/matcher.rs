@@ -158,7 +158,7 @@ impl<K: Key> NaiveBook<K> {
             return;
         }
         let (walked, _) = self.try_walk(taker, *house);
-        if walked.taken >= taker.least || taker.least == 1 && walked.was_prevented {
+        if walked.taken >= taker.least || !taker.has_wish && walked.was_prevented {
             self.walk(taker, house, events);
         }
     }

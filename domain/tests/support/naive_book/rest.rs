@@ -21,7 +21,7 @@ impl<K: Key> NaiveBook<K> {
             }
             let mut taker = self.as_taker(&order);
             let (walked, _) = self.try_walk(&taker, *house);
-            if walked.taken >= taker.least || taker.least == 1 && walked.was_prevented {
+            if walked.taken >= taker.least || !taker.has_wish && walked.was_prevented {
                 self.walk(&mut taker, house, events);
                 return true;
             }

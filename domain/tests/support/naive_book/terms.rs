@@ -105,6 +105,7 @@ impl<K: Key> NaiveBook<K> {
             stands_at: place.price,
             left: place.quantity,
             least,
+            has_wish: place.minimum > 1,
             source: place.source,
             self_trade: self.self_trade(place.self_trade),
             ordinal: u64::MAX,

@@ -20,6 +20,8 @@ pub(super) struct Taker<K> {
     pub(super) left: Quantity,
     /// The least it takes in one walk.
     pub(super) least: Quantity,
+    /// It wants more than one unit at once and has not traded yet.
+    pub(super) has_wish: bool,
     pub(super) source: Source,
     pub(super) self_trade: SelfTrade,
     /// Its time at its price; of use to orders that wait.
@@ -50,6 +52,7 @@ impl<K: Key> NaiveBook<K> {
             stands_at: Some(order.price),
             left: order.unfilled(),
             least: order.least(),
+            has_wish: !order.has_traded && order.terms.minimum > 1,
             source: order.terms.source,
             self_trade: self.self_trade(order.terms.self_trade),
             ordinal: order.ordinal,
