@@ -1,9 +1,9 @@
 //! What comes into a partition and what goes out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::host::CheckpointSink;
-use smallvec::SmallVec;
 use stockade_domain::account::AccountCommand;
 use stockade_domain::ledger::{Ledger, LedgerEvent};
 use stockade_domain::order::{NewOrder, Order, OrderCommand, Tender};
@@ -19,7 +19,7 @@ pub type KeyDigest = [u8; 16];
 pub enum Command {
     Stock {
         sku: SkuId,
-        command: StockCommand,
+        command: Box<StockCommand>,
         key: Option<KeyDigest>,
     },
     ReadStock {
@@ -33,7 +33,7 @@ pub enum Command {
     },
     Pay {
         order: OrderId,
-        payments: SmallVec<[Tender; 1]>,
+        payments: Vec<Tender>,
         key: Option<KeyDigest>,
         wait: Duration,
     },
@@ -92,7 +92,7 @@ impl Command {
 #[allow(missing_docs, reason = "the variants name what they hold")]
 pub enum Answer {
     Stock(Box<StockView>),
-    Order(Box<OrderView>),
+    Order(OrderView),
     Account(AccountView),
     Ledger(Box<Ledger>),
     Count(u64),
@@ -119,8 +119,8 @@ pub struct StockView {
 /// An order as shown outside.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OrderView {
-    /// Its state.
-    pub order: Order,
+    /// Its state, shared with its actor until that changes.
+    pub order: Arc<Order>,
     /// Sequence of its last record.
     pub as_of: u64,
     /// Whether it was there already: the id or key was used before with the same request.
@@ -140,4 +140,17 @@ pub struct AccountView {
     pub held: Amount,
     /// Sequence of its last record.
     pub as_of: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mailbox::Incoming;
+
+    /// They are moved from thread to thread and from list to list several times each.
+    #[test]
+    fn what_passes_through_a_mailbox_is_small() {
+        assert!(size_of::<Incoming>() <= 128, "{}", size_of::<Incoming>());
+        assert!(size_of::<Result<Answer, stockade_domain::Refusal>>() <= 64);
+    }
 }

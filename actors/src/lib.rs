@@ -16,12 +16,16 @@
 //! | [`turn`], [`release`] | a turn's records, and the only way its effects can leave |
 //! | [`peer`] | what partitions say to each other |
 //! | [`ports`], [`faults`] | what can be made to fail |
+//! | [`table`], [`copy_on_write`] | the hosted actors of one kind, and states that answers share |
+//! | [`census`] | who is in memory, for those who operate it |
 //! | [`shelf`] | what a partition reads of the past |
 //! | [`partition`] | the actix shell that drives a host |
 //!
 //! What it is not: it decides nothing (that is `domain`) and writes nothing (that is `storage`).
 
+pub mod census;
 pub mod command;
+pub mod copy_on_write;
 pub mod faults;
 pub mod host;
 pub mod mailbox;

@@ -14,7 +14,7 @@ pub enum Incoming {
     /// From a caller.
     Command(Envelope),
     /// From another partition.
-    Peer(PeerMessage),
+    Peer(Box<PeerMessage>),
     /// From the gateway.
     Gateway {
         /// Whose call it was.

@@ -26,12 +26,22 @@ pub struct Hosted<T> {
     pub dirty_since: Option<u64>,
     /// When it is on the agenda.
     pub scheduled: Option<Timestamp>,
+    /// What the SKU's gauge says, or will when what it rests on is durable.
+    pub shown_sold_out: bool,
 }
 
 impl<T> Hosted<T> {
     /// An actor that has no record yet.
     pub fn new(state: T) -> Self {
-        Self { state, last_seq: 0, history: SmallVec::new(), record: NO_RECORD, dirty_since: None, scheduled: None }
+        Self {
+            state,
+            last_seq: 0,
+            history: SmallVec::new(),
+            record: NO_RECORD,
+            dirty_since: None,
+            scheduled: None,
+            shown_sold_out: false,
+        }
     }
 
     /// Its record in the turn at hand.

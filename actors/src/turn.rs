@@ -3,6 +3,7 @@
 //! Each actor that changes has one record per turn; its events are encoded when they are applied. A command that
 //! panics is cut out again: the records it touched go back to the length they had before it.
 
+use smallvec::SmallVec;
 use stockade_domain::Timestamp;
 use stockade_domain::entity::EntityKey;
 use stockade_domain::order::note::PLACED;
@@ -13,12 +14,27 @@ use crate::command::KeyDigest;
 struct Record {
     key: EntityKey,
     note: u8,
-    digest: Option<KeyDigest>,
+    digests: SmallVec<[KeyDigest; 1]>,
     events: Vec<u8>,
     /// The last command that touched it, and what it was before that.
     command: u64,
     length_before: usize,
+    digests_before: usize,
     note_before: u8,
+}
+
+/// Bytes in memory as the encoder sees them. The encoder writes a few bytes at a time, and the implementation that comes
+/// with it is a call into another crate for each.
+struct Memory<'a>(&'a mut Vec<u8>);
+
+impl minicbor::encode::Write for Memory<'_> {
+    type Error = std::convert::Infallible;
+
+    #[inline(always)]
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
 /// The turn at hand.
@@ -44,19 +60,30 @@ impl Turn {
     pub fn add_record(&mut self, key: EntityKey) -> u32 {
         let events = self.spare.pop().unwrap_or_default();
         let command = 0;
-        self.records.push(Record { key, note: 0, digest: None, events, command, length_before: 0, note_before: 0 });
+        self.records.push(Record {
+            key,
+            note: 0,
+            digests: SmallVec::new(),
+            events,
+            command,
+            length_before: 0,
+            digests_before: 0,
+            note_before: 0,
+        });
         self.records.len() as u32 - 1
     }
 
     /// Encodes an event into a record.
     pub fn push_event<E: minicbor::Encode<()>>(&mut self, record: u32, event: &E) {
         self.touch(record);
-        minicbor::encode(event, &mut self.records[record as usize].events).expect("writing to memory cannot fail");
+        let events = &mut self.records[record as usize].events;
+        minicbor::encode(event, Memory(events)).unwrap_or_else(|_| unreachable!("writing to memory cannot fail"));
     }
 
     /// Puts the idempotency key of the command at hand into a record.
-    pub fn set_digest(&mut self, record: u32, digest: KeyDigest) {
-        self.records[record as usize].digest = Some(digest);
+    pub fn add_digest(&mut self, record: u32, digest: KeyDigest) {
+        self.touch(record);
+        self.records[record as usize].digests.push(digest);
     }
 
     /// Sets a record's note: what projections need to know without reading the events. That the record placed an
@@ -72,6 +99,7 @@ impl Turn {
         if row.command != self.command {
             row.command = self.command;
             row.length_before = row.events.len();
+            row.digests_before = row.digests.len();
             row.note_before = row.note;
             self.touched.push(record);
         }
@@ -88,6 +116,7 @@ impl Turn {
         for record in &touched {
             let row = &mut self.records[*record as usize];
             row.events.truncate(row.length_before);
+            row.digests.truncate(row.digests_before);
             row.note = row.note_before;
         }
         touched.into_iter().map(|record| (record, self.records[record as usize].key.clone())).collect()
@@ -111,7 +140,7 @@ impl Turn {
         for row in self.records.iter().filter(|row| !row.events.is_empty()) {
             row.key.with_bytes(|key| {
                 let kind = row.key.kind() as u8;
-                let head = RecordHead { kind, key, time: now.0, note: row.note, digest: row.digest.as_ref() };
+                let head = RecordHead { kind, key, time: now.0, note: row.note, digests: &row.digests };
                 encode_record(&mut self.bytes, &head, &row.events);
             });
             count += 1;
@@ -141,5 +170,35 @@ impl Turn {
             }
         }
         self.touched.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stockade_domain::SkuId;
+    use stockade_storage::record::{next_record, parse_record};
+
+    use super::*;
+
+    /// Keys of all commands but the last used to be forgotten at the next start, and what they asked for was done twice.
+    #[test]
+    fn a_record_binds_the_keys_of_every_command_to_its_actor_in_the_turn() {
+        let mut turn = Turn::default();
+        turn.begin_command();
+        let record = turn.add_record(EntityKey::Sku(SkuId::new("MUG").unwrap()));
+        turn.push_event(record, &1u8);
+        turn.add_digest(record, [1; 16]);
+        turn.begin_command();
+        turn.push_event(record, &2u8);
+        turn.add_digest(record, [2; 16]);
+        turn.begin_command();
+        turn.push_event(record, &3u8);
+        turn.add_digest(record, [3; 16]);
+        turn.cut_command();
+        let (bytes, count) = turn.encode(Timestamp(7));
+        assert_eq!(count, 1);
+        let (head, events) = parse_record(next_record(&mut &*bytes).unwrap()).unwrap();
+        assert_eq!(head.digests, [[1; 16], [2; 16]], "a command that was cut binds nothing");
+        assert_eq!(events, [1, 2]);
     }
 }

@@ -4,10 +4,11 @@ mod support;
 
 use std::time::Duration;
 
-use stockade_actors::command::Command;
+use stockade_actors::command::{Answer, Command};
 use stockade_actors::faults::{Fault, FaultRule};
 use stockade_domain::account::AccountCommand;
 use stockade_domain::entity::{EntityKey, EntityKind};
+use stockade_domain::ledger::LedgerAccount;
 use stockade_domain::order::{NewLine, NewOrder, OrderCommand, OrderStatus, Tender};
 use stockade_domain::payment::Method;
 use stockade_domain::payment::gateway::GatewayOutcome;
@@ -160,6 +161,36 @@ fn a_panicking_actor_costs_its_command_an_error_and_nothing_else() {
             world.check();
         }
     }
+}
+
+/// The rebuilt actor's earlier events of the same turn were posted a second time.
+#[test]
+fn a_panic_posts_nothing_twice() {
+    let mut world = World::new(1);
+    world.define("a", "1.00 EUR", 10);
+    let placed = paid(order(&mut world, &[("a", 1)]));
+    let (id, ann) = (placed.id, CustomerId::new("ann").unwrap());
+    let place = Command::Place { order: Box::new(placed), key: None, wait: Duration::ZERO };
+    let cancel = Command::Order { order: id, command: Box::new(OrderCommand::Cancel { lines: None }), key: None };
+    let money = Money::parse("10.00 EUR").unwrap();
+    let credit =
+        Command::Account { customer: ann, command: AccountCommand::Credit { money, reference: None }, key: None };
+    world.faults.arm(vec![FaultRule {
+        fault: Fault::CrashAfter,
+        kind: Some(EntityKind::Sku),
+        key_prefix: None,
+        count: 1,
+    }]);
+    // All in one turn: the cancellation panics after it has changed the order.
+    let key = EntityKey::Order(id);
+    let mut receipts = [world.send(&key, place), world.send(&key, cancel), world.send(&key, credit)];
+    world.settle();
+    let done = receipts.each_mut().map(|receipt| receipt.try_receive().unwrap().unwrap().is_ok());
+    assert_eq!(done, [true, false, true]);
+    let Answer::Ledger(books) = world.run(&EntityKey::Ledger, Command::ReadLedger).unwrap() else {
+        panic!("the books are answered with the books");
+    };
+    assert_eq!(books.balance("EUR".parse().unwrap(), LedgerAccount::Cash), 110_000, "1.00 paid and 10.00 credited");
 }
 
 #[test]

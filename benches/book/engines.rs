@@ -14,7 +14,7 @@ use crate::traded;
 pub trait Engine {
     fn new() -> Self;
     /// Runs one command and returns a sum over what it was told of trades.
-    fn run(&mut self, op: &Op) -> u64;
+    fn run(&mut self, op: &Op, events: &mut Vec<BookEvent<u64>>) -> u64;
 }
 
 /// The command of ours.
@@ -30,26 +30,23 @@ pub fn command(op: &Op) -> BookCommand<u64> {
     }
 }
 
-pub struct Ours {
-    book: Book<u64>,
-    events: Vec<BookEvent<u64>>,
-}
+pub struct Ours(Book<u64>);
 
 impl Engine for Ours {
     fn new() -> Self {
-        Self { book: Book::new(BookConfig::exchange()), events: Vec::new() }
+        Self(Book::new(BookConfig::exchange()))
     }
 
     #[inline]
-    fn run(&mut self, op: &Op) -> u64 {
-        self.events.clear();
-        let outcome = self.book.execute(&command(op), &Context::default(), &mut self.events);
+    fn run(&mut self, op: &Op, events: &mut Vec<BookEvent<u64>>) -> u64 {
+        events.clear();
+        let outcome = self.0.execute(&command(op), &Context::default(), events);
         debug_assert!(outcome.is_ok());
         let trade = |event: &BookEvent<u64>| match *event {
             BookEvent::Filled { maker: Maker::Order(maker), quantity, .. } => traded(maker, quantity),
             _ => 0,
         };
-        self.events.iter().map(trade).fold(0, u64::wrapping_add)
+        events.iter().map(trade).fold(0, u64::wrapping_add)
     }
 }
 
@@ -67,7 +64,7 @@ impl Engine for Simple {
     }
 
     #[inline]
-    fn run(&mut self, op: &Op) -> u64 {
+    fn run(&mut self, op: &Op, _: &mut Vec<BookEvent<u64>>) -> u64 {
         match *op {
             Op::Add { id, side, price, quantity } => {
                 self.sides[side as usize].entry(price).or_default().push_back(id);
@@ -121,7 +118,7 @@ impl Engine for Other {
         Self(OrderBook::new("X"))
     }
 
-    fn run(&mut self, op: &Op) -> u64 {
+    fn run(&mut self, op: &Op, _: &mut Vec<BookEvent<u64>>) -> u64 {
         let other = |side| if side == Side::Demand { OtherSide::Buy } else { OtherSide::Sell };
         let done = match *op {
             Op::Add { id, side, price, quantity } => self

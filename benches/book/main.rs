@@ -1,7 +1,7 @@
 //! The book alone, single thread: 40 % resting adds, 30 % cancels of live orders, 30 % crossing IOC, events emitted
 //! and consumed; beside `orderbook-rs` and a simple BTreeMap book in the same run.
 //!
-//! `cargo bench --bench book` prints the table; `-- instructions RESTING COMMANDS` runs the book alone on one symbol,
+//! `cargo bench --bench book` prints the table; `-- instructions RESTING COMMANDS RUNS` runs the book alone on one symbol,
 //! for an instruction counter (see `benches/instructions.sh`).
 
 mod engines;
@@ -24,16 +24,17 @@ struct Figures {
 
 fn run<E: Engine>(mix: &Mix) -> Figures {
     let mut books: Vec<E> = (0..mix.symbols).map(|_| E::new()).collect();
-    let mut sum = 0;
+    // One buffer for all books, as an engine has: what was told is consumed before the next command.
+    let (mut sum, mut events) = (0, Vec::with_capacity(64));
     for (symbol, op) in &mix.prefill {
-        sum += books[*symbol as usize].run(op);
+        sum += books[*symbol as usize].run(op, &mut events);
     }
     let mut batches = Vec::with_capacity(mix.ops.len() / BATCH + 1);
     let start = Instant::now();
     let mut last = start;
     for batch in mix.ops.chunks(BATCH) {
         for (symbol, op) in batch {
-            sum = sum.wrapping_add(books[*symbol as usize].run(op));
+            sum = sum.wrapping_add(books[*symbol as usize].run(op, &mut events));
         }
         let now = Instant::now();
         batches.push((now - last).as_nanos() as u64);
@@ -60,18 +61,20 @@ fn tell(name: &str, mix: &Mix, figures: &Figures) {
     );
 }
 
-fn instructions(resting: usize, commands: usize) {
+/// Counters see the difference between two numbers of runs, and between no commands and some.
+fn instructions(resting: usize, commands: usize, runs: usize) {
     let mix = Mix::new(1, resting, commands);
-    let figures = run::<Ours>(&mix);
-    println!("resting {resting} commands {} sum {}", mix.ops.len(), figures.sum);
+    let sum = (0..runs).map(|_| run::<Ours>(&mix).sum).fold(0, u64::wrapping_add);
+    println!("resting {resting} commands {} runs {runs} sum {sum}", mix.ops.len());
 }
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    if let [what, resting, commands] = &words[..]
+    if let [what, resting, commands, runs] = &words[..]
         && what == "instructions"
     {
-        return instructions(resting.parse().expect("a number"), commands.parse().expect("a number"));
+        let number = |word: &String| word.parse().expect("a number");
+        return instructions(number(resting), number(commands), number(runs));
     }
     println!("{:<26} {:>7} {:>10} {:>9} {:>8} {:>8}", "book", "symbols", "resting", "M/s", "p50 ns", "p99 ns");
     for (symbols, resting) in [(1, 10_000), (1_000, 100_000)] {

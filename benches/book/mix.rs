@@ -63,7 +63,8 @@ impl Random {
 }
 
 const MID: i64 = 1_000_000;
-const LEVELS: u64 = 100;
+/// The most levels on each side.
+const LEVELS_MAX: u64 = 100;
 
 impl Mix {
     pub fn new(symbols: usize, resting: usize, commands: usize) -> Self {
@@ -75,9 +76,11 @@ impl Mix {
         };
         let mut lives: Vec<Live> = (0..symbols).map(|_| new()).collect();
         let mut next = 0;
+        // About five orders at a level, and no more levels than a real book has near its touch.
+        let levels = (resting / symbols / 10).clamp(5, LEVELS_MAX as usize) as u64;
         let mut mix = Self { symbols, prefill: Vec::new(), ops: Vec::new() };
         for n in 0..resting {
-            let op = add(&mut random, &mut next);
+            let op = add(&mut random, &mut next, levels);
             lives[n % symbols].run(&op);
             mix.prefill.push(((n % symbols) as u32, op));
         }
@@ -85,12 +88,12 @@ impl Mix {
             let symbol = random.below(symbols as u64) as usize;
             let live = &mut lives[symbol];
             let op = match random.below(10) {
-                0..=3 => add(&mut random, &mut next),
+                0..=3 => add(&mut random, &mut next, levels),
                 4..=6 if !live.ids.is_empty() => {
                     Op::Cancel { id: live.ids[random.below(live.ids.len() as u64) as usize] }
                 }
                 4..=6 => continue,
-                _ => take(&mut random, &mut next),
+                _ => take(&mut random, &mut next, levels),
             };
             live.run(&op);
             mix.ops.push((symbol as u32, op));
@@ -103,18 +106,18 @@ fn side(random: &mut Random) -> Side {
     if random.below(2) == 0 { Side::Supply } else { Side::Demand }
 }
 
-fn add(random: &mut Random, next: &mut u64) -> Op {
+fn add(random: &mut Random, next: &mut u64, levels: u64) -> Op {
     *next += 1;
-    let (side, away) = (side(random), 1 + random.below(LEVELS) as i64);
+    let (side, away) = (side(random), 1 + random.below(levels) as i64);
     let price = if side == Side::Supply { MID + away } else { MID - away };
     Op::Add { id: *next, side, price, quantity: 1 + random.below(20) }
 }
 
 /// Takes a third of an order on average, so that as many orders come as go.
-fn take(random: &mut Random, next: &mut u64) -> Op {
+fn take(random: &mut Random, next: &mut u64, levels: u64) -> Op {
     *next += 1;
     let side = side(random);
-    let away = LEVELS as i64 + 1;
+    let away = levels as i64 + 1;
     let price = if side == Side::Demand { MID + away } else { MID - away };
     Op::Take { id: *next, side, price, quantity: 1 + random.below(6) }
 }

@@ -22,13 +22,26 @@ pub mod list {
         items.iter().try_for_each(|item| item.encode(e, ctx))
     }
 
+    /// Gathers a few items; for lists that nearly always have one, pushing it costs less than collecting.
+    pub fn gather<A: Array>(items: impl Iterator<Item = A::Item>) -> SmallVec<A> {
+        let mut list = SmallVec::new();
+        for item in items {
+            list.push(item);
+        }
+        list
+    }
+
     /// Reads the items; never allocates by what the length claims.
     pub fn decode<'b, Ctx, A: Array>(d: &mut Decoder<'b>, ctx: &mut Ctx) -> Result<SmallVec<A>, DecodeError>
     where
         A::Item: Decode<'b, Ctx>,
     {
         let length = d.array()?.ok_or_else(|| DecodeError::message("an array of known length"))?;
-        (0..length).map(|_| A::Item::decode(d, ctx)).collect()
+        let mut items = SmallVec::new();
+        for _ in 0..length {
+            items.push(A::Item::decode(d, ctx)?);
+        }
+        Ok(items)
     }
 }
 

@@ -182,7 +182,14 @@ pub fn of_payment(before: &Payment, event: &PaymentEvent) -> Option<(Currency, P
 pub fn of_order(before: Option<&Order>, event: &OrderEvent, after: &Order) -> Postings {
     let was_secured = before.is_some_and(|order| order.secured);
     if !was_secured {
-        return if after.secured { recognise(after) } else { Postings::new() };
+        let mut postings = if after.secured { recognise(after) } else { Postings::new() };
+        if let OrderEvent::PaidOutside { number } = event {
+            let payment = &after.payments[*number as usize];
+            let tender = LedgerAccount::of_tender(payment.method);
+            postings.push(debit(tender, payment.amount));
+            postings.push(credit(LedgerAccount::Deposits, payment.amount));
+        }
+        return postings;
     }
     let before = before.expect("a secured order was there before");
     match event {

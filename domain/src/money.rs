@@ -255,9 +255,16 @@ impl fmt::Debug for Money {
 }
 
 /// What the `k` units `from + 1 ..= from + k` out of `n` cost when the line's net is `net`: each returned unit
-/// refunds `floor(k T / n) - floor((k - 1) T / n)` minor units, so all of them refund exactly `net`.
+/// refunds `floor(k T / n) - floor((k - 1) T / n)` minor units, so all of them refund exactly `net`, which is whole minor
+/// units itself.
 pub fn share_of_units(net: Amount, n: u64, from: u64, k: u64, currency: Currency) -> Amount {
     assert!(n > 0 && from + k <= n, "a share is of units that exist");
+    if k == 0 {
+        return Amount::ZERO;
+    }
+    if k == n {
+        return net;
+    }
     let unit = i128::from(currency.minor_unit());
     let total = i128::from(net.0) / unit;
     let upto = |units: u64| (total * i128::from(units)).div_euclid(i128::from(n));

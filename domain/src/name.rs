@@ -20,8 +20,20 @@ pub struct NameError {
     text: String,
 }
 
+/// Which bytes every name may have.
+static ALLOWED: [bool; 256] = {
+    let mut allowed = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        let b = byte as u8;
+        allowed[byte] = b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-');
+        byte += 1;
+    }
+    allowed
+};
+
 fn check(kind: &'static str, extra: &'static str, text: &str) -> Result<(), NameError> {
-    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"._:-".contains(&b) || extra.as_bytes().contains(&b);
+    let allowed = |b: u8| ALLOWED[b as usize] || extra.as_bytes().contains(&b);
     if text.is_empty() || text.len() > NAME_LENGTH_MAX || !text.bytes().all(allowed) {
         return Err(NameError { kind, extra, text: text.chars().take(80).collect() });
     }

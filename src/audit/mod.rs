@@ -40,9 +40,9 @@ use rustc_hash::FxHashMap;
 use stockade_domain::account::AccountEvent;
 use stockade_domain::entity::{EntityKey, EntityKind, Event};
 use stockade_domain::order::{OrderEvent, Outcome};
-use stockade_domain::payment::PaymentEvent;
+use stockade_domain::payment::{Method, PaymentEvent};
 use stockade_domain::stock::StockEvent;
-use stockade_domain::{CustomerId, OrderId, PaymentId, SkuId, Timestamp};
+use stockade_domain::{Amount, CustomerId, Money, OrderId, PaymentId, SkuId, Timestamp};
 use stockade_storage::record::{KIND_SYSTEM, parse_record};
 
 pub use files::audit;
@@ -124,7 +124,7 @@ impl Auditor {
         self.report.events += events.len() as u64;
         let now = Timestamp(head.time);
         self.last_time = self.last_time.max(now);
-        if let Some(digest) = head.digest {
+        for digest in head.digests {
             let mut scene = Scene { seq, now, actor: &key, faults: &mut self.faults };
             let orders = &self.orders;
             self.keys.take(digest, &key, |order| orders.get(&order).map(|order| order.failed_seq), &mut scene);
@@ -271,13 +271,27 @@ impl Auditor {
                     flow(&mut self.flows, id, &line.sku, 0, signed(units.quantity));
                 }
             }
+            OrderEvent::PaidOutside { number } => {
+                let Some(pay) = order.payments.get(*number as usize) else { return };
+                let money = Money { amount: Amount(pay.amount), currency: order.currency };
+                let outside = matches!(pay.method, Method::External | Method::Account);
+                scene.expect(outside, Rule::PaymentTransition, || format!("payment {} was not paid outside", pay.id));
+                self.books.secure(order.currency, pay.method, i128::from(pay.amount));
+                let payment = Payment::outside(id, pay.method, money, order.customer.clone());
+                let before = self.payments.insert(pay.id, payment);
+                scene.expect(before.is_none(), Rule::PaymentTwice, || format!("payment {} was there already", pay.id));
+            }
             _ => {}
         }
     }
 
     fn take_payment(&mut self, seq: u64, now: Timestamp, actor: &EntityKey, id: PaymentId, event: &PaymentEvent) {
         let scene = &mut Scene { seq, now, actor, faults: &mut self.faults };
-        if let Some(payment) = self.payments.get_mut(&id) {
+        let known = self.payments.get_mut(&id);
+        if known.is_none() && matches!(event, PaymentEvent::Opened { .. }) {
+            return scene.fault(Rule::PaymentUnknown, "it was opened, but no order had secured it");
+        }
+        if let Some(payment) = known {
             return payment.take(event, &mut self.books, scene);
         }
         match Payment::create(event, scene) {

@@ -152,9 +152,10 @@ impl Order {
             // Another attempt is begun by `place`.
             E::Placed { .. } => {}
             E::PaymentsStarted { payments } => self.start_payments(payments, scene),
-            E::PaymentSecured { number } => {
+            E::PaymentSecured { number } | E::PaidOutside { number } => {
                 self.pay_step(*number, &[PaymentState::Pending], PaymentState::Paid, scene);
-                self.placing = false;
+                self.placing &=
+                    self.payments.iter().any(|pay| pay.method == Method::Card && pay.state == PaymentState::Pending);
                 self.secure_if_covered(books);
             }
             E::PaymentFailed { number, .. } => {
@@ -220,7 +221,11 @@ impl Order {
                 (!pinned, "a payment was under way"),
                 (self.expires_at > now, "its hold had ended"),
             ],
-            E::PaymentSecured { .. } | E::PaymentFailed { .. } | E::Refunded { .. } | E::RefundStarted { .. } => &[],
+            E::PaymentSecured { .. }
+            | E::PaidOutside { .. }
+            | E::PaymentFailed { .. }
+            | E::Refunded { .. }
+            | E::RefundStarted { .. } => &[],
             E::Extended { hold_expires_at } => &[
                 (open && !self.secured, "it did not wait for payment"),
                 (*hold_expires_at > self.expires_at, "its hold would have ended earlier"),

@@ -34,6 +34,8 @@ pub(super) struct Payment {
     pub(super) state: PaymentState,
     asked: Asked,
     refunds: SmallVec<[Refund; 1]>,
+    /// It has records of its own; one that its order secured has none until some of it goes back.
+    has_actor: bool,
     /// Its order was refused and placed again: nobody follows this payment any more.
     pub(super) superseded: bool,
 }
@@ -43,7 +45,11 @@ use PaymentState::{Failed, Paid, Pending, Refunded, Refunding};
 impl Payment {
     /// Begins a payment; `None` when the event is not its creation.
     pub(super) fn create(event: &PaymentEvent, scene: &mut Scene<'_>) -> Option<Self> {
-        let PaymentEvent::Created { order, method, money, payer, .. } = event else { return None };
+        let (PaymentEvent::Created { order, method, money, payer, .. }
+        | PaymentEvent::Opened { order, method, money, payer, .. }) = event
+        else {
+            return None;
+        };
         let whole = money.amount.0 > 0 && money.amount.is_rounded(money.currency);
         scene.expect(whole, Rule::OrderPayments, || format!("a payment of {money}"));
         let owned = payer.is_some() || !matches!(method, Method::Wallet | Method::Account);
@@ -58,8 +64,26 @@ impl Payment {
             state: Pending,
             asked: if *method == Method::Card { Asked::Charge } else { Asked::Nothing },
             refunds: SmallVec::new(),
+            has_actor: true,
             superseded: false,
         })
+    }
+
+    /// The payment that an order secured with its own record.
+    pub(super) fn outside(order: OrderId, method: Method, money: Money, payer: Option<CustomerId>) -> Self {
+        Self {
+            last_time: Timestamp(0),
+            last_seq: 0,
+            order,
+            method,
+            money,
+            payer,
+            state: Paid,
+            asked: Asked::Nothing,
+            refunds: SmallVec::new(),
+            has_actor: false,
+            superseded: false,
+        }
     }
 
     /// Takes an event in.
@@ -68,6 +92,12 @@ impl Payment {
         let amount = i128::from(self.money.amount.0);
         match event {
             E::Created { .. } => scene.fault(Rule::PaymentTwice, "it was created already"),
+            E::Opened { order, method, money, payer, .. } => {
+                scene.expect(!self.has_actor, Rule::PaymentTwice, || "it was opened already".into());
+                let same = (*order, *method, *money, payer) == (self.order, self.method, self.money, &self.payer);
+                scene.expect(same, Rule::OrderPayment, || "it was opened as another than its order made it".into());
+                self.has_actor = true;
+            }
             E::Paid { .. } => {
                 self.step(event, Paid, scene);
                 self.asked = Asked::Nothing;

@@ -76,7 +76,7 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
     let data = directory.path().join("data");
     let settings = Settings { data, listen: any_port, admin: any_port, ..Settings::default() };
     let engine = Engine::open(settings.engine())?;
-    let server = match serve::start(&engine, &settings) {
+    let server = match serve::start(&engine, &settings, None) {
         Ok(server) => server,
         Err(failure) => {
             engine.close_blocking()?;
@@ -90,7 +90,7 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
         if arguments.keep {
             let signals = StopSignals::catch()?;
             output.line(format!("the server stays up on http://{address}: stop it with Ctrl-C"));
-            signals.wait();
+            signals.wait_or(server.drain_requested());
         }
     }
     serve::stop(server, &engine, Duration::from_secs(5))?;

@@ -22,6 +22,7 @@ mod audit;
 mod client;
 mod demo;
 mod load;
+mod logs;
 mod matching;
 mod output;
 mod replay;
@@ -31,7 +32,6 @@ mod shop;
 mod stop;
 mod traffic;
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -79,11 +79,12 @@ enum Verb {
 pub fn main() -> ExitCode {
     // clap prints help on stdout with code 0 and errors on stderr with code 2, as the contract wants.
     let arguments = Arguments::parse();
-    log_to_stderr(matches!(arguments.command, Verb::Serve(_)));
+    let is_server = matches!(arguments.command, Verb::Serve(_));
+    let log_level = logs::to_stderr(if is_server { "info" } else { "error" });
     let mut output = Output::new(arguments.json);
     let ended = match arguments.command {
         Verb::Demo(arguments) => demo::run(&arguments, &mut output),
-        Verb::Serve(arguments) => serve::run(&arguments, &mut output),
+        Verb::Serve(arguments) => serve::run(&arguments, log_level, &mut output),
         Verb::Replay(arguments) => replay::run(&arguments, &mut output),
         Verb::Audit(arguments) => audit::run(&arguments, &mut output),
         Verb::Match(arguments) => matching::run(&arguments, &mut output),
@@ -96,17 +97,6 @@ pub fn main() -> ExitCode {
             failure.code()
         }
     }
-}
-
-/// Logs go to stderr; `STOCKADE_LOG` says how much, in the syntax of `RUST_LOG`.
-fn log_to_stderr(is_server: bool) {
-    use tracing_subscriber::EnvFilter;
-    let default = if is_server { "info" } else { "error" };
-    let filter = EnvFilter::try_from_env("STOCKADE_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    let colours = std::io::stderr().is_terminal();
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
-    // A second subscriber in one process is refused; the first one stays.
-    let _ = logs.try_init();
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,6 +12,7 @@ use super::settings::{Overrides, Settings};
 use super::stop::StopSignals;
 use crate::Engine;
 use crate::http::listener::BindError;
+use crate::http::log_level::LogLevel;
 use crate::http::{Server, ServerError, ServerOptions};
 
 const EXAMPLES: &str = "\
@@ -21,7 +23,7 @@ Examples:
 
 The file of --config is TOML: data, listen, admin, anonymous, api_keys, drain_seconds, partitions, credits,
 checkpoint_records, orders_in_memory_max, cache_bytes. Each is also STOCKADE_<NAME> in the environment.
-SIGTERM and SIGINT drain: what is in flight ends, then all is durable and the directory is closed.";
+SIGTERM, SIGINT and POST /drain on the admin address drain: what is in flight ends, then all is durable and the directory is closed.";
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
@@ -50,7 +52,11 @@ struct Addresses {
     admin: SocketAddr,
 }
 
-pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict, Failure> {
+pub(super) fn run(
+    arguments: &Arguments,
+    log_level: Option<Arc<LogLevel>>,
+    output: &mut Output,
+) -> Result<Verdict, Failure> {
     let overrides = Overrides {
         data: arguments.data.clone(),
         listen: arguments.listen,
@@ -60,7 +66,7 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
     let settings = Settings::load(arguments.config.as_deref(), &overrides)?;
     let signals = StopSignals::catch()?;
     let engine = Engine::open(settings.engine())?;
-    let server = match start(&engine, &settings) {
+    let server = match start(&engine, &settings, log_level) {
         Ok(server) => server,
         Err(failure) => {
             // The directory was fine: it is left closed, not as after a crash.
@@ -75,20 +81,23 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
             settings.data.display()
         )
     });
-    let signal = signals.wait();
-    tracing::info!(signal, "stopping");
+    let cause = signals.wait_or(server.drain_requested());
+    tracing::info!(cause, "stopping");
     stop(server, &engine, Duration::from_secs(settings.drain_seconds))?;
     output.line("stopped: everything that was answered is on disk");
     Ok(Verdict::Done)
 }
 
 /// Starts the server; errors become exit codes.
-pub(super) fn start(engine: &Engine, settings: &Settings) -> Result<Server, Failure> {
+pub(super) fn start(engine: &Engine, settings: &Settings, log_level: Option<Arc<LogLevel>>) -> Result<Server, Failure> {
     let options = ServerOptions {
         listen: settings.listen,
         admin: settings.admin,
         anonymous: settings.anonymous,
         api_keys: settings.api_keys.clone(),
+        drain_deadline: Duration::from_secs(settings.drain_seconds),
+        config: settings.shown(),
+        log_level,
         ..ServerOptions::default()
     };
     Server::start(engine.clone(), options).map_err(failure)

@@ -13,6 +13,12 @@ use crate::Config;
 /// Names of the environment that are not configuration of the engine.
 const NOT_SETTINGS: &[&str] = &["log"];
 
+/// What is shown in place of a secret.
+const REDACTED: &str = "(redacted)";
+
+/// Smaller segments would be more files than they are worth.
+const SEGMENT_BYTES_MIN: u64 = 1 << 20;
+
 /// Everything that can be configured. A name in the file is one in the environment, with `STOCKADE_` before it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +41,9 @@ pub(super) struct Settings {
     /// Requests inside at once.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) credits: Option<u32>,
+    /// Bytes of a journal segment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) segment_bytes: Option<u64>,
     /// Records between two checkpoints.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) checkpoint_records: Option<u64>,
@@ -57,6 +66,7 @@ impl Default for Settings {
             drain_seconds: 10,
             partitions: None,
             credits: None,
+            segment_bytes: None,
             checkpoint_records: None,
             orders_in_memory_max: None,
             cache_bytes: None,
@@ -95,6 +105,22 @@ impl Settings {
             .map_err(|error| Failure::usage("config_invalid", format!("configuration: {error}")))
     }
 
+    /// Everything in force, defaults filled in, for people to see: no secret is in it.
+    pub(super) fn shown(&self) -> serde_json::Value {
+        let engine = self.engine();
+        let filled = Self {
+            partitions: Some(engine.partitions),
+            credits: Some(engine.credits),
+            checkpoint_records: Some(engine.checkpoint_records),
+            orders_in_memory_max: Some(engine.orders_in_memory_max),
+            cache_bytes: Some(engine.cache_bytes),
+            api_keys: vec![REDACTED.to_owned(); self.api_keys.len()],
+            ..self.clone()
+        };
+        // Paths that are not UTF-8 cannot be shown; nothing else can fail.
+        serde_json::to_value(filled).unwrap_or_default()
+    }
+
     /// The engine's part.
     pub(super) fn engine(&self) -> Config {
         let mut config = Config::at(&self.data);
@@ -102,6 +128,7 @@ impl Settings {
             config = config.partitions(partitions);
         }
         config.credits = self.credits.unwrap_or(config.credits).max(1);
+        config.segment_bytes = self.segment_bytes.unwrap_or(config.segment_bytes).max(SEGMENT_BYTES_MIN);
         config.checkpoint_records = self.checkpoint_records.unwrap_or(config.checkpoint_records).max(1);
         config.orders_in_memory_max = self.orders_in_memory_max.unwrap_or(config.orders_in_memory_max);
         config.cache_bytes = self.cache_bytes.unwrap_or(config.cache_bytes);
@@ -128,6 +155,17 @@ mod tests {
         assert_eq!(settings.listen.port(), 2);
         assert_eq!(settings.drain_seconds, 3);
         assert_eq!(settings.admin, Settings::default().admin);
+    }
+
+    #[test]
+    fn what_is_shown_has_every_setting_and_no_secret() {
+        let settings = Settings { api_keys: vec!["hunter2".into(), "hunter3".into()], ..Settings::default() };
+        let shown = settings.shown();
+        assert!(!shown.to_string().contains("hunter"), "{shown}");
+        assert_eq!(shown["api_keys"], serde_json::json!([REDACTED, REDACTED]));
+        for name in ["data", "listen", "admin", "anonymous", "drain_seconds", "partitions", "credits", "cache_bytes"] {
+            assert!(!shown[name].is_null(), "{name} is missing: {shown}");
+        }
     }
 
     #[test]

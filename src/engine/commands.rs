@@ -12,7 +12,7 @@ use stockade_sync::ReplyReceiver;
 
 use super::request::{NewOrder, Payment, Sku, name};
 use super::snapshot::{OrderSnapshot, SkuSnapshot, StockSnapshot, WalletSnapshot};
-use super::{Engine, Target};
+use super::{Engine, Target, porter};
 
 /// How long a placed or paid order waits for its gateway before it is answered as under way.
 pub const GATEWAY_WAIT: Duration = Duration::from_secs(10);
@@ -45,7 +45,7 @@ impl<T> Future for Pending<T> {
     fn poll(self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<Self::Output> {
         let this = self.get_mut();
         let answer = match &mut this.receipt {
-            Ok(receipt) => std::task::ready!(std::pin::Pin::new(receipt).poll(cx)),
+            Ok(receipt) => std::task::ready!(porter::poll(receipt, cx)),
             Err(refusal) => Ok(Err(refusal.take().expect("a future is polled to its end once"))),
         };
         // A reply that was dropped: the engine ended before it could say.
@@ -56,7 +56,7 @@ impl<T> Future for Pending<T> {
 
 fn as_order(answer: Answer) -> OrderSnapshot {
     match answer {
-        Answer::Order(view) => OrderSnapshot::from(*view),
+        Answer::Order(view) => OrderSnapshot::from(view),
         other => unreachable!("an order's command is answered with an order, not {other:?}"),
     }
 }
@@ -101,7 +101,10 @@ impl Engine {
     /// Runs a command on a SKU.
     pub fn stock(&self, sku: impl AsRef<str>, command: StockCommand) -> Pending<StockSnapshot> {
         let submit = |sku: SkuId| {
-            self.submit(&Target::Name(sku.as_str()), Command::Stock { sku: sku.clone(), command, key: None })
+            self.submit(
+                &Target::Name(sku.as_str()),
+                Command::Stock { sku: sku.clone(), command: Box::new(command), key: None },
+            )
         };
         Pending::new(Self::sku_target(sku).and_then(submit), as_stock)
     }
@@ -109,7 +112,7 @@ impl Engine {
     /// Defines a SKU, or changes its definition.
     pub fn put_sku(&self, sku: Sku) -> Pending<SkuSnapshot> {
         let submit = |id: SkuId| {
-            let command = StockCommand::Define(Box::new(sku.definition));
+            let command = Box::new(StockCommand::Define(Box::new(sku.definition)));
             self.submit(&Target::Name(id.as_str()), Command::Stock { sku: id.clone(), command, key: None })
         };
         Pending::new(name("sku", sku.id).and_then(submit), as_sku)

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use stockade_actors::ports::{Clock, Gateway, LogNotifier, Notifier, SystemClock};
+use stockade_storage::disk::Disk;
+use stockade_storage::packed::Blocks;
 
 use super::simulated_gateway::SimulatedGateway;
 
@@ -30,6 +32,8 @@ pub struct Config {
     pub gateway: Arc<dyn Gateway>,
     /// Who is told of payments.
     pub notifier: Arc<dyn Notifier>,
+    /// In place of the directory: a disk for the journal, and blocks for what is derived from it. For simulations.
+    pub storage: Option<(Arc<dyn Disk>, Arc<dyn Blocks>)>,
     /// The key of the engine's own ids; none: random.
     pub id_key: Option<[u8; 32]>,
 }
@@ -54,6 +58,7 @@ impl Config {
             clock: Arc::new(SystemClock),
             gateway: Arc::new(SimulatedGateway::default()),
             notifier: Arc::new(LogNotifier),
+            storage: None,
             id_key: None,
         }
     }
@@ -69,6 +74,13 @@ impl Config {
     #[must_use]
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
+        self
+    }
+
+    /// On this disk and these blocks instead of a directory.
+    #[must_use]
+    pub fn on(mut self, disk: Arc<dyn Disk>, blocks: Arc<dyn Blocks>) -> Self {
+        self.storage = Some((disk, blocks));
         self
     }
 

@@ -12,7 +12,7 @@ use stockade_domain::entity::EntityKind;
 use stockade_storage::journal::JournalReader;
 use stockade_storage::packed::{Direction, KeyRange, PackedStore, Space};
 use stockade_storage::projection::{Batch, Entry, Model, decode_entries, row_key};
-use stockade_sync::{GroupBuffer, Watermark};
+use stockade_sync::{GroupBuffer, ReplyReceiver, ReplySender, Watermark, once_reply};
 
 /// The past could not be read.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -49,6 +49,8 @@ pub(crate) struct History {
     pub(crate) departures: Arc<Departures>,
     pub(crate) buffer: Arc<GroupBuffer>,
     projector: Mutex<Option<Thread>>,
+    /// Who waits until nothing is left to do; none once the projector has ended.
+    waiting: Mutex<Option<Vec<ReplySender<()>>>>,
 }
 
 impl History {
@@ -67,6 +69,7 @@ impl History {
             departures,
             buffer,
             projector: Mutex::new(None),
+            waiting: Mutex::new(Some(Vec::new())),
         }
     }
 
@@ -79,6 +82,26 @@ impl History {
         if let Some(thread) = &*self.projector.lock() {
             thread.unpark();
         }
+    }
+
+    /// Is answered when nothing is left to do behind the scenes, or with an error when nobody does it any more.
+    pub(crate) fn settled(&self) -> ReplyReceiver<()> {
+        let (sender, receiver) = once_reply();
+        if let Some(waiting) = &mut *self.waiting.lock() {
+            waiting.push(sender);
+        }
+        self.nudge();
+        receiver
+    }
+
+    /// Those who have asked by now whether everything is done.
+    pub(crate) fn take_waiting(&self) -> Vec<ReplySender<()>> {
+        self.waiting.lock().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Nothing is done behind the scenes any more.
+    pub(crate) fn end(&self) {
+        *self.waiting.lock() = None;
     }
 
     /// How many durable records the query models do not know yet.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use dashmap::DashMap;
 use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
 use stockade_actors::command::{Answer, KeyDigest};
 use stockade_domain::entity::EntityKey;
 use stockade_domain::{Refusal, Timestamp};
@@ -35,7 +36,7 @@ impl RequestKey {
         Self(digest)
     }
 
-    fn name(&self) -> [u8; NAME_BYTES] {
+    fn name(&self) -> Name {
         self.0[..NAME_BYTES].try_into().expect("the name's bytes")
     }
 
@@ -56,60 +57,120 @@ pub enum Binding {
 }
 
 /// How a request with a key goes on.
-pub(crate) enum Admission {
+pub(crate) enum Admission<'a> {
     /// It is the first: it is decided, then bound or let go.
-    Decide(OwnerGuard<Binding>),
+    Decide(Owner<'a>),
     /// It was accepted before.
     Repeat(Binding),
 }
 
+/// The request that is decided under a key. Dropping it frees the key: a refusal is decided anew.
+pub(crate) struct Owner<'a> {
+    keys: &'a Keys,
+    name: Name,
+    /// Taken when the key is bound.
+    guard: Option<OwnerGuard<Binding>>,
+}
+
+impl Owner<'_> {
+    /// The request was accepted at `now`: whoever comes with its key gets this, for 24 hours at least.
+    pub(crate) fn bind(mut self, binding: Binding, now: Timestamp) {
+        if let Some(guard) = self.guard.take() {
+            self.keys.remember(self.name, now);
+            guard.bind(binding);
+        }
+    }
+}
+
+impl Drop for Owner<'_> {
+    fn drop(&mut self) {
+        if let Some(guard) = self.guard.take() {
+            guard.vacate();
+            // A refused request leaves nothing behind. Claims are made under the map's own lock, so nobody can hold a slot
+            // that is no longer in the map.
+            self.keys.entries.remove_if(&self.name, |_, entry| entry.slot.is_vacant());
+        }
+    }
+}
+
+type Name = [u8; NAME_BYTES];
+
+/// A key, and when it was bound last.
+#[derive(Default)]
+struct Entry {
+    slot: IdempotencySlot<Binding>,
+    bound_at: Timestamp,
+}
+
 /// The keys of the retention window.
 pub(crate) struct Keys {
-    slots: DashMap<[u8; NAME_BYTES], IdempotencySlot<Binding>, rustc_hash::FxBuildHasher>,
-    /// In the order of use, so that old ones can be forgotten.
-    by_age: Mutex<VecDeque<(Timestamp, [u8; NAME_BYTES])>>,
+    entries: DashMap<Name, Entry, rustc_hash::FxBuildHasher>,
+    /// In the order in which they were bound, so that old ones can be forgotten.
+    by_age: Mutex<VecDeque<(Timestamp, Name)>>,
+    /// Only while the journal is read: which keys an order was made under, for the case that it was refused later.
+    recovered: Mutex<FxHashMap<EntityKey, Vec<Name>>>,
 }
 
 impl Keys {
     pub(crate) fn new() -> Self {
-        Self { slots: DashMap::default(), by_age: Mutex::new(VecDeque::new()) }
+        Self { entries: DashMap::default(), by_age: Mutex::default(), recovered: Mutex::default() }
+    }
+
+    /// The journal is read to its end.
+    pub(crate) fn end_recovery(&self) {
+        *self.recovered.lock() = FxHashMap::default();
     }
 
     /// Remembers a key that was found in the journal.
     pub(crate) fn recover(&self, digest: KeyDigest, made: EntityKey, seq: u64, time: Timestamp) {
         let key = RequestKey(digest);
-        self.slots.insert(key.name(), IdempotencySlot::bound(key.fingerprint(), Binding::Made(made, seq)));
+        if matches!(made, EntityKey::Order(_)) {
+            self.recovered.lock().entry(made.clone()).or_default().push(key.name());
+        }
+        let slot = IdempotencySlot::bound(key.fingerprint(), Binding::Made(made, seq));
+        self.entries.insert(key.name(), Entry { slot, bound_at: time });
         self.by_age.lock().push_back((time, key.name()));
     }
 
-    fn slot(&self, key: RequestKey, now: Timestamp) -> IdempotencySlot<Binding> {
-        if let Some(slot) = self.slots.get(&key.name()) {
-            return slot.clone();
+    /// Forgets the keys under which this was made: it counts as never made.
+    pub(crate) fn free(&self, unmade: &EntityKey) {
+        let Some(names) = self.recovered.lock().remove(unmade) else { return };
+        for name in names {
+            self.entries.remove(&name);
         }
+    }
+
+    /// A key is being bound: it stays so long from now on.
+    fn remember(&self, name: Name, now: Timestamp) {
+        if let Some(mut entry) = self.entries.get_mut(&name) {
+            entry.bound_at = now;
+        }
+        self.by_age.lock().push_back((now, name));
         self.forget_old(now);
-        self.by_age.lock().push_back((now, key.name()));
-        self.slots.entry(key.name()).or_default().clone()
     }
 
     /// Forgets what is older than the retention window, a few at a time.
     fn forget_old(&self, now: Timestamp) {
-        let mut by_age = self.by_age.lock();
         for _ in 0..4 {
-            let is_old = by_age.front().is_some_and(|(used, _)| used.plus_seconds(RETENTION_SECONDS) < now);
-            if !is_old {
-                return;
-            }
-            if let Some((_, name)) = by_age.pop_front() {
-                self.slots.remove(&name);
-            }
+            let oldest = {
+                let mut by_age = self.by_age.lock();
+                let is_old = |(bound, _): &(Timestamp, Name)| bound.plus_seconds(RETENTION_SECONDS) < now;
+                by_age.pop_front_if(|oldest| is_old(oldest))
+            };
+            let Some((bound_at, name)) = oldest else { return };
+            // It may have been freed and bound again since; that binding has its own time.
+            self.entries.remove_if(&name, |_, entry| entry.bound_at <= bound_at);
         }
     }
 
     /// Lets one request with a key through; the others wait for it.
-    pub(crate) async fn admit(&self, key: RequestKey, now: Timestamp) -> Result<Admission, Refusal> {
+    pub(crate) async fn admit(&self, key: RequestKey) -> Result<Admission<'_>, Refusal> {
         loop {
-            match self.slot(key, now).claim(key.fingerprint()) {
-                Claim::Owner(owner) => return Ok(Admission::Decide(owner)),
+            let claim = self.entries.entry(key.name()).or_default().slot.claim(key.fingerprint());
+            match claim {
+                Claim::Owner(guard) => {
+                    return Ok(Admission::Decide(Owner { keys: self, name: key.name(), guard: Some(guard) }));
+                }
                 Claim::Bound(binding) => return Ok(Admission::Repeat(binding)),
                 Claim::Conflict => return Err(Refusal::IdempotencyKeyReused),
                 Claim::InFlight(waiter) => match waiter.await {
@@ -118,6 +179,12 @@ impl Keys {
                 },
             }
         }
+    }
+
+    /// How many keys are known.
+    #[cfg(test)]
+    fn len(&self) -> usize {
+        self.entries.len()
     }
 }
 
@@ -140,5 +207,42 @@ mod tests {
         let other_body = RequestKey::new("a", "POST", "/orders", "k", b"[]");
         assert_eq!(base.name(), other_body.name());
         assert_ne!(base.fingerprint(), other_body.fingerprint());
+    }
+
+    const START: Timestamp = Timestamp(1_790_000_000_000_000);
+
+    fn key(name: &str) -> RequestKey {
+        RequestKey::new("a", "POST", "/orders", name, b"{}")
+    }
+
+    fn decide<'a>(keys: &'a Keys, name: &str) -> Option<Owner<'a>> {
+        let admitted = std::pin::pin!(keys.admit(key(name)));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        match admitted.poll(&mut context) {
+            std::task::Poll::Ready(Ok(Admission::Decide(owner))) => Some(owner),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_refused_request_leaves_no_key_behind() {
+        let keys = Keys::new();
+        for n in 0..1_000 {
+            drop(decide(&keys, &n.to_string()).expect("nobody had it"));
+        }
+        assert_eq!(keys.len(), 0);
+    }
+
+    /// The day was counted from the first attempt, which may have been refused.
+    #[test]
+    fn a_key_is_bound_for_a_day_from_when_it_was_accepted() {
+        let keys = Keys::new();
+        drop(decide(&keys, "k").expect("nobody had it"));
+        let accepted = START.plus_seconds(24 * 3600 - 60);
+        decide(&keys, "k").expect("it was refused").bind(Binding::Made(EntityKey::Ledger, 1), accepted);
+        keys.forget_old(START.plus_seconds(24 * 3600 + 60));
+        assert!(decide(&keys, "k").is_none(), "it is bound");
+        keys.forget_old(accepted.plus_seconds(24 * 3600 + 1));
+        assert!(decide(&keys, "k").is_some(), "its day is over");
     }
 }

@@ -1,4 +1,4 @@
-//! Opening and closing: the journal is read, the actors come back, the threads start.
+//! Opening: the journal is read, the actors come back, the threads start.
 //!
 //! ```text
 //!   journal: verify, find the last checkpoints and the keys of the retention window
@@ -8,117 +8,41 @@
 //! ```
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread;
 
-use actix::Actor;
 use parking_lot::Mutex;
+use stockade_actors::census::Census;
 use stockade_actors::faults::Faults;
 use stockade_actors::host::{Gauges, Host, Recovery, Shared, partition_of};
 use stockade_actors::mailbox::Mailbox;
-use stockade_actors::partition::{Partition, Stop, Wake};
 use stockade_actors::ports::Ports;
-use stockade_actors::release::{Departure, Departures, Outlet, depart, give_up};
+use stockade_actors::release::Departures;
 use stockade_domain::entity::{EntityKey, EntityKind};
+use stockade_domain::order::note;
 use stockade_domain::{CustomerId, SkuId, Timestamp};
 use stockade_storage::disk::{Disk, DiskError, MemoryDisk, RealDisk};
-use stockade_storage::journal::{
-    FRAME_OVERHEAD, FileJournal, JournalError, JournalOptions, JournalReader, OpenError, Opened, Released, Room,
-    Writer, open_journal,
-};
+use stockade_storage::journal::{FRAME_OVERHEAD, JournalOptions, JournalReader, OpenError, Opened, open_journal};
 use stockade_storage::packed::{
     Blocks, Direction, KeyRange, Manifest, MemoryBlocks, Options, PackedStore, SledBlocks, SledOptions,
 };
 use stockade_storage::projection::Model;
 use stockade_storage::record::parse_record;
-use stockade_sync::{CreditGate, GroupBuffer, Inbox};
+use stockade_sync::{CreditGate, GroupBuffer};
 
+use super::admission::ID_RETENTION_SECONDS;
 use super::config::Config;
 use super::error::EngineError;
 use super::history::{History, space};
 use super::ids::IdMaker;
 use super::keys::Keys;
-use super::projector::{Checkpoint, Projector, ProjectorHandle};
-use super::{Engine, ID_RETENTION_SECONDS, Inner};
+use super::projector::{Checkpoint, Projector, Resume};
+use super::threads::{Running, Seat, Threads, spawn_writer};
+use super::{Engine, Inner};
 
 /// Bytes of journal read at once while opening.
 const READ_BYTES: usize = 4 << 20;
-/// When nothing was written for so long, a seal proves what was.
-const SEAL_AFTER: Duration = Duration::from_millis(200);
-/// How far the query models may lag behind, in records, before newcomers are told to wait.
-const LAG_MAX: u64 = 16_000_000;
-
-/// The threads of an engine, and what only they need.
-pub(super) struct Threads {
-    history: Arc<History>,
-    failed: Arc<AtomicBool>,
-    room: Room,
-    /// Bytes that everything on its way may need in the worst case.
-    room_wanted: u64,
-    running: Mutex<Option<Running>>,
-}
-
-struct Running {
-    partitions: Vec<(actix::Addr<Partition>, JoinHandle<()>)>,
-    writer: JoinHandle<()>,
-    projector: ProjectorHandle,
-}
-
-impl Threads {
-    pub(super) fn history(&self) -> &Arc<History> {
-        &self.history
-    }
-
-    pub(super) fn has_failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
-    }
-
-    /// Whether the journal has room for more work and the projector is not too far behind.
-    pub(super) fn has_room(&self) -> bool {
-        self.room.has_room(self.room_wanted)
-    }
-
-    pub(super) fn lags_too_far(&self) -> bool {
-        self.history.lag() > LAG_MAX
-    }
-
-    /// Stops everything, in the order in which work flows, so that nothing is lost on the way.
-    pub(super) fn close(&self, buffer: &GroupBuffer) -> Result<(), EngineError> {
-        let Some(running) = self.running.lock().take() else { return Ok(()) };
-        let Running { partitions, writer, mut projector } = running;
-        for (address, _) in &partitions {
-            address.do_send(Stop);
-        }
-        for (_, thread) in partitions {
-            thread.join().map_err(|_| EngineError::Thread("a partition panicked".into()))?;
-        }
-        // All turns are appended: what is buffered is written, and then the projector has everything.
-        let result = self.departures_settled();
-        projector.stop();
-        buffer.close();
-        writer.join().map_err(|_| EngineError::Thread("the journal's writer panicked".into()))?;
-        result
-    }
-
-    fn departures_settled(&self) -> Result<(), EngineError> {
-        let last = self.history.buffer.last_appended();
-        self.history.departures.wait(last).map_err(|_| {
-            EngineError::Io("the journal failed: what was not acknowledged may be lost; open again".into())
-        })
-    }
-}
-
-impl Drop for Threads {
-    fn drop(&mut self) {
-        let buffer = Arc::clone(&self.history.buffer);
-        if let Err(error) = self.close(&buffer) {
-            tracing::error!(%error, "the engine could not be closed in order");
-        }
-    }
-}
-
 fn open_error(dir: &Path, error: OpenError) -> EngineError {
     match error {
         OpenError::InUse { .. } => EngineError::InUse { dir: dir.into() },
@@ -133,11 +57,13 @@ fn open_error(dir: &Path, error: OpenError) -> EngineError {
 struct Survey {
     /// The last two checkpoints, the newest last.
     checkpoints: Vec<Checkpoint>,
+    /// Sequence of the newest one's record.
+    checkpointed: u64,
     keys: Keys,
 }
 
 fn survey(reader: &JournalReader, last: u64, now: Timestamp) -> Result<Survey, EngineError> {
-    let mut found = Survey { checkpoints: Vec::new(), keys: Keys::new() };
+    let mut found = Survey { checkpoints: Vec::new(), checkpointed: 0, keys: Keys::new() };
     let oldest = now.0 - i64::from(ID_RETENTION_SECONDS) * 1_000_000;
     for_each_record(reader, 1, last, &mut |seq, bytes| {
         let Ok((head, events)) = parse_record(bytes) else { return };
@@ -145,19 +71,29 @@ fn survey(reader: &JournalReader, last: u64, now: Timestamp) -> Result<Survey, E
             None => {
                 if let Ok(checkpoint) = minicbor::decode::<Checkpoint>(events) {
                     found.checkpoints.push(checkpoint);
+                    found.checkpointed = seq;
                     if found.checkpoints.len() > 2 {
                         found.checkpoints.remove(0);
                     }
                 }
             }
-            Some(kind) if head.time >= oldest => {
-                if let (Some(digest), Some(made)) = (head.digest, EntityKey::from_parts(kind, head.key)) {
-                    found.keys.recover(*digest, made, seq, Timestamp(head.time));
+            // Most records bind no key, and then nobody needs to know what they are about.
+            Some(kind) if head.time >= oldest && (kind == EntityKind::Order || !head.digests.is_empty()) => {
+                let refused = kind == EntityKind::Order && head.note & note::REFUSED != 0;
+                let Some(made) = EntityKey::from_parts(kind, head.key) else { return };
+                if refused {
+                    // It counts as never made, so what was asked for under its keys is decided anew.
+                    found.keys.free(&made);
+                    return;
+                }
+                for digest in head.digests {
+                    found.keys.recover(*digest, made.clone(), seq, Timestamp(head.time));
                 }
             }
             Some(_) => {}
         }
     })?;
+    found.keys.end_recovery();
     Ok(found)
 }
 
@@ -179,24 +115,23 @@ fn for_each_record(
     Ok(())
 }
 
-/// Opens the derived store at the newest checkpoint that verifies.
-fn open_store(
-    blocks: &Arc<dyn Blocks>,
-    checkpoints: &[Checkpoint],
-) -> Result<(PackedStore, Option<Checkpoint>), EngineError> {
+/// Opens the derived store at the newest checkpoint that verifies, and forgets those that do not.
+fn open_store(blocks: &Arc<dyn Blocks>, survey: &mut Survey) -> Result<PackedStore, EngineError> {
     let options = Options::default();
     let manifests: Vec<Option<Manifest>> =
-        checkpoints.iter().map(|checkpoint| Manifest::decode(&checkpoint.manifest).ok()).collect();
-    for (index, checkpoint) in checkpoints.iter().enumerate().rev() {
-        let Some(manifest) = &manifests[index] else { continue };
+        survey.checkpoints.iter().map(|checkpoint| Manifest::decode(&checkpoint.manifest).ok()).collect();
+    for (index, manifest) in manifests.iter().enumerate().rev() {
         let previous = index.checked_sub(1).and_then(|before| manifests[before].as_ref());
-        match PackedStore::open_with(Arc::clone(blocks), options, Some(manifest), previous) {
-            Ok(store) => return Ok((store, Some(checkpoint.clone()))),
-            Err(error) => tracing::warn!(%error, "a checkpoint does not verify; falling back"),
+        if let Some(manifest) = manifest {
+            match PackedStore::open_with(Arc::clone(blocks), options, Some(manifest), previous) {
+                Ok(store) => return Ok(store),
+                Err(error) => tracing::warn!(%error, "a checkpoint does not verify; falling back"),
+            }
         }
+        survey.checkpoints.truncate(index);
+        survey.checkpointed = 0;
     }
-    let store = PackedStore::open(Arc::clone(blocks), options).map_err(|error| EngineError::Io(error.to_string()))?;
-    Ok((store, None))
+    PackedStore::open(Arc::clone(blocks), options).map_err(|error| EngineError::Io(error.to_string()))
 }
 
 /// What each partition begins with, given how many there are now.
@@ -260,8 +195,9 @@ fn replay(
     history: &History,
     checkpoint: Option<&Checkpoint>,
     last: u64,
-) -> Result<(), EngineError> {
+) -> Result<u64, EngineError> {
     let partitions = hosts.len();
+    let mut replayed = 0;
     let cuts: &[u64] = checkpoint.map_or(&[], |checkpoint| &checkpoint.cuts);
     let cut_of = |key: &EntityKey| if cuts.is_empty() { 0 } else { cuts[partition_of(key, cuts.len())] };
     let first = cuts.iter().min().map_or(1, |cut| cut + 1);
@@ -269,22 +205,30 @@ fn replay(
         let Ok((head, events)) = parse_record(bytes) else { return };
         let key = EntityKind::from_byte(head.kind).and_then(|kind| EntityKey::from_parts(kind, head.key));
         if let Some(key) = key.filter(|key| seq > cut_of(key)) {
+            replayed += 1;
             hosts[partition_of(&key, partitions)].recover_record(seq, &key, &head, events);
         }
-    })
+    })?;
+    Ok(replayed)
 }
 
 pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
     let dir = config.dir.clone().unwrap_or_default();
     let ids = IdMaker::new(Arc::clone(&config.clock), config.id_key.unwrap_or_else(IdMaker::random_key));
-    let options = JournalOptions { segment_bytes: config.segment_bytes, ..JournalOptions::new(ids.journal_id()) };
+    // A simulated disk counts its operations, and must see them in the same order each time.
+    let readers =
+        if config.storage.is_some() { 1 } else { thread::available_parallelism().map_or(1, |cores| cores.get()) };
+    let options =
+        JournalOptions { segment_bytes: config.segment_bytes, readers, ..JournalOptions::new(ids.journal_id()) };
     let Opened { journal, reader, upkeep, recovered } =
         open_journal(open_disk(&config)?, &options).map_err(|error| open_error(&dir, error))?;
     let blocks = open_blocks(&config)?;
     let (last, room) = (recovered.last_seq, upkeep.room());
     let now = config.clock.now();
-    let Survey { checkpoints, keys } = survey(&reader, last, now)?;
-    let (store, checkpoint) = open_store(&blocks, &checkpoints)?;
+    let mut survey = survey(&reader, last, now)?;
+    let store = open_store(&blocks, &mut survey)?;
+    let Survey { checkpoints, checkpointed, keys } = survey;
+    let checkpoint = checkpoints.last().cloned();
     let mut recoveries = recoveries(&store, checkpoint.as_ref(), config.partitions)?;
 
     let buffer = Arc::new(GroupBuffer::new(last + 1));
@@ -292,7 +236,9 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
     let projected = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.projected);
     let history = Arc::new(History::new(store, reader, projected, Arc::clone(&departures), Arc::clone(&buffer)));
     let (gauges, faults) = (Arc::new(Gauges::default()), Arc::new(Faults::default()));
+    let census: Arc<[Census]> = (0..config.partitions).map(|_| Census::default()).collect();
     let shared = Shared {
+        census: Arc::clone(&census),
         partitions: config.partitions,
         ports: Ports {
             clock: Arc::clone(&config.clock),
@@ -312,13 +258,14 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
     for (host, recovery) in hosts.iter_mut().zip(recoveries.drain(..)) {
         host.begin_recovery(recovery);
     }
-    replay(&mut hosts, &history, checkpoint.as_ref(), last)?;
+    let replayed = replay(&mut hosts, &history, checkpoint.as_ref(), last)?;
     hosts.iter_mut().for_each(Host::finish_recovery);
 
     let failed = Arc::new(AtomicBool::new(false));
     let writer = spawn_writer(journal, &buffer, &departures, &failed)?;
-    let cut = checkpoint.as_ref().and_then(|checkpoint| checkpoint.cuts.iter().min().copied()).unwrap_or(0);
-    let projector = Projector::new(Arc::clone(&history), upkeep, mailboxes.clone(), cut, config.checkpoint_records)
+    let resume = Resume { checkpoints, checkpointed };
+    let (clock, records) = (Arc::clone(&config.clock), config.checkpoint_records);
+    let projector = Projector::new(Arc::clone(&history), upkeep, mailboxes.clone(), &resume, clock, records)
         .spawn()
         .map_err(|error| EngineError::Thread(error.to_string()))?;
     let mut partitions = Vec::new();
@@ -326,28 +273,36 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
         partitions.push(seat.start(host, Arc::clone(&config.clock))?);
     }
     let running = Mutex::new(Some(Running { partitions, writer, projector }));
+    let keeps = config.dir.is_some() || config.storage.is_some();
     let room_wanted = (u64::from(config.credits) * (FRAME_OVERHEAD + 512)).min(config.segment_bytes / 4);
     Ok(Engine(Arc::new(Inner {
         gate: CreditGate::new(config.credits),
         gauges,
+        census,
         mailboxes,
         keys,
         ids,
         departures,
         buffer,
         faults,
-        threads: Threads { history, failed, room, room_wanted, running },
+        threads: Threads { history, failed, room, room_wanted, keeps, replayed, running },
         config,
     })))
 }
 
 fn open_disk(config: &Config) -> Result<Arc<dyn Disk>, EngineError> {
+    if let Some((disk, _)) = &config.storage {
+        return Ok(Arc::clone(disk));
+    }
     let Some(dir) = &config.dir else { return Ok(Arc::new(MemoryDisk::new())) };
     let disk = RealDisk::open(dir).map_err(|error| open_error(dir, error.into()))?;
     Ok(Arc::new(disk))
 }
 
 fn open_blocks(config: &Config) -> Result<Arc<dyn Blocks>, EngineError> {
+    if let Some((_, blocks)) = &config.storage {
+        return Ok(Arc::clone(blocks));
+    }
     let Some(dir) = &config.dir else { return Ok(Arc::new(MemoryBlocks::new())) };
     let derived = dir.join("derived");
     let options = SledOptions { cache_bytes: config.cache_bytes, ..SledOptions::default() };
@@ -359,115 +314,4 @@ fn open_blocks(config: &Config) -> Result<Arc<dyn Blocks>, EngineError> {
     let unusable =
         |error: stockade_storage::packed::StoreError| EngineError::Unusable { dir: dir.into(), why: error.to_string() };
     Ok(Arc::new(blocks.map_err(unusable)?))
-}
-
-/// What the writer gives back: answers leave, or are told that their outcome is unknown.
-struct Departing {
-    failed: Arc<AtomicBool>,
-}
-
-impl Released<Departure> for Departing {
-    fn due(&mut self, items: &mut Vec<Departure>) {
-        depart(items);
-    }
-
-    fn lost(&mut self, items: &mut Vec<Departure>, error: Option<&JournalError>) {
-        if error.is_some() {
-            self.failed.store(true, Ordering::Release);
-        }
-        give_up(items);
-    }
-}
-
-fn spawn_writer(
-    journal: FileJournal,
-    buffer: &Arc<GroupBuffer>,
-    departures: &Arc<Departures>,
-    failed: &Arc<AtomicBool>,
-) -> Result<JoinHandle<()>, EngineError> {
-    let departing = Box::new(Departing { failed: Arc::clone(failed) });
-    Writer::new(Box::new(journal), Arc::clone(buffer), Arc::clone(departures), departing)
-        .spawn(SEAL_AFTER)
-        .map_err(|error| EngineError::Thread(error.to_string()))
-}
-
-/// A partition's thread, before it has its actor.
-struct Seat {
-    index: usize,
-    mailbox: Mailbox,
-    inbox: Arc<Inbox<stockade_actors::mailbox::Incoming>>,
-    address: Arc<OnceLock<actix::Addr<Partition>>>,
-    runtime: tokio::runtime::Handle,
-    start: mpsc::Sender<(Host, Arc<dyn stockade_actors::ports::Clock>)>,
-    started: mpsc::Receiver<actix::Addr<Partition>>,
-    thread: JoinHandle<()>,
-}
-
-impl Seat {
-    fn new(index: usize) -> Result<Self, EngineError> {
-        let address: Arc<OnceLock<actix::Addr<Partition>>> = Arc::default();
-        let inbox: Arc<Inbox<_>> = Arc::default();
-        let wake_address = Arc::clone(&address);
-        // Before the actor has started nobody needs to wake it: it looks at its mail when it starts.
-        let wake = Arc::new(move || {
-            if let Some(address) = wake_address.get() {
-                address.do_send(Wake);
-            }
-        });
-        let mailbox = Mailbox::new(Arc::clone(&inbox), wake);
-        let (start, to_start) = mpsc::channel();
-        let (handle_out, handle_in) = mpsc::channel();
-        let (started_out, started) = mpsc::channel();
-        let thread = thread::Builder::new()
-            .name(format!("stockade-partition-{index}"))
-            .spawn(move || run_partition(&handle_out, &to_start, &started_out))
-            .map_err(|error| EngineError::Thread(error.to_string()))?;
-        let runtime = handle_in.recv().map_err(|_| EngineError::Thread("a partition did not start".into()))?;
-        Ok(Self { index, mailbox, inbox, address, runtime, start, started, thread })
-    }
-
-    fn host(&self, shared: &Shared, peers: &[Mailbox]) -> Host {
-        let outlet = Outlet {
-            gateway: Arc::clone(&shared.ports.gateway),
-            notifier: Arc::clone(&shared.ports.notifier),
-            runtime: self.runtime.clone(),
-            mailbox: self.mailbox.clone(),
-        };
-        Host::new(self.index, shared.clone(), Arc::clone(&self.inbox), outlet, peers.to_vec())
-    }
-
-    fn start(
-        self,
-        host: Host,
-        clock: Arc<dyn stockade_actors::ports::Clock>,
-    ) -> Result<(actix::Addr<Partition>, JoinHandle<()>), EngineError> {
-        let gone = |_| EngineError::Thread("a partition ended before it began".into());
-        self.start.send((host, clock)).map_err(|_| EngineError::Thread("a partition ended before it began".into()))?;
-        let address = self.started.recv().map_err(gone)?;
-        let _ = self.address.set(address.clone());
-        // Mail that came between the start and now has found nobody to wake.
-        address.do_send(Wake);
-        Ok((address, self.thread))
-    }
-}
-
-fn run_partition(
-    handle: &mpsc::Sender<tokio::runtime::Handle>,
-    start: &mpsc::Receiver<(Host, Arc<dyn stockade_actors::ports::Clock>)>,
-    started: &mpsc::Sender<actix::Addr<Partition>>,
-) {
-    let system = actix::System::with_tokio_rt(|| {
-        tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made")
-    });
-    system.block_on(async {
-        let _ = handle.send(tokio::runtime::Handle::current());
-    });
-    // An engine that could not be opened sends no host: then there is nothing to run.
-    let Ok((host, clock)) = start.recv() else { return };
-    system.block_on(async {
-        let _ = started.send(Partition::new(host, clock).start());
-    });
-    if let Err(error) = system.run() {
-        tracing::error!(%error, "a partition's system ended badly");
-    }
 }

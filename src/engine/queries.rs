@@ -1,6 +1,9 @@
 //! Lists and histories: what the query models say is where, and the actors or the journal say is true.
 
 use serde::Serialize;
+use std::sync::Arc;
+
+use stockade_actors::census::Census;
 use stockade_actors::command::{Answer, OrderView, StockView};
 use stockade_domain::entity::{EntityKey, EntityKind, Event};
 use stockade_domain::order::{Order, OrderEvent, OrderStatus};
@@ -67,12 +70,44 @@ pub struct Movement {
     pub reason: Option<String>,
 }
 
+/// How much is under way, for those who operate the engine.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    /// SKUs that are defined.
+    pub skus_known: usize,
+    /// Requests that may be inside at once.
+    pub credits: u32,
+    /// Turns whose answers wait for the disk.
+    pub parked_answers: usize,
+    /// The last sequence that was given, on disk or not.
+    pub appended: u64,
+    /// The last sequence that the query models know.
+    pub projected: u64,
+}
+
 fn unreadable(error: &HistoryError) -> Refusal {
     tracing::error!(%error, "the past cannot be read");
     Refusal::StorageUnavailable
 }
 
 impl Engine {
+    /// Who is in memory, by partition.
+    pub fn census(&self) -> &[Census] {
+        &self.0.census
+    }
+
+    /// How much is under way.
+    pub fn load(&self) -> Load {
+        let history = self.0.threads.history();
+        Load {
+            skus_known: self.0.gauges.len(),
+            credits: self.0.gate.capacity(),
+            parked_answers: self.0.departures.parked(),
+            appended: self.0.buffer.last_appended(),
+            projected: history.projected.durable(),
+        }
+    }
+
     /// Orders, newest first.
     pub async fn list_orders(&self, filter: &OrderFilter, page: Page) -> Result<Listed<OrderSnapshot>, Refusal> {
         let history = self.0.threads.history();
@@ -115,7 +150,8 @@ impl Engine {
         }
     }
 
-    /// What moved a SKU's stock, newest first.
+    /// What moved a SKU's stock, newest first. A record's movements stay together, so a page may be longer than its
+    /// limit by the last record.
     pub async fn movements(&self, sku: &str, page: Page) -> Result<Listed<Movement>, Refusal> {
         self.read_sku(sku).await?;
         let history = self.0.threads.history();
@@ -123,32 +159,36 @@ impl Engine {
         let before = page.before.unwrap_or(u64::MAX);
         let entries =
             history.newest_before(Model::Movements, sku.as_bytes(), before, page.limit).map_err(|e| unreadable(&e))?;
-        let mut listed = Listed { items: Vec::new(), next: None };
-        for entry in &entries {
-            let record = history.record(entry.seq).map_err(|e| unreadable(&e))?;
-            let mut movements = movements_of(entry.seq, &record)?;
-            movements.reverse();
-            listed.items.extend(movements);
-            // A record's movements stay together, so a page may be longer than its limit by the last record.
-            if listed.items.len() >= page.limit {
-                listed.next = Some(entry.seq);
-                return Ok(listed);
-            }
+        let mut listed = self.facts(entries.iter().map(|entry| entry.seq), page.limit)?;
+        if listed.next.is_none() {
+            listed.next = entries.last().filter(|_| entries.len() == page.limit).map(|entry| entry.seq);
         }
-        listed.next = entries.last().filter(|_| entries.len() == page.limit).map(|entry| entry.seq);
         Ok(listed)
     }
 
-    /// Everything that happened to an order, oldest first.
-    pub async fn order_events(&self, order: OrderId) -> Result<Vec<Movement>, Refusal> {
+    /// Everything that happened to an order, newest first; pages as of [`movements`](Self::movements).
+    pub async fn order_events(&self, order: OrderId, page: Page) -> Result<Listed<Movement>, Refusal> {
+        let before = page.before.unwrap_or(u64::MAX);
         let sequences = self.history_of(order).await?;
+        self.facts(sequences.into_iter().rev().filter(|seq| *seq < before), page.limit)
+    }
+
+    /// The facts of these records, newest first, until there are enough.
+    fn facts(&self, sequences: impl Iterator<Item = u64>, limit: usize) -> Result<Listed<Movement>, Refusal> {
         let history = self.0.threads.history();
-        let mut events = Vec::new();
-        for seq in sequences {
+        let mut listed = Listed { items: Vec::new(), next: None };
+        let mut sequences = sequences.peekable();
+        while let Some(seq) = sequences.next() {
             let record = history.record(seq).map_err(|e| unreadable(&e))?;
-            events.extend(movements_of(seq, &record)?);
+            let mut facts = movements_of(seq, &record)?;
+            facts.reverse();
+            listed.items.extend(facts);
+            if listed.items.len() >= limit {
+                listed.next = sequences.peek().map(|_| seq);
+                break;
+            }
         }
-        Ok(events)
+        Ok(listed)
     }
 
     /// SKUs by name, after this one.
@@ -185,8 +225,8 @@ impl Engine {
         match made {
             EntityKey::Order(order) => {
                 let now = self.read_order(order).await?;
-                let order = self.order_as_answered(order, seq).await.unwrap_or(now.order);
-                Ok(Answer::Order(Box::new(OrderView { order, as_of: seq, replayed: true })))
+                let order = self.order_as_answered(order, seq).await.map_or(now.order, Arc::new);
+                Ok(Answer::Order(OrderView { order, as_of: seq, replayed: true }))
             }
             EntityKey::Sku(sku) => {
                 let view: StockView = self.read_stock(sku.as_str()).await?.0;

@@ -108,7 +108,7 @@ impl Payment {
 /// An order to be placed. Anything wrong with it is told when it is placed.
 #[derive(Debug, Clone)]
 pub struct NewOrder {
-    pub(crate) order: order::NewOrder,
+    pub(crate) order: Box<order::NewOrder>,
     /// The caller chose the id, so it may have been used before.
     pub(crate) has_own_id: bool,
     pub(crate) wrong: Option<Refusal>,
@@ -118,7 +118,7 @@ impl NewOrder {
     /// No lines yet.
     pub fn empty() -> Self {
         let id = OrderId::new(Timestamp(0), 0);
-        Self { order: order::NewOrder::new(id, []), has_own_id: false, wrong: None }
+        Self { order: Box::new(order::NewOrder::new(id, [])), has_own_id: false, wrong: None }
     }
 
     /// One line.
@@ -191,21 +191,21 @@ impl NewOrder {
 
     /// Refuse when the total is higher.
     #[must_use]
-    pub const fn expected_total(mut self, total: Money) -> Self {
+    pub fn expected_total(mut self, total: Money) -> Self {
         self.order.expected_total = Some(total);
         self
     }
 
     /// Fill what there is.
     #[must_use]
-    pub const fn allow_partial(mut self) -> Self {
+    pub fn allow_partial(mut self) -> Self {
         self.order.allow_partial = true;
         self
     }
 
     /// Let the rest wait for stock.
     #[must_use]
-    pub const fn allow_backorder(mut self) -> Self {
+    pub fn allow_backorder(mut self) -> Self {
         self.order.allow_backorder = true;
         self
     }

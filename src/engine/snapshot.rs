@@ -1,5 +1,7 @@
 //! Things as they are shown outside: to embedders as structs, over HTTP as their JSON. One shape for both.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use stockade_actors::command::{AccountView, OrderView, StockView};
 use stockade_domain::order::Order;
@@ -57,7 +59,7 @@ pub struct OrderSnapshot {
     /// The overall status, by its public name.
     pub status: &'static str,
     /// Everything else.
-    pub order: Order,
+    pub order: Arc<Order>,
     /// The sequence at which this was true.
     pub as_of: u64,
     /// The same request had been accepted before.

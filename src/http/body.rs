@@ -1,14 +1,18 @@
 //! JSON bodies: read whole within a limit, typed, and refused with the place and the field that is wrong.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::future::poll_fn;
+use std::marker::PhantomData;
 use std::pin::pin;
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_core::Stream;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::fields::unmark;
 use super::problem::{Code, Problem};
@@ -50,7 +54,8 @@ fn too_large(max: usize) -> Problem {
     Problem::new(Code::BodyTooLarge).detail(format!("the body is larger than {max} bytes")).with("limit", max)
 }
 
-fn broken(error: &(dyn StdError + 'static)) -> Problem {
+/// Why a body did not come whole.
+pub(super) fn broken(error: &(dyn StdError + 'static)) -> Problem {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(late @ BodyError::Late) = error.downcast_ref() {
@@ -77,13 +82,33 @@ pub fn expect_media_type(headers: &HeaderMap, wanted: &'static str) -> Result<()
     if named.eq_ignore_ascii_case(wanted) && charset_is_utf8 { Ok(()) } else { Err(refused()) }
 }
 
+/// A `T` that is written as a JSON object: serde would also take a list, its items in the order of the fields.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OnlyMap<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OnlyMap<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        deserializer.deserialize_map(OnlyMap(PhantomData)).map(Self)
+    }
+}
+
 /// Reads a JSON object as a `T`. For unknown fields to be refused, `T` says `deny_unknown_fields`.
 pub fn parse<'a, T: Deserialize<'a>>(text: &'a [u8]) -> Result<T, Problem> {
-    // serde would take a list for a struct, its items in the order of the fields.
-    if text.iter().find(|b| !b.is_ascii_whitespace()) == Some(&b'[') {
-        return Err(Problem::new(Code::BodyInvalid).detail("send a JSON object, not a list"));
-    }
-    serde_json::from_slice(text).map_err(|error| explain::<T>(text, &error))
+    serde_json::from_slice::<Object<T>>(text).map(|object| object.0).map_err(|error| explain::<Object<T>>(text, &error))
 }
 
 /// As [`parse`], and nothing at all is an empty object.

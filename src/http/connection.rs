@@ -33,13 +33,14 @@ where
 {
     let pulse = Pulse::new();
     let handler = {
-        let (pulse, uri_bytes_max) = (Arc::clone(&pulse), limits.uri_bytes_max);
+        let (pulse, uri_bytes_max, streamed_paths) = (Arc::clone(&pulse), limits.uri_bytes_max, limits.streamed_paths);
         service_fn(move |request: Request<Incoming>| {
             pulse.head_read(!request.body().is_end_stream());
             let too_long = request.uri().path_and_query().is_some_and(|uri| uri.as_str().len() > uri_bytes_max);
             let trace = TraceId::of(request.headers());
-            let running = (!too_long)
-                .then(|| catch(|| service.call(request.map(|body| RequestBody::new(body, Arc::clone(&pulse))))));
+            let is_streamed = streamed_paths.contains(&request.uri().path());
+            let request = request.map(|body| RequestBody::new(body, Arc::clone(&pulse), is_streamed));
+            let running = (!too_long).then(|| catch(|| service.call(request)));
             let pulse = Arc::clone(&pulse);
             async move {
                 let answer = match running {

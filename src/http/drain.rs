@@ -35,6 +35,11 @@ impl Drain {
         });
     }
 
+    /// How long those in flight still have; none before it began.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.0.borrow().map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
     /// Whether [`begin`](Drain::begin) was called.
     pub fn has_begun(&self) -> bool {
         self.0.borrow().is_some()

@@ -20,6 +20,9 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// From the end of a head to the end of its body. Later bytes do not extend it either.
     pub body_timeout: Duration,
+    /// Paths whose bodies are read as they come and may be endless: for them `body_timeout` bounds the wait for the
+    /// next piece, and does not count while the handler is not ready for it.
+    pub streamed_paths: &'static [&'static str],
     /// How long a connection may lie idle between requests, and before the first.
     pub idle_timeout: Duration,
     /// How long the client may leave an answer unread once the socket is full.
@@ -36,6 +39,7 @@ impl Default for Limits {
             body_bytes_max: 1024 * 1024,
             head_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
+            streamed_paths: &[],
             idle_timeout: Duration::from_secs(75),
             write_timeout: Duration::from_secs(30),
         }

@@ -15,21 +15,32 @@
 //! | [`problem`] | errors as clients see them, and the table of codes |
 //! | [`body`], [`fields`] | JSON bodies, and fields whose wrong values have codes of their own |
 //! | [`headers`], [`paging`], [`trace`] | what else steers a request |
-//! | `routes`, `requests` | which request is for what, and its body |
+//! | `routes`, `requests`, `order_body`, `render` | which request is for what, its body, and an order as its answer |
+//! | `batch` | orders by the line, streamed both ways |
+//! | `handler`, `callers` | from a request to its answer, and who asks |
+//! | `admin`, `metrics`, [`log_level`] | the admin listener: what operators see and steer |
 //! | [`Server`] | both listeners and their threads |
 //!
 //! What it is not: a general web framework, a TLS terminator or an HTTP/2 server; a proxy in front does both.
 
+mod admin;
+mod batch;
 pub mod body;
+mod callers;
 mod connection;
 pub mod drain;
 pub mod fields;
+mod handler;
 pub mod headers;
 pub mod limits;
 pub mod listener;
+pub mod log_level;
+mod metrics;
+mod order_body;
 pub mod paging;
 pub mod problem;
 mod pulse;
+mod render;
 mod requests;
 mod routes;
 mod server;

@@ -98,6 +98,7 @@ codes! {
     Forbidden "forbidden" "forbidden" 403 "Not allowed with this key" "use a key that may do this";
     RateLimited "rate_limited" "rate-limited" 429 "Too many requests" "wait as long as `Retry-After` says";
     Overloaded "overloaded" "overloaded" 503 "Too much work is waiting" "nothing happened; retry after `Retry-After` seconds";
+    Draining "draining" "draining" 503 "The server is stopping" "send new work to another server, or retry when this one is back";
     StorageFull "storage_full" "storage-full" 503 "No room on the disk" "nothing happened; free space, then retry";
     StorageUnavailable "storage_unavailable" "storage-unavailable" 503 "Outcome unknown" "retry with the same key or id";
     InternalError "internal_error" "internal-error" 500 "Internal error" "report it with its `trace_id`; retry with the same key or id";
@@ -118,6 +119,7 @@ impl Code {
     const fn retry_after(self) -> Option<u32> {
         match self {
             Self::Overloaded | Self::RateLimited => Some(1),
+            Self::Draining => Some(5),
             Self::StorageFull => Some(30),
             Self::StorageUnavailable => Some(5),
             _ => None,

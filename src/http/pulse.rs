@@ -123,6 +123,13 @@ impl Pulse {
         }
     }
 
+    /// A streamed body is waited for again.
+    fn body_awaited(&self) {
+        if self.phase().0 == Phase::Serving {
+            self.enter(Phase::Body);
+        }
+    }
+
     /// The answer is handed over; the next request may come.
     pub(super) fn answered(&self) {
         self.enter(Phase::Idle);
@@ -218,11 +225,13 @@ pub enum BodyError {
 pub struct RequestBody {
     inner: Incoming,
     pulse: Arc<Pulse>,
+    /// Read as it comes: only the wait for the next piece is timed.
+    is_streamed: bool,
 }
 
 impl RequestBody {
-    pub(super) fn new(inner: Incoming, pulse: Arc<Pulse>) -> Self {
-        Self { inner, pulse }
+    pub(super) fn new(inner: Incoming, pulse: Arc<Pulse>, is_streamed: bool) -> Self {
+        Self { inner, pulse, is_streamed }
     }
 }
 
@@ -242,6 +251,8 @@ impl Body for RequestBody {
             }
             Poll::Ready(None | Some(Err(_))) => self.pulse.body_read(),
             Poll::Ready(Some(Ok(_))) if self.inner.is_end_stream() => self.pulse.body_read(),
+            Poll::Ready(Some(Ok(_))) if self.is_streamed => self.pulse.body_read(),
+            Poll::Pending if self.is_streamed => self.pulse.body_awaited(),
             Poll::Ready(Some(Ok(_))) | Poll::Pending => {}
         }
         polled.map_err(BodyError::Broken)

@@ -1,26 +1,30 @@
 //! Request bodies, and how each becomes a command. Unknown fields are refused; fields of what is not built yet are
 //! refused by name, never ignored.
 
-use serde::Deserialize;
-use serde_json::Value;
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use stockade_domain::account::AccountCommand;
-use stockade_domain::order::{ChargeKind, LINES_MAX, OrderCommand, RefundChoice};
-use stockade_domain::payment::Method;
+use stockade_domain::order::{OrderCommand, RefundChoice};
 use stockade_domain::stock::{Definition, Disposition, SkuStatus, StockCommand, Unsellable};
 use stockade_domain::{CustomerId, Location, Lot, OrderId, Refusal, SkuId, Timestamp};
 
+use super::body::Object;
 use super::fields::{DeltaField, MoneyField, QuantityField};
+use super::order_body::{PaymentBody, payments};
 use super::problem::{Code, Problem};
-use crate::engine::{NewOrder, Payment};
+use crate::engine::Payment;
 
-fn unsupported<T>(field: &'static str, value: &Option<T>) -> Result<(), Problem> {
+pub(super) fn unsupported<T>(field: &'static str, value: &Option<T>) -> Result<(), Problem> {
     match value {
         Some(_) => Err(Problem::invalid(field, "not supported yet")),
         None => Ok(()),
     }
 }
 
-fn one_of<T: Copy>(field: &'static str, text: &str, all: &[(T, &'static str)]) -> Result<T, Problem> {
+pub(super) fn one_of<T: Copy>(field: &'static str, text: &str, all: &[(T, &'static str)]) -> Result<T, Problem> {
     let found = all.iter().find(|(_, name)| *name == text).map(|(value, _)| *value);
     found.ok_or_else(|| {
         let names: Vec<&str> = all.iter().map(|(_, name)| *name).collect();
@@ -67,10 +71,10 @@ pub(super) struct SkuBody {
     brand: Option<String>,
     limit_per_customer: Option<QuantityField>,
     hold_ttl_seconds: Option<u32>,
-    backorder: Option<BackorderBody>,
-    admission: Option<Value>,
+    backorder: Option<Object<BackorderBody>>,
+    admission: Option<IgnoredAny>,
     safety_level: Option<u64>,
-    kit: Option<Value>,
+    kit: Option<IgnoredAny>,
 }
 
 impl SkuBody {
@@ -88,7 +92,7 @@ impl SkuBody {
         definition.brand = self.brand.map(Into::into);
         definition.limit_per_customer = self.limit_per_customer.map(|limit| limit.0);
         definition.hold_ttl_seconds = self.hold_ttl_seconds.unwrap_or(Definition::HOLD_TTL_SECONDS_DEFAULT);
-        definition.backorder_max = self.backorder.map(|backorder| backorder.max.0);
+        definition.backorder_max = self.backorder.map(|backorder| backorder.0.max.0);
         definition.safety_level = self.safety_level.unwrap_or(0);
         if definition.safety_level > stockade_domain::QUANTITY_MAX {
             return Err(Problem::new(Code::QuantityInvalid));
@@ -183,147 +187,22 @@ impl TransferBody {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LineBody {
-    sku: String,
-    quantity: QuantityField,
-    unit_price: Option<MoneyField>,
-    seller: Option<Value>,
-    max_unit_price: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ChargeBody {
-    kind: String,
-    amount: MoneyField,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PaymentBody {
-    method: String,
-    amount: Option<MoneyField>,
-    token: Option<String>,
-    reference: Option<String>,
-}
-
-impl PaymentBody {
-    fn payment(self) -> Result<Payment, Problem> {
-        let payment = match one_of("payments", &self.method, &Method::ALL)? {
-            Method::Wallet => Payment::wallet(),
-            Method::Account => Payment::account(),
-            Method::Card => Payment::card(self.token.unwrap_or_default()),
-            Method::External => Payment::external(self.reference.unwrap_or_default()),
-        };
-        Ok(match self.amount {
-            Some(amount) => payment.amount(amount.0),
-            None => payment,
-        })
-    }
-}
-
-fn payments(list: Option<Vec<PaymentBody>>, single: Option<PaymentBody>) -> Result<Vec<Payment>, Problem> {
-    if list.is_some() && single.is_some() {
-        return Err(Problem::invalid("payment", "send either `payment` or `payments`"));
-    }
-    list.unwrap_or_default().into_iter().chain(single).map(PaymentBody::payment).collect()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct OrderBody {
-    id: Option<String>,
-    customer: Option<String>,
-    purchaser_key: Option<String>,
-    lines: Option<Vec<LineBody>>,
-    sku: Option<String>,
-    quantity: Option<QuantityField>,
-    charges: Option<Vec<ChargeBody>>,
-    coupon: Option<Value>,
-    #[serde(default, rename = "context")]
-    _context: Option<Value>,
-    payments: Option<Vec<PaymentBody>>,
-    payment: Option<PaymentBody>,
-    expected_total: Option<MoneyField>,
-    allow_backorder: Option<bool>,
-    allow_partial: Option<bool>,
-    charge: Option<String>,
-}
-
-impl OrderBody {
-    /// The order; `body` is the text it was read from, so that an id used again can be compared.
-    pub(super) fn order(self, body: &[u8]) -> Result<NewOrder, Problem> {
-        unsupported("coupon", &self.coupon)?;
-        if self.charge.as_deref().is_some_and(|charge| charge != "at_order") {
-            return Err(Problem::invalid("charge", "only `at_order` is supported yet"));
-        }
-        let lines = match (self.lines, self.sku, self.quantity) {
-            (Some(lines), None, None) => lines,
-            (None, Some(sku), Some(quantity)) => {
-                vec![LineBody { sku, quantity, unit_price: None, seller: None, max_unit_price: None }]
-            }
-            _ => return Err(Problem::invalid("lines", "send `lines`, or `sku` and `quantity`")),
-        };
-        if lines.len() > LINES_MAX {
-            return Err(refused(&Refusal::TooManyLines { limit: LINES_MAX, found: lines.len() }));
-        }
-        let mut order = NewOrder::empty();
-        for line in lines {
-            unsupported("seller", &line.seller)?;
-            unsupported("max_unit_price", &line.max_unit_price)?;
-            order = match line.unit_price {
-                Some(price) => order.line_at(&line.sku, line.quantity.0, price.0),
-                None => order.line(&line.sku, line.quantity.0),
-            };
-        }
-        for charge in self.charges.unwrap_or_default() {
-            order = order.charge(one_of("kind", &charge.kind, &ChargeKind::ALL)?, charge.amount.0);
-        }
-        for payment in payments(self.payments, self.payment)? {
-            order = order.pay(payment);
-        }
-        if let Some(customer) = &self.customer {
-            order = order.customer(customer);
-        }
-        if let Some(key) = &self.purchaser_key {
-            order = order.purchaser_key(key);
-        }
-        if let Some(total) = self.expected_total {
-            order = order.expected_total(total.0);
-        }
-        order.order.allow_partial = self.allow_partial.unwrap_or(false);
-        order.order.allow_backorder = self.allow_backorder.unwrap_or(false);
-        if let Some(id) = &self.id {
-            order = order.id(OrderId::parse(id).map_err(|refusal| refused(&refusal))?);
-            order.order.body_digest = body_digest(body);
-        }
-        Ok(order)
-    }
-}
-
-/// A digest of a body's meaning: the same JSON in another order of members or spacing is the same body.
-fn body_digest(body: &[u8]) -> u64 {
-    let canonical = serde_json::from_slice::<Value>(body).map(|value| value.to_string()).unwrap_or_default();
-    let digest = blake3::hash(canonical.as_bytes());
-    u64::from_le_bytes(digest.as_bytes()[..8].try_into().expect("eight bytes")).max(1)
-}
-
 pub(super) fn refused(refusal: &Refusal) -> Problem {
     Problem::from(refusal)
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PayBody {
-    payments: Option<Vec<PaymentBody>>,
-    payment: Option<PaymentBody>,
+pub(super) struct PayBody<'a> {
+    #[serde(borrow)]
+    payments: Option<Vec<Object<PaymentBody<'a>>>>,
+    #[serde(borrow)]
+    payment: Option<Object<PaymentBody<'a>>>,
 }
 
-impl PayBody {
+impl PayBody<'_> {
     pub(super) fn payments(self) -> Result<Vec<Payment>, Problem> {
-        payments(self.payments, self.payment)
+        payments((self.payments, self.payment))?.collect()
     }
 }
 
@@ -349,18 +228,18 @@ impl ExtendBody {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CancelBody {
-    lines: Option<Vec<LineUnitsBody>>,
+    lines: Option<Vec<Object<LineUnitsBody>>>,
 }
 
 impl CancelBody {
     pub(super) fn command(self) -> Result<OrderCommand, Problem> {
-        let units = |row: LineUnitsBody| (row.line, row.quantity.map(|quantity| quantity.0));
+        let units = |Object(row): Object<LineUnitsBody>| (row.line, row.quantity.map(|quantity| quantity.0));
         Ok(OrderCommand::Cancel { lines: self.lines.map(|lines| lines.into_iter().map(units).collect()) })
     }
 }
 
-fn with_quantities(lines: Vec<LineUnitsBody>) -> Result<Vec<(u32, u64)>, Problem> {
-    let units = |row: LineUnitsBody| {
+fn with_quantities(lines: Vec<Object<LineUnitsBody>>) -> Result<Vec<(u32, u64)>, Problem> {
+    let units = |Object(row): Object<LineUnitsBody>| {
         let quantity = row.quantity.ok_or_else(|| Problem::invalid("lines", "each line needs its `quantity`"))?;
         Ok((row.line, quantity.0))
     };
@@ -370,7 +249,7 @@ fn with_quantities(lines: Vec<LineUnitsBody>) -> Result<Vec<(u32, u64)>, Problem
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ShipBody {
-    lines: Option<Vec<LineUnitsBody>>,
+    lines: Option<Vec<Object<LineUnitsBody>>>,
     tracking: Option<String>,
 }
 
@@ -400,23 +279,47 @@ struct ReturnLineBody {
 }
 
 /// Whether a return gives money back: `true` (as if absent), `false`, or so much.
-#[derive(Deserialize)]
-#[serde(untagged)]
+///
+/// Read by hand: serde's untagged enums forget why each of their variants did not fit, and so which code it has.
 enum RefundBody {
     Whether(bool),
     Exactly(MoneyField),
 }
 
+impl<'de> Deserialize<'de> for RefundBody {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WhetherOrExactly;
+
+        impl<'de> Visitor<'de> for WhetherOrExactly {
+            type Value = RefundBody;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false, or money such as {\"amount\":\"19.99\",\"currency\":\"GBP\"}")
+            }
+
+            fn visit_bool<E: de::Error>(self, whether: bool) -> Result<RefundBody, E> {
+                Ok(RefundBody::Whether(whether))
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RefundBody, A::Error> {
+                MoneyField::deserialize(MapAccessDeserializer::new(map)).map(RefundBody::Exactly)
+            }
+        }
+
+        deserializer.deserialize_any(WhetherOrExactly)
+    }
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReturnBody {
-    lines: Vec<ReturnLineBody>,
+    lines: Vec<Object<ReturnLineBody>>,
     refund: Option<RefundBody>,
 }
 
 impl ReturnBody {
     pub(super) fn command(self) -> Result<OrderCommand, Problem> {
-        let lines = self.lines.into_iter().map(|row| {
+        let lines = self.lines.into_iter().map(|Object(row)| {
             let disposition = row.disposition.as_deref().unwrap_or("restock");
             Ok((row.line, row.quantity.0, one_of("disposition", disposition, &Disposition::ALL)?))
         });
@@ -433,7 +336,7 @@ impl ReturnBody {
 #[serde(deny_unknown_fields)]
 pub(super) struct RefundRequestBody {
     amount: Option<MoneyField>,
-    lines: Option<Vec<LineUnitsBody>>,
+    lines: Option<Vec<Object<LineUnitsBody>>>,
     reason: String,
 }
 

@@ -12,23 +12,21 @@ use serde_json::{Value, json};
 use stockade_actors::command::{Answer, Command};
 use stockade_domain::order::{OrderCommand, OrderStatus};
 use stockade_domain::stock::StockCommand;
-use stockade_domain::{OrderId, SkuId};
+use stockade_domain::{OrderId, Refusal, SkuId};
 
+use super::drain::Drain;
+use super::order_body::OrderBody;
 use super::problem::{Code, Problem};
 use super::requests::{
-    AdjustmentBody, CancelBody, CreditBody, DeliverBody, ExtendBody, OrderBody, PayBody, ReceiptBody,
-    ReclassificationBody, RefundRequestBody, ReturnBody, ShipBody, SkuBody, TransferBody, customer, order_in_path,
-    refused, sku_in_path, time,
+    AdjustmentBody, CancelBody, CreditBody, DeliverBody, ExtendBody, PayBody, ReceiptBody, ReclassificationBody,
+    RefundRequestBody, ReturnBody, ShipBody, SkuBody, TransferBody, customer, order_in_path, refused, sku_in_path,
+    time,
 };
-use super::trace::TraceId;
-use super::{body, headers, paging};
+use super::{body, headers, paging, render};
 use crate::engine::{
-    Engine, GATEWAY_WAIT, OrderFilter, OrderSnapshot, Page, RequestKey, SkuSnapshot, StockSnapshot, Target,
-    WalletSnapshot,
+    Engine, GATEWAY_WAIT, Listed, Movement, OrderFilter, OrderSnapshot, Page, RequestKey, SkuSnapshot, StockSnapshot,
+    Target, WalletSnapshot,
 };
-
-/// The most orders of one batch.
-const BATCH_LINES_MAX: usize = 10_000;
 
 /// A request, its body read.
 pub(super) struct Request<'a> {
@@ -40,17 +38,29 @@ pub(super) struct Request<'a> {
     pub(super) body: Bytes,
     /// Who asks: the name of the API key, or nobody.
     pub(super) caller: &'a str,
+    /// Whether the server is stopping.
+    pub(super) drain: &'a Drain,
+    /// Held alone by a conditional write, which reads before it writes.
+    pub(super) replacing: &'a tokio::sync::RwLock<()>,
 }
 
 pub(super) type Reply = Result<Response<Bytes>, Problem>;
 
-fn reply(status: StatusCode, value: &impl Serialize) -> Reply {
+pub(super) fn reply(status: StatusCode, value: &impl Serialize) -> Reply {
     let body =
         serde_json::to_vec(value).map_err(|error| Problem::new(Code::InternalError).detail(error.to_string()))?;
+    Ok(json_reply(status, body))
+}
+
+fn order_reply(status: StatusCode, order: &OrderSnapshot) -> Reply {
+    Ok(json_reply(status, render::order(order)))
+}
+
+fn json_reply(status: StatusCode, body: Vec<u8>) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    Ok(response)
+    response
 }
 
 fn replayed(mut response: Response<Bytes>, replayed: bool) -> Response<Bytes> {
@@ -62,62 +72,82 @@ fn replayed(mut response: Response<Bytes>, replayed: bool) -> Response<Bytes> {
 
 /// Answers a request of the public API.
 pub(super) async fn answer(request: Request<'_>) -> Reply {
+    // The hot request is told apart by two comparisons; the others' state, which is large, stays out of its future.
+    if request.path == "/api/v1/orders" && request.method == Method::POST {
+        return request.place().await;
+    }
+    Box::pin(any_other(request)).await
+}
+
+async fn any_other(request: Request<'_>) -> Reply {
     match request.path {
         "/healthz" => return probe(&request, json!({"status": "ok"})),
-        "/readyz" if request.engine.has_failed() => return Err(Problem::new(Code::StorageUnavailable)),
-        "/readyz" => return probe(&request, json!({"status": "ready"})),
+        "/readyz" => {
+            request.only("GET", &[&Method::GET])?;
+            readiness(request.engine, request.drain.has_begun())?;
+            return reply(StatusCode::OK, &json!({"status": "ready"}));
+        }
         _ => {}
     }
     let Some(rest) = request.path.strip_prefix("/api/v1/") else { return Err(Problem::new(Code::NotFound)) };
     let mut segments = rest.trim_end_matches('/').split('/');
     let parts = [segments.next(), segments.next(), segments.next(), segments.next()];
     match parts {
-        [Some("skus"), None, ..] => by_method(&request, "GET", &[&Method::GET])?.list_skus().await,
+        [Some("skus"), None, ..] => request.only("GET", &[&Method::GET])?.list_skus().await,
         [Some("skus"), Some(sku), None, _] => {
-            by_method(&request, "GET, PUT", &[&Method::GET, &Method::PUT])?;
+            request.only("GET, PUT", &[&Method::GET, &Method::PUT])?;
             request.sku(&sku_in_path(sku)?).await
         }
         [Some("skus"), Some(sku), Some(what), None] => request.of_sku(&sku_in_path(sku)?, what).await,
-        [Some("stock"), None, ..] => by_method(&request, "GET", &[&Method::GET])?.several_stocks().await,
+        [Some("stock"), None, ..] => request.only("GET", &[&Method::GET])?.several_stocks().await,
         [Some("orders"), None, ..] => {
-            by_method(&request, "GET, POST", &[&Method::GET, &Method::POST])?;
+            request.only("GET, POST", &[&Method::GET, &Method::POST])?;
             if request.method == Method::POST { request.place().await } else { request.list_orders().await }
         }
-        [Some("orders"), Some("batch"), None, _] => by_method(&request, "POST", &[&Method::POST])?.batch().await,
+        // A POST to it is streamed and does not come this way.
+        [Some("orders"), Some("batch"), None, _] => Err(Problem::new(Code::MethodNotAllowed).allow("POST")),
         [Some("orders"), Some(id), None, _] => {
             let order = order_in_path(id)?;
-            by_method(&request, "GET", &[&Method::GET])?;
-            reply(StatusCode::OK, &request.engine.read_order(order).await?)
+            request.only("GET", &[&Method::GET])?;
+            order_reply(StatusCode::OK, &request.engine.read_order(order).await?)
         }
         [Some("orders"), Some(id), Some(what), None] => request.of_order(order_in_path(id)?, what).await,
         [Some("wallets"), Some(name), None, _] => {
-            by_method(&request, "GET", &[&Method::GET])?;
+            request.only("GET", &[&Method::GET])?;
             let name = decode(name).ok_or_else(|| Problem::new(Code::NotFound))?;
             reply(StatusCode::OK, &request.engine.wallet(customer(&name)?.as_str()).await?)
         }
         [Some("wallets"), Some(name), Some("credits"), None] => {
-            by_method(&request, "POST", &[&Method::POST])?.credit(name).await
+            request.only("POST", &[&Method::POST])?.credit(name).await
         }
         _ => Err(Problem::new(Code::NotFound)),
     }
 }
 
+/// Whether new work is welcome: what a load balancer asks.
+pub(super) fn readiness(engine: &Engine, is_draining: bool) -> Result<(), Problem> {
+    if engine.has_failed() {
+        return Err(Problem::new(Code::StorageUnavailable));
+    }
+    if is_draining { Err(Problem::new(Code::Draining)) } else { Ok(()) }
+}
+
 fn probe(request: &Request<'_>, body: Value) -> Reply {
-    by_method(request, "GET", &[&Method::GET])?;
+    request.only("GET", &[&Method::GET])?;
     reply(StatusCode::OK, &body)
 }
 
 /// Refuses a method that the path does not have. HEAD is GET without a body, which hyper leaves out by itself.
-fn by_method<'r, 'a>(
-    request: &'r Request<'a>,
-    allow: &'static str,
-    methods: &[&Method],
-) -> Result<&'r Request<'a>, Problem> {
-    let asked = if request.method == Method::HEAD { &Method::GET } else { &request.method };
-    if methods.contains(&asked) { Ok(request) } else { Err(Problem::new(Code::MethodNotAllowed).allow(allow)) }
+pub(super) fn by_method(method: &Method, allow: &'static str, methods: &[&Method]) -> Result<(), Problem> {
+    let asked = if method == Method::HEAD { &Method::GET } else { method };
+    if methods.contains(&asked) { Ok(()) } else { Err(Problem::new(Code::MethodNotAllowed).allow(allow)) }
 }
 
 impl Request<'_> {
+    fn only(&self, allow: &'static str, methods: &[&Method]) -> Result<&Self, Problem> {
+        by_method(&self.method, allow, methods).map(|()| self)
+    }
+
     fn parameter(&self, name: &str) -> Option<String> {
         let pair = |pair: &str| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -144,49 +174,100 @@ impl Request<'_> {
 
     fn page(&self, list: &str) -> Result<Page, Problem> {
         let limit = paging::limit(self.parameter("limit").as_deref())?;
-        let before = self.parameter("cursor").map(|cursor| {
-            let place = paging::place(list, &cursor)?;
-            let bytes =
-                place.as_slice().try_into().map_err(|_| Problem::invalid("cursor", "send it as it was given"))?;
-            Ok::<_, Problem>(u64::from_be_bytes(bytes))
-        });
+        let before = self.parameter("cursor").map(|cursor| sequence(&paging::place(list, &cursor)?));
         Ok(Page { limit, before: before.transpose()? })
+    }
+
+    /// A page of facts. A record may have several and a page may end between two of them, so its cursor has the
+    /// record's sequence and how many of it were shown.
+    async fn facts<L>(&self, list: &str, read: impl FnOnce(Page) -> L) -> Reply
+    where
+        L: Future<Output = Result<Listed<Movement>, Refusal>>,
+    {
+        let limit = paging::limit(self.parameter("limit").as_deref())?;
+        let place = self.parameter("cursor").map(|cursor| {
+            let place = paging::place(list, &cursor)?;
+            let (seq, shown) = place.split_at_checked(8).ok_or_else(|| Problem::invalid("cursor", AS_GIVEN))?;
+            Ok::<_, Problem>((sequence(seq)?, sequence(shown)?))
+        });
+        let (seq, shown) = place.transpose()?.unwrap_or((u64::MAX, 0));
+        let shown = usize::try_from(shown).ok().filter(|shown| *shown <= FACTS_OF_A_RECORD_MAX);
+        let shown = shown.ok_or_else(|| Problem::invalid("cursor", AS_GIVEN))?;
+        let before = if shown == 0 { Some(seq) } else { seq.checked_add(1) };
+        let listed = read(Page { limit: limit.saturating_add(shown), before }).await;
+        let Listed { mut items, next } = listed.map_err(|refusal| refused(&refusal).in_path())?;
+        items.drain(..shown.min(items.len()));
+        let is_cut = items.len() > limit;
+        items.truncate(limit);
+        let next = match items.last() {
+            Some(last) if is_cut => {
+                let of_last = items.iter().rev().take_while(|item| item.sequence == last.sequence).count();
+                let before_it = if last.sequence.0 == seq { shown } else { 0 };
+                Some((last.sequence.0, (of_last + before_it) as u64))
+            }
+            _ => next.map(|seq| (seq, 0)),
+        };
+        let next = next.map(|(seq, shown)| paging::cursor(list, &[seq.to_be_bytes(), shown.to_be_bytes()].concat()));
+        reply(StatusCode::OK, &json!({"items": items, "next_cursor": next}))
     }
 
     async fn sku(&self, sku: &SkuId) -> Reply {
         if self.method != Method::PUT {
             let found = self.engine.read_sku(sku.as_str()).await.map_err(|refusal| refused(&refusal).in_path())?;
-            return reply(StatusCode::OK, &found);
+            return tagged(StatusCode::OK, &found);
         }
         let command = self.json::<SkuBody>()?.command()?;
-        let Answer::Stock(view) = self.write_stock(sku, command).await?.0 else {
-            return Err(Problem::new(Code::InternalError));
-        };
+        // Who compares before it writes does both alone, so of two with the same `If-Match` one is late; writes
+        // without a condition go side by side.
+        let is_conditional = self.headers.contains_key(http::header::IF_MATCH);
+        let _alone = if is_conditional { Some(self.replacing.write().await) } else { None };
+        let _beside = if is_conditional { None } else { Some(self.replacing.read().await) };
+        let mut condition = Ok(());
+        if is_conditional {
+            let current = match self.engine.read_sku(sku.as_str()).await {
+                Ok(found) => Some(entity_tag(&found)),
+                Err(Refusal::SkuUnknown { .. }) => None,
+                Err(refusal) => return Err(refused(&refusal)),
+            };
+            // A request whose key was accepted before is repeated, although its own write has changed the tag.
+            condition = match headers::check_if_match(self.headers, current.as_deref()) {
+                Err(problem) if problem.code() == Code::PreconditionFailed => Err(Refusal::PreconditionFailed),
+                checked => Ok(checked?),
+            };
+        }
+        let (answer, repeated) = self.write_stock(sku, command, condition).await?;
+        let Answer::Stock(view) = answer else { return Err(Problem::new(Code::InternalError)) };
         let status = if view.created { StatusCode::CREATED } else { StatusCode::OK };
-        reply(status, &SkuSnapshot(*view))
+        Ok(replayed(tagged(status, &SkuSnapshot(*view))?, repeated))
     }
 
-    async fn write_stock(&self, sku: &SkuId, command: StockCommand) -> Result<(Answer, bool), Problem> {
+    async fn write_stock(
+        &self,
+        sku: &SkuId,
+        command: StockCommand,
+        condition: Result<(), Refusal>,
+    ) -> Result<(Answer, bool), Problem> {
         let target = Target::Name(sku.as_str());
-        let written =
-            self.engine.keyed(self.key()?, target, |key| Ok(Command::Stock { sku: sku.clone(), command, key }));
+        let command = |key| condition.map(|()| Command::Stock { sku: sku.clone(), command: Box::new(command), key });
+        let written = self.engine.keyed(self.key()?, target, command);
         written.await.map_err(|refusal| refused(&refusal).in_path())
     }
 
     async fn of_sku(&self, sku: &SkuId, what: &str) -> Reply {
         let command = match what {
             "stock" => {
-                by_method(self, "GET", &[&Method::GET])?;
+                self.only("GET", &[&Method::GET])?;
                 let stock =
                     self.engine.read_stock(sku.as_str()).await.map_err(|refusal| refused(&refusal).in_path())?;
                 return reply(StatusCode::OK, &stock);
             }
             "movements" => {
-                by_method(self, "GET", &[&Method::GET])?;
-                return self.movements(sku).await;
+                self.only("GET", &[&Method::GET])?;
+                let list = format!("movements/{sku}");
+                return self.facts(&list, |page| self.engine.movements(sku.as_str(), page)).await;
             }
             "receipts" | "adjustments" | "reclassifications" | "transfers" => {
-                by_method(self, "POST", &[&Method::POST])?;
+                self.only("POST", &[&Method::POST])?;
                 match what {
                     "receipts" => self.json::<ReceiptBody>()?.command()?,
                     "adjustments" => self.json::<AdjustmentBody>()?.command()?,
@@ -196,17 +277,9 @@ impl Request<'_> {
             }
             _ => return Err(Problem::new(Code::NotFound)),
         };
-        let (answer, repeated) = self.write_stock(sku, command).await?;
+        let (answer, repeated) = self.write_stock(sku, command, Ok(())).await?;
         let Answer::Stock(view) = answer else { return Err(Problem::new(Code::InternalError)) };
         Ok(replayed(reply(StatusCode::CREATED, &StockSnapshot(*view))?, repeated))
-    }
-
-    async fn movements(&self, sku: &SkuId) -> Reply {
-        let list = format!("movements/{sku}");
-        let listed = self.engine.movements(sku.as_str(), self.page(&list)?).await;
-        let listed = listed.map_err(|refusal| refused(&refusal).in_path())?;
-        let next = listed.next.map(|seq| paging::cursor(&list, &seq.to_be_bytes()));
-        reply(StatusCode::OK, &json!({"items": listed.items, "next_cursor": next}))
     }
 
     async fn list_skus(&self) -> Reply {
@@ -243,46 +316,6 @@ impl Request<'_> {
         created(&order)
     }
 
-    async fn batch(&self) -> Reply {
-        body::expect_media_type(self.headers, "application/x-ndjson")?;
-        let lines: Vec<&[u8]> =
-            self.body.split(|byte| *byte == b'\n').filter(|line| !line.iter().all(u8::is_ascii_whitespace)).collect();
-        if lines.len() > BATCH_LINES_MAX {
-            return Err(Problem::invalid("lines", format!("at most {BATCH_LINES_MAX} orders in one batch")));
-        }
-        let read = |line: &[u8]| {
-            let order = body::parse::<OrderBody>(line)?.order(line)?;
-            if order.has_own_id {
-                Ok(order)
-            } else {
-                Err(Problem::invalid("id", "each order of a batch has its own id"))
-            }
-        };
-        let (mut problems, mut orders) = (Vec::new(), Vec::new());
-        for line in lines {
-            let order = read(line);
-            problems.push(order.as_ref().err().cloned());
-            orders.extend(order);
-        }
-        let mut pending = self.engine.place_many(orders).into_iter();
-        let mut answers = Vec::new();
-        for (index, problem) in problems.into_iter().enumerate() {
-            let placed = match problem {
-                Some(problem) => Err(problem),
-                None => pending.next().expect("one for each order").await.map_err(Problem::from),
-            };
-            let (status, body) = match placed {
-                Ok(order) => (201, serde_json::to_value(&order).unwrap_or(Value::Null)),
-                Err(problem) => (problem.status(), problem.to_json(TraceId::of(self.headers))),
-            };
-            answers.extend(json!({"index": index, "status": status, "body": body}).to_string().into_bytes());
-            answers.push(b'\n');
-        }
-        let mut response = Response::new(Bytes::from(answers));
-        response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-        Ok(response)
-    }
-
     async fn list_orders(&self) -> Reply {
         let status = self.parameter("status").map(|name| {
             let names = || OrderStatus::ALL.iter().map(|status| status.name()).collect::<Vec<_>>().join(", ");
@@ -301,15 +334,15 @@ impl Request<'_> {
 
     async fn of_order(&self, order: OrderId, what: &str) -> Reply {
         if what == "events" {
-            by_method(self, "GET", &[&Method::GET])?;
-            let events = self.engine.order_events(order).await?;
-            return reply(StatusCode::OK, &json!({"items": events, "next_cursor": null}));
+            self.only("GET", &[&Method::GET])?;
+            let list = format!("events/{order}");
+            return self.facts(&list, |page| self.engine.order_events(order, page)).await;
         }
         let known = ["pay", "extend", "cancel", "ship", "deliver", "returns", "refunds"];
         if !known.contains(&what) {
             return Err(Problem::new(Code::NotFound));
         }
-        by_method(self, "POST", &[&Method::POST])?;
+        self.only("POST", &[&Method::POST])?;
         let target = Target::Route(order.route());
         let (answer, repeated) = if what == "pay" {
             let payments = self.json::<PayBody>()?.payments()?;
@@ -321,7 +354,7 @@ impl Request<'_> {
         };
         let Answer::Order(view) = answer else { return Err(Problem::new(Code::InternalError)) };
         let status = if matches!(what, "returns" | "refunds") { StatusCode::CREATED } else { StatusCode::OK };
-        Ok(replayed(reply(status, &OrderSnapshot::from(*view))?, repeated))
+        Ok(replayed(order_reply(status, &OrderSnapshot::from(view))?, repeated))
     }
 
     fn order_command(&self, what: &str) -> Result<OrderCommand, Problem> {
@@ -347,8 +380,37 @@ impl Request<'_> {
     }
 }
 
+/// A SKU with the tag of its definition.
+fn tagged(status: StatusCode, sku: &SkuSnapshot) -> Reply {
+    let mut response = reply(status, sku)?;
+    if let Ok(tag) = HeaderValue::try_from(entity_tag(sku)) {
+        response.headers_mut().insert(http::header::ETAG, tag);
+    }
+    Ok(response)
+}
+
+/// Names a version of a SKU's definition. Sales do not change it: who replaces a definition competes with others who
+/// replace it, not with buyers.
+fn entity_tag(sku: &SkuSnapshot) -> String {
+    let mut shown = serde_json::to_value(sku).unwrap_or_default();
+    if let Some(members) = shown.as_object_mut() {
+        members.remove("as_of");
+    }
+    let hash = blake3::hash(shown.to_string().as_bytes()).to_hex();
+    format!("\"{}\"", &hash[..16])
+}
+
+/// More facts than one record ever has; a cursor that says otherwise was forged.
+const FACTS_OF_A_RECORD_MAX: usize = 65_536;
+/// What to do with a cursor.
+const AS_GIVEN: &str = "send `next_cursor` of the same list as it was given, or none to start over";
+
+fn sequence(bytes: &[u8]) -> Result<u64, Problem> {
+    bytes.try_into().map(u64::from_be_bytes).map_err(|_| Problem::invalid("cursor", AS_GIVEN))
+}
+
 fn created(order: &OrderSnapshot) -> Reply {
-    let mut response = reply(StatusCode::CREATED, order)?;
+    let mut response = order_reply(StatusCode::CREATED, order)?;
     let location = HeaderValue::try_from(format!("/api/v1/orders/{}", order.id));
     if let Ok(location) = location {
         response.headers_mut().insert(http::header::LOCATION, location);

@@ -37,6 +37,11 @@ pub enum Model {
 impl Model {
     /// The models that are folded from records.
     pub const FOLDED: [Self; 4] = [Self::Movements, Self::Orders, Self::OrdersByCustomer, Self::OrdersByStatus];
+
+    /// Its place in [`FOLDED`](Self::FOLDED).
+    fn folded_index(self) -> usize {
+        Self::FOLDED.iter().position(|folded| *folded == self).expect("only a folded model has lists of entries")
+    }
 }
 
 /// Where a fact is: its record, and the order if it is about one.
@@ -54,7 +59,8 @@ pub struct Batch {
     first: u64,
     last: u64,
     records: u64,
-    lists: FxHashMap<(u8, Vec<u8>), Vec<Entry>>,
+    /// By model; nearly every record adds to a list that is there already, so keys are looked up borrowed.
+    lists: [FxHashMap<Vec<u8>, Vec<Entry>>; Model::FOLDED.len()],
 }
 
 impl Batch {
@@ -83,23 +89,27 @@ impl Batch {
         if head.note & note::PLACED != 0 && head.note & note::REFUSED == 0 {
             self.add(Model::Orders, &[], entry);
             // Nearly always the first event; the end of an attempt that was refused may stand before it.
+            if let Some(customer) = OrderEvent::peek_customer(events) {
+                customer.into_iter().for_each(|name| self.add(Model::OrdersByCustomer, name.as_bytes(), entry));
+                return Ok(());
+            }
             let mut decoder = minicbor::Decoder::new(events);
-            let mut buyer = None;
             while decoder.position() < events.len() {
                 if let OrderEvent::Placed { customer, .. } = decoder.decode().map_err(|_| Malformed)? {
-                    buyer = customer;
+                    customer.iter().for_each(|name| self.add(Model::OrdersByCustomer, name.as_str().as_bytes(), entry));
                     break;
                 }
-            }
-            if let Some(customer) = buyer {
-                self.add(Model::OrdersByCustomer, customer.as_str().as_bytes(), entry);
             }
         }
         Ok(())
     }
 
     fn add(&mut self, model: Model, key: &[u8], entry: Entry) {
-        self.lists.entry((model as u8, key.to_vec())).or_default().push(entry);
+        let lists = &mut self.lists[model.folded_index()];
+        match lists.get_mut(key) {
+            Some(list) => list.push(entry),
+            None => drop(lists.insert(key.to_vec(), vec![entry])),
+        }
     }
 
     /// Records taken in.
@@ -114,19 +124,19 @@ impl Batch {
 
     /// The rows of a model: key and value.
     pub fn rows(&self, model: Model) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + '_ {
-        let of_model = self.lists.iter().filter(move |((space, _), _)| *space == model as u8);
-        of_model.map(move |((_, key), entries)| (row_key(key, self.first), encode_entries(model, entries)))
+        let lists = &self.lists[model.folded_index()];
+        lists.iter().map(move |(key, entries)| (row_key(key, self.first), encode_entries(model, entries)))
     }
 
     /// The entries of one key, newest first.
     pub fn newest_first(&self, model: Model, key: &[u8]) -> impl Iterator<Item = Entry> + '_ {
-        let entries = self.lists.get(&(model as u8, key.to_vec())).map_or(&[][..], Vec::as_slice);
+        let entries = self.lists[model.folded_index()].get(key).map_or(&[][..], Vec::as_slice);
         entries.iter().rev().copied()
     }
 
     /// Forgets everything, for the next batch.
     pub fn clear(&mut self) {
-        self.lists.clear();
+        self.lists.iter_mut().for_each(FxHashMap::clear);
         self.records = 0;
     }
 }

@@ -8,7 +8,7 @@
 //!        note          u8      what projections need to know without reading the events
 //!        key           varint length, bytes
 //!        time          i64     engine time in unix microseconds, little endian
-//!        digest        varint length (0 or 16), bytes: the idempotency key that the record binds
+//!        digests       varint length (16 for each), bytes: the idempotency keys that the record binds
 //!        events        the rest
 //! ```
 //!
@@ -46,8 +46,8 @@ pub struct RecordHead<'a> {
     pub time: i64,
     /// What projections need to know without reading the events; the journal does not interpret it.
     pub note: u8,
-    /// The idempotency key bound by this record.
-    pub digest: Option<&'a KeyDigest>,
+    /// The idempotency keys bound by this record: one for each keyed command to its actor in the turn.
+    pub digests: &'a [KeyDigest],
 }
 
 /// Why bytes are no record.
@@ -63,17 +63,18 @@ pub enum RecordError {
 
 /// Appends a record, its length first.
 pub fn encode_record(out: &mut Vec<u8>, head: &RecordHead<'_>, events: &[u8]) {
-    let digest: &[u8] = head.digest.map_or(&[], |digest| digest);
+    let digests = head.digests.as_flattened();
     let key_length = head.key.len() as u64;
-    let body = 2 + varint_length(key_length) + head.key.len() + 8 + 1 + digest.len() + events.len();
+    let digests_length = varint_length(digests.len() as u64) + digests.len();
+    let body = 2 + varint_length(key_length) + head.key.len() + 8 + digests_length + events.len();
     out.reserve(varint_length(body as u64) + body);
     put_varint(out, body as u64);
     out.extend_from_slice(&[head.kind, head.note]);
     put_varint(out, key_length);
     out.extend_from_slice(head.key);
     out.extend_from_slice(&head.time.to_le_bytes());
-    out.push(digest.len() as u8);
-    out.extend_from_slice(digest);
+    put_varint(out, digests.len() as u64);
+    out.extend_from_slice(digests);
     out.extend_from_slice(events);
 }
 
@@ -86,12 +87,9 @@ pub fn parse_record(body: &[u8]) -> Result<(RecordHead<'_>, &[u8]), RecordError>
     let (&[kind, note], rest) = body.split_first_chunk().ok_or(RecordError::Short("kind"))?;
     let (key, rest) = take_counted(rest, "key")?;
     let (time, rest) = rest.split_first_chunk().ok_or(RecordError::Short("time"))?;
-    let (digest, events) = take_counted(rest, "key digest")?;
-    let digest = match digest.len() {
-        0 => None,
-        _ => Some(digest.try_into().map_err(|_| RecordError::OutOfRange("key digest"))?),
-    };
-    Ok((RecordHead { kind, key, time: i64::from_le_bytes(*time), note, digest }, events))
+    let (digests, events) = take_counted(rest, "key digests")?;
+    let (digests, []) = digests.as_chunks() else { return Err(RecordError::OutOfRange("key digests")) };
+    Ok((RecordHead { kind, key, time: i64::from_le_bytes(*time), note, digests }, events))
 }
 
 /// Takes the next record's body off the front of a row of records.
@@ -170,7 +168,7 @@ mod tests {
     #[test]
     fn a_record_has_exactly_the_documented_bytes() {
         let digest = [7; 16];
-        let head = RecordHead { kind: KIND_SKU, key: b"MUG", time: 0x0102, note: 9, digest: Some(&digest) };
+        let head = RecordHead { kind: KIND_SKU, key: b"MUG", time: 0x0102, note: 9, digests: &[digest] };
         let mut expected = vec![2 + 4 + 8 + 17 + 2, 1, 9, 3, b'M', b'U', b'G', 2, 1, 0, 0, 0, 0, 0, 0, 16];
         expected.extend([7; 16]);
         expected.extend(b"ev");
@@ -179,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_record_cut_anywhere_is_refused_or_shorter_by_its_events_only() {
-        let head = RecordHead { kind: KIND_ORDER, key: &[1; 16], time: -1, note: 0, digest: None };
+        let head = RecordHead { kind: KIND_ORDER, key: &[1; 16], time: -1, note: 0, digests: &[] };
         let bytes = encoded(&head, b"events");
         let mut row = bytes.as_slice();
         let body = next_record(&mut row).unwrap();
@@ -214,9 +212,9 @@ mod tests {
     proptest! {
         #[test]
         fn what_was_encoded_is_parsed(
-            kind: u8, note: u8, time: i64, key: Vec<u8>, digest: Option<[u8; 16]>, events: Vec<u8>,
+            kind: u8, note: u8, time: i64, key: Vec<u8>, digests: Vec<[u8; 16]>, events: Vec<u8>,
         ) {
-            let head = RecordHead { kind, key: &key, time, note, digest: digest.as_ref() };
+            let head = RecordHead { kind, key: &key, time, note, digests: &digests };
             let bytes = [encoded(&head, &events), encoded(&head, b"")].concat();
             prop_assert_eq!(count_records(&bytes), Ok(2));
             let mut row = bytes.as_slice();

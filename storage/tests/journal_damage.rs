@@ -227,7 +227,7 @@ fn kept_journal() -> (SimulatedDisk, u64, u64) {
     let last = opened.journal.durable_to();
     while opened.upkeep.seal_step().unwrap().is_some() {}
     for _ in 0..3 {
-        opened.upkeep.archive_step(last).unwrap().unwrap();
+        archive_next(&opened.upkeep, last).unwrap().unwrap();
     }
     let sealed = opened.reader.sealed_to();
     opened.journal.close().unwrap();

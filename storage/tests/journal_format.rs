@@ -21,7 +21,7 @@ fn written() -> BTreeMap<String, Vec<u8>> {
         submit_next(&mut opened.journal, group_size(turn)).unwrap();
     }
     while opened.upkeep.seal_step().unwrap().is_some() {}
-    opened.upkeep.archive_step(u64::MAX).unwrap().unwrap();
+    archive_next(&opened.upkeep, u64::MAX).unwrap().unwrap();
     opened.journal.close().unwrap();
     assert_eq!(opened.journal.durable_to(), RECORDS);
     let archived = disk.list("archive").unwrap().into_iter().map(|name| format!("archive/{name}"));

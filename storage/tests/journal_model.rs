@@ -59,7 +59,7 @@ proptest! {
                 Act::Seal => opened.journal.seal().unwrap(),
                 Act::Prepare => drop(opened.upkeep.prepare().unwrap()),
                 Act::SealSegment => drop(opened.upkeep.seal_step().unwrap()),
-                Act::Archive => drop(opened.upkeep.archive_step(last / 2).unwrap()),
+                Act::Archive => drop(archive_next(&opened.upkeep, last / 2).unwrap()),
                 Act::CloseAndOpen => {
                     opened.journal.close().unwrap();
                     drop(opened);

@@ -36,7 +36,7 @@ fn run(disk: &SimulatedDisk) -> Run {
         }
         if turn > 6 {
             let _ = opened.upkeep.seal_step();
-            let _ = opened.upkeep.archive_step(last / 2);
+            let _ = archive_next(&opened.upkeep, last / 2);
         }
     }
     run.finished = opened.journal.close().is_ok();

@@ -91,7 +91,7 @@ fn orders_and_keys_are_found_in_sealed_and_in_archived_segments() {
 
     let half = last / 2;
     let mut archived = 0;
-    while let Some(through) = opened.upkeep.archive_step(half).unwrap() {
+    while let Some(through) = archive_next(&opened.upkeep, half).unwrap() {
         assert!(through < half);
         archived += 1;
     }
@@ -132,7 +132,7 @@ fn a_group_larger_than_a_segment_gets_one_of_its_own() {
     submit_next(&mut opened.journal, 2).unwrap();
     assert_eq!(check_records(&opened.reader), 904);
     seal_all(&opened);
-    while opened.upkeep.archive_step(u64::MAX).unwrap().is_some() {}
+    while archive_next(&opened.upkeep, u64::MAX).unwrap().is_some() {}
     assert_eq!(check_records(&opened.reader), 904);
     drop(opened);
     let opened = open(&disk, 1024).unwrap();
@@ -188,7 +188,7 @@ fn a_real_directory_keeps_seals_and_archives() {
     let mut opened = open(&disk, 4096).unwrap();
     write_groups(&mut opened, 100);
     let sealed = seal_all(&opened);
-    opened.upkeep.archive_step(sealed).unwrap().unwrap();
+    archive_next(&opened.upkeep, sealed).unwrap().unwrap();
     opened.journal.close().unwrap();
     let last = opened.journal.durable_to();
     drop(opened);
@@ -257,7 +257,7 @@ fn readers_see_all_that_is_durable_and_nothing_else_while_the_writer_goes_on() {
             while reader.durable_to() < last {
                 upkeep.prepare().unwrap();
                 upkeep.seal_step().unwrap();
-                upkeep.archive_step(reader.durable_to() / 2).unwrap();
+                archive_next(upkeep, reader.durable_to() / 2).unwrap();
                 std::thread::yield_now();
             }
         });

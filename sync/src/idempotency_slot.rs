@@ -103,6 +103,12 @@ impl<V: Clone> IdempotencySlot<V> {
         Self { slot: Arc::new(Slot { state: Mutex::new(state) }) }
     }
 
+    /// Whether nobody has claimed the key, or whoever had it let it go. Only who keeps others from claiming meanwhile can
+    /// rely on it.
+    pub fn is_vacant(&self) -> bool {
+        matches!(*self.slot.state.lock(), State::Vacant { .. })
+    }
+
     /// Claims the key for the request with this fingerprint.
     pub fn claim(&self, fingerprint: u128) -> Claim<V> {
         let mut state = self.slot.state.lock();

@@ -11,6 +11,7 @@ use stockade_domain::stock::{Stock, StockEvent, units};
 use stockade_domain::{CustomerId, OrderId, PaymentId, SkuId};
 
 use super::{Host, Message};
+use crate::copy_on_write::CopyOnWrite;
 use crate::table::Hosted;
 use stockade_domain::order::OrderCommand;
 
@@ -21,17 +22,19 @@ impl Host {
             if !self.cold_skus.contains(sku) {
                 return None;
             }
-            let hosted = self.unshelve::<Stock>(EntityKind::Sku, sku.as_str().as_bytes())?;
+            let mut hosted = self.unshelve::<Stock>(EntityKind::Sku, sku.as_str().as_bytes())?;
+            hosted.shown_sold_out = self.shared.gauges.get(sku).is_some_and(|gauge| gauge.read().is_some());
             self.cold_skus.remove(sku);
             self.skus.insert(sku.clone(), hosted);
+            self.count_tentative(sku);
         }
         self.skus.get_mut(sku)
     }
 
     /// The order, if it was ever placed.
-    pub(super) fn load_order(&mut self, order: OrderId) -> Option<&mut Hosted<Order>> {
+    pub(super) fn load_order(&mut self, order: OrderId) -> Option<&mut Hosted<CopyOnWrite<Order>>> {
         if !self.orders.contains(&order) {
-            let hosted = match self.unshelve::<Order>(EntityKind::Order, &order.to_bytes()) {
+            let hosted = match self.unshelve::<CopyOnWrite<Order>>(EntityKind::Order, &order.to_bytes()) {
                 Some(hosted) => hosted,
                 None => self.find_in_journal(order)?,
             };
@@ -42,7 +45,7 @@ impl Host {
 
     /// An order that has no snapshot: the journal decides whether it exists.
     #[cold]
-    fn find_in_journal(&mut self, order: OrderId) -> Option<Hosted<Order>> {
+    fn find_in_journal(&mut self, order: OrderId) -> Option<Hosted<CopyOnWrite<Order>>> {
         match self.shared.shelf.knows_order(order.to_bytes()) {
             Ok(false) => None,
             Ok(true) => self.replay_order(order),
@@ -90,13 +93,15 @@ impl Host {
             record
         });
         self.checkpoint.mark_dirty(&mut hosted.dirty_since, || EntityKey::Sku(sku.clone()));
-        let was_sold_out = is_sold_out(&hosted.state, self.now);
+        let was_sold_out = hosted.shown_sold_out;
         for event in events {
             hosted.state.apply(event);
             self.turn.push_event(record, event);
         }
         hosted.state.bins.iter().for_each(|bin| bin.counters.check());
-        let sold_out = is_sold_out(&hosted.state, self.now);
+        // Units of a tentative hold may yet come back, so they are not gone.
+        let sold_out = is_sold_out(&hosted.state, self.now) && !self.tentative.contains_key(sku);
+        hosted.shown_sold_out = sold_out;
         let due = hosted.state.next_due();
         let reschedule = due.is_some() && hosted.scheduled != due;
         if was_sold_out != sold_out {
@@ -139,9 +144,9 @@ impl Host {
         });
         self.checkpoint.mark_dirty(&mut hosted.dirty_since, || EntityKey::Order(order));
         for event in events {
-            let before = hosted.state.secured.then(|| hosted.state.clone());
-            hosted.state.apply(event);
-            let postings = ledger::of_order(before.as_ref(), event, &hosted.state);
+            let before = hosted.state.secured.then(|| hosted.state.share());
+            hosted.state.to_mut().apply(event);
+            let postings = ledger::of_order(before.as_deref(), event, &hosted.state);
             if !postings.is_empty() {
                 self.postings.push((hosted.state.currency, postings));
             }
@@ -158,29 +163,31 @@ impl Host {
     pub(super) fn create_order(&mut self, id: OrderId, placed: &OrderEvent, then: &[OrderEvent]) -> u32 {
         self.snapshot_before_change(|host| host.orders.get_mut(&id), EntityKind::Order, &id.to_bytes());
         // An earlier attempt with this id was refused; its records stay in the history.
-        let history = self.orders.get(&id).map_or_else(SmallVec::new, |hosted| hosted.history.clone());
-        let record_before = self.orders.get(&id).and_then(Hosted::record);
-        let previous = self.orders.get(&id).map(|hosted| &hosted.state);
-        let mut hosted = Hosted::new(Order::create_after(previous, id, placed, self.now));
-        hosted.history = history;
+        let refused = self.orders.get(&id);
+        let history = refused.map_or_else(SmallVec::new, |hosted| hosted.history.clone());
+        let record_before = refused.and_then(Hosted::record);
+        let mut order = Order::create_after(refused.map(|hosted| &*hosted.state), id, placed, self.now);
         let record = record_before.unwrap_or_else(|| self.turn.add_record(EntityKey::Order(id)));
-        hosted.set_record(record);
-        self.checkpoint.mark_dirty(&mut hosted.dirty_since, || EntityKey::Order(id));
-        let postings = ledger::of_order(None, placed, &hosted.state);
+        let postings = ledger::of_order(None, placed, &order);
         if !postings.is_empty() {
-            self.postings.push((hosted.state.currency, postings));
+            self.postings.push((order.currency, postings));
         }
         self.turn.push_event(record, placed);
         for event in then {
-            let was_secured = hosted.state.secured;
-            hosted.state.apply(event);
-            if hosted.state.secured && !was_secured {
-                self.postings.push((hosted.state.currency, ledger::of_order(None, event, &hosted.state)));
+            let before = order.secured.then(|| order.clone());
+            order.apply(event);
+            let postings = ledger::of_order(before.as_ref(), event, &order);
+            if !postings.is_empty() {
+                self.postings.push((order.currency, postings));
             }
             self.turn.push_event(record, event);
         }
-        self.turn.set_note(record, note::of_order(&hosted.state, true));
-        let needs_agenda = hosted.state.next_due().is_some() || !hosted.state.owed.is_empty();
+        self.turn.set_note(record, note::of_order(&order, true));
+        let needs_agenda = order.next_due().is_some() || !order.owed.is_empty();
+        let mut hosted = Hosted::new(CopyOnWrite::new(order));
+        hosted.history = history;
+        hosted.set_record(record);
+        self.checkpoint.mark_dirty(&mut hosted.dirty_since, || EntityKey::Order(id));
         self.orders.insert(id, hosted);
         if needs_agenda {
             self.schedule_order(id);
@@ -263,6 +270,6 @@ impl Host {
 }
 
 /// Whether nothing can be held of it, now or on backorder.
-fn is_sold_out(stock: &Stock, now: stockade_domain::Timestamp) -> bool {
+pub(super) fn is_sold_out(stock: &Stock, now: stockade_domain::Timestamp) -> bool {
     stock.definition.is_some() && stock.available(now) == 0
 }

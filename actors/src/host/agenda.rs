@@ -29,6 +29,10 @@ impl Agenda {
         self.heap.push(Reverse((due, key)));
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         self.heap.peek().map(|Reverse((due, _))| *due)
     }

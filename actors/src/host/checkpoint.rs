@@ -9,6 +9,7 @@ use stockade_domain::Timestamp;
 use stockade_domain::entity::{EntityKey, EntityKind};
 
 use super::Host;
+use crate::copy_on_write::CopyOnWrite;
 use crate::table::Hosted;
 
 /// How many actors are written after each turn.
@@ -205,7 +206,7 @@ impl Due for stockade_domain::stock::Stock {
     }
 }
 
-impl Due for stockade_domain::order::Order {
+impl Due for CopyOnWrite<stockade_domain::order::Order> {
     fn due(&self) -> Option<Timestamp> {
         if self.owed.is_empty() { self.next_due() } else { Some(Timestamp(0)) }
     }

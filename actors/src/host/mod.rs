@@ -36,7 +36,9 @@ use stockade_sync::{GroupBuffer, Inbox, SoldOutGauge};
 pub use checkpoint::{CheckpointPart, CheckpointSink, SnapshotRow};
 pub use recover::{Recovery, partition_of};
 
+use crate::census::{Census, Counted};
 use crate::command::{Answer, Command};
+use crate::copy_on_write::CopyOnWrite;
 use crate::mailbox::{Incoming, Mailbox};
 use crate::peer::PeerMessage;
 use crate::ports::Ports;
@@ -69,6 +71,8 @@ pub struct Shared {
     pub departures: Arc<Departures>,
     /// What admission looks at.
     pub gauges: Arc<Gauges>,
+    /// Who is in memory, by partition.
+    pub census: Arc<[Census]>,
     /// Where snapshots and old records are read.
     pub shelf: Arc<dyn Shelf>,
     /// The most orders that stay in memory when they could be loaded again.
@@ -103,7 +107,7 @@ pub struct Host {
     parked: Vec<(Timestamp, Incoming)>,
 
     skus: Table<SkuId, Stock>,
-    orders: Table<OrderId, Order>,
+    orders: Table<OrderId, CopyOnWrite<Order>>,
     payments: Table<PaymentId, Payment>,
     accounts: Table<CustomerId, Account>,
     ledger: Ledger,
@@ -126,6 +130,10 @@ pub struct Host {
     now: Timestamp,
     turn: Turn,
     effects: Effects,
+    /// Answers of the command at hand.
+    answers: Vec<(Reply, Result<Answer, Refusal>, Basis)>,
+    /// Orders whose waiting callers are answered when the command at hand has ended well.
+    settled: Vec<OrderId>,
     messages: VecDeque<Message>,
     postings: Vec<(Currency, Postings)>,
     sequences: Vec<u64>,
@@ -160,6 +168,8 @@ impl Host {
             tentative: FxHashMap::default(),
             turn: Turn::default(),
             effects: Effects::default(),
+            answers: Vec::new(),
+            settled: Vec::new(),
             messages: VecDeque::new(),
             postings: Vec::new(),
             sequences: Vec::new(),
@@ -187,9 +197,23 @@ impl Host {
             let Some(incoming) = self.batch.pop_front() else { break };
             self.handle(incoming);
         }
+        // Before anybody hears of the turn, so that whoever has an answer finds it counted.
+        self.take_census();
         self.commit();
         self.checkpoint_step();
         !self.batch.is_empty() || self.checkpoint.is_running() || !self.inbox.rest()
+    }
+
+    fn take_census(&self) {
+        let census = &self.shared.census[self.index];
+        census.note(Counted::Skus, self.skus.len());
+        census.note(Counted::Orders, self.orders.len());
+        census.note(Counted::Payments, self.payments.len());
+        census.note(Counted::Accounts, self.accounts.len());
+        census.note(Counted::Placing, self.placing.len());
+        census.note(Counted::AwaitingGateway, self.awaited.len());
+        census.note(Counted::Timers, self.agenda.len());
+        census.note(Counted::Mailbox, self.batch.len() + self.inbox.len());
     }
 
     /// When the partition must be stepped even if nothing comes in.
@@ -206,7 +230,7 @@ impl Host {
     fn handle(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Command(envelope) => self.handle_envelope(envelope),
-            Incoming::Peer(message) => self.handle_peer(message),
+            Incoming::Peer(message) => self.handle_peer(*message),
             Incoming::Gateway { payment, operation, outcome } => {
                 let command = PaymentCommand::Answer { operation, outcome };
                 self.run_protected(|host| {
@@ -218,8 +242,8 @@ impl Host {
     }
 
     fn handle_envelope(&mut self, envelope: Envelope) {
-        if self.must_wait_for_tentative(&envelope.command) {
-            return self.park(Incoming::Command(envelope));
+        if let Some(wait_micros) = self.must_wait(&envelope.command) {
+            return self.park(Incoming::Command(envelope), wait_micros);
         }
         self.handle_envelope_now(envelope);
     }
@@ -236,12 +260,28 @@ impl Host {
             }
             None => self.answer(reply, Err(Refusal::ActorFailed), Basis::Seq(0)),
         }
+        self.give_answers();
     }
 
+    /// Answers somebody; within a command it takes effect only when that has ended well.
     fn answer(&mut self, reply: Option<Reply>, answer: Result<Answer, Refusal>, basis: Basis) {
         // A command that panicked after its reply was kept has no reply here any more; whoever keeps it answers it.
         if let Some(reply) = reply {
+            self.answers.push((reply, answer, basis));
+        }
+    }
+
+    /// Lets the answers go that the command at hand has given.
+    fn give_answers(&mut self) {
+        for (reply, answer, basis) in self.answers.drain(..) {
             self.effects.answer(reply, answer, basis);
+        }
+    }
+
+    /// The command at hand is taken back, and with it what it had answered: what those callers asked for is unknown.
+    fn take_answers_back(&mut self) {
+        for (reply, _, _) in self.answers.drain(..) {
+            self.effects.answer(reply, Err(Refusal::ActorFailed), Basis::Seq(0));
         }
     }
 
@@ -249,7 +289,7 @@ impl Host {
         match command {
             Command::Stock { sku, command, key } => self.run_stock_command(&sku, &command, key),
             Command::ReadStock { sku } => self.read_stock(&sku),
-            Command::Place { order, key, wait } => self.place(*order, key, wait, reply),
+            Command::Place { order, key, wait } => self.place(order, key, wait, reply),
             Command::Pay { order, payments, key, wait } => self.pay(order, &payments, key, wait, reply),
             Command::Order { order, command, key } => self.run_order_command(order, *command, key),
             Command::ReadOrder { order } => self.read_order(order),
@@ -297,7 +337,7 @@ impl Host {
         };
         self.number_records(appended.first());
         for (partition, message) in self.effects.peers(&appended) {
-            self.peers[partition].send(Incoming::Peer(message));
+            self.peers[partition].send(Incoming::Peer(Box::new(message)));
         }
         let mut sequences = std::mem::take(&mut self.sequences);
         self.effects.release(&appended, &sequences, &self.shared.departures, &self.outlet);

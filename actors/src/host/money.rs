@@ -89,7 +89,7 @@ impl Host {
     ) -> Result<Handled, Refusal> {
         let record = self.change_wallet(customer, command)?;
         if let (Some(record), Some(key)) = (record, key) {
-            self.turn.set_digest(record, key);
+            self.turn.add_digest(record, key);
         }
         let hosted = self.load_account(customer);
         let (account, basis) = (&hosted.state, hosted.basis());

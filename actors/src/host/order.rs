@@ -1,12 +1,13 @@
 //! Commands to orders, from callers and from other actors, and the callers who wait for a gateway.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use smallvec::SmallVec;
 use stockade_domain::entity::EntityKey;
 use stockade_domain::order::{self, OrderAsk, OrderCommand, OrderEvent, Outcome, Tender};
-use stockade_domain::payment::PaymentState;
-use stockade_domain::{OrderId, Refusal, Timestamp};
+use stockade_domain::payment::{PaymentEvent, PaymentState};
+use stockade_domain::{OrderId, PaymentId, Refusal, Timestamp};
 
 use super::place::wallet_payments;
 use super::{Handled, Host, Message};
@@ -35,7 +36,7 @@ impl Host {
         }
         self.tell_order(order, &command)?;
         if let (Some(key), Some(record)) = (key, self.orders.get(&order).and_then(|hosted| hosted.record())) {
-            self.turn.set_digest(record, key);
+            self.turn.add_digest(record, key);
         }
         self.run_messages()?;
         self.order_answer(order, false)
@@ -58,15 +59,31 @@ impl Host {
         self.change_order(order, &events);
         self.shared.ports.faults.crash_point(Fault::CrashAfter, || EntityKey::Order(order));
         for ask in asks {
-            self.messages.push_back(match ask {
+            let message = match ask {
                 OrderAsk::Stock(sku, command) => Message::Stock(sku, command, order),
-                OrderAsk::Payment(payment, command) => Message::Payment(payment, command),
-            });
+                OrderAsk::Payment(payment, command) => {
+                    self.open_payment(order, payment);
+                    Message::Payment(payment, command)
+                }
+            };
+            self.messages.push_back(message);
         }
         if !events.is_empty() && self.awaited.contains_key(&order) {
-            self.answer_awaited(order);
+            self.settled.push(order);
         }
         Ok(())
+    }
+
+    /// Hosts a payment that its order secured by itself, now that it is asked for something.
+    fn open_payment(&mut self, order: OrderId, id: PaymentId) {
+        let Some(hosted) = self.load_order(order) else { return };
+        let Some(payment) = hosted.state.payments.iter().find(|payment| payment.id == id) else { return };
+        if payment.method.is_outside() {
+            let opened = PaymentEvent::opened(&hosted.state, payment);
+            if self.load_payment(id).is_none() {
+                self.create_payment(id, &opened, &[]);
+            }
+        }
     }
 
     pub(super) fn pay(
@@ -111,14 +128,11 @@ impl Host {
         let (first, customer) = (hosted.state.payments.len(), hosted.state.customer.clone());
         let mut events: SmallVec<[OrderEvent; 2]> = SmallVec::new();
         events.push(OrderEvent::PaymentsStarted { payments: plan.payments.clone() });
-        for (index, payment) in plan.payments.iter().enumerate() {
-            if plan.is_immediate(payment) {
-                events.push(OrderEvent::PaymentSecured { number: (first + index) as u32 });
-            }
-        }
+        let payments = (first as u32..).zip(&plan.payments);
+        events.extend(payments.filter_map(|(number, payment)| plan.secured_at_once(payment, number)));
         let record = self.change_order(id, &events);
         if let (Some(record), Some(key)) = (record, key) {
-            self.turn.set_digest(record, key);
+            self.turn.add_digest(record, key);
         }
         self.record_payments(id, customer.as_ref(), plan, first);
         let order = &self.orders.get(&id).expect("the order is loaded").state;
@@ -141,13 +155,20 @@ impl Host {
         }
     }
 
+    /// Answers those who wait for orders that the command at hand has changed.
+    pub(super) fn answer_settled(&mut self) {
+        while let Some(order) = self.settled.pop() {
+            self.answer_awaited(order);
+        }
+    }
+
     /// Answers those who wait for an order whose gateway has answered.
     fn answer_awaited(&mut self, order: OrderId) {
         let Some(hosted) = self.orders.get(&order) else { return };
         if hosted.state.is_pinned() {
             return;
         }
-        let (state, basis) = (hosted.state.clone(), hosted.basis());
+        let (state, basis) = (hosted.state.share(), hosted.basis());
         for Awaited { reply, failures: before, .. } in self.awaited.remove(&order).unwrap_or_default() {
             let reason = state.payments.iter().rev().find_map(|payment| payment.failure.as_ref());
             let declined = state.outcome == Outcome::Refused || (!state.secured && failures(&state) > before);
@@ -155,7 +176,7 @@ impl Host {
                 let reason = reason.map_or_else(|| "declined".to_owned(), ToString::to_string);
                 Err(Refusal::PaymentDeclined { reason })
             } else {
-                Ok(Answer::Order(Box::new(OrderView { order: state.clone(), as_of: 0, replayed: false })))
+                Ok(Answer::Order(OrderView { order: Arc::clone(&state), as_of: 0, replayed: false }))
             };
             self.answer(Some(reply), answer, basis);
         }
@@ -176,10 +197,10 @@ impl Host {
             return;
         }
         let Some(hosted) = self.load_order(order) else { return };
-        let (state, basis) = (hosted.state.clone(), hosted.basis());
+        let (state, basis) = (hosted.state.share(), hosted.basis());
         for Awaited { reply, .. } in over {
-            let view = OrderView { order: state.clone(), as_of: 0, replayed: false };
-            self.answer(Some(reply), Ok(Answer::Order(Box::new(view))), basis);
+            let view = OrderView { order: Arc::clone(&state), as_of: 0, replayed: false };
+            self.answer(Some(reply), Ok(Answer::Order(view)), basis);
         }
     }
 }

@@ -8,26 +8,30 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 use stockade_domain::account::{AccountCommand, AccountEvent};
+use stockade_domain::codec::list;
 use stockade_domain::entity::RemoteStep;
 use stockade_domain::order::{self, Demand, Fill, NewOrder, Order, OrderEvent, Placement};
-use stockade_domain::payment::{Method, PaymentEvent, first_call};
+use stockade_domain::payment::{Method, PaymentEvent, PaymentState, first_call};
 use stockade_domain::refusal::Shortage;
-use stockade_domain::stock::{HoldMode, ReleaseReason, StockCommand, StockEvent, units};
+use stockade_domain::stock::{self, HoldMode, ReleaseReason, Stock, StockCommand, StockEvent, units};
 use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId, Timestamp};
 
 use super::agenda::ASK_AGAIN_MICROS;
 use super::{Handled, Host};
 use crate::command::{Answer, Command, KeyDigest, OrderView};
+use crate::faults::Fault;
 use crate::peer::{HoldRequest, PeerMessage};
 use crate::release::{Basis, Reply};
 use stockade_domain::entity::EntityKey;
 
 /// How long a request that meets only a tentative hold waits for its end.
-const TENTATIVE_WAIT_MICROS: i64 = 200_000;
+pub(super) const TENTATIVE_WAIT_MICROS: i64 = 200_000;
+/// How long a repeated request waits for the first one to be decided, or for an earlier attempt to be cleared away.
+const PLACING_WAIT_MICROS: i64 = 30 * ASK_AGAIN_MICROS;
 
 /// An order whose holds are being asked of several partitions.
 pub(super) struct Placing {
-    order: NewOrder,
+    order: Box<NewOrder>,
     key: Option<KeyDigest>,
     wait: Duration,
     reply: Option<Reply>,
@@ -68,13 +72,16 @@ fn merge_refusals(first: Option<Refusal>, next: Refusal) -> Refusal {
 impl Host {
     pub(super) fn place(
         &mut self,
-        mut order: NewOrder,
+        mut order: Box<NewOrder>,
         key: Option<KeyDigest>,
         wait: Duration,
         reply: &mut Option<Reply>,
     ) -> Result<Handled, Refusal> {
         if let Some(known) = self.known_order(&order)? {
             return Ok(known);
+        }
+        if self.owes_attempt(order.id) {
+            return Err(Refusal::Overloaded);
         }
         order.attempt = self.orders.get(&order.id).map_or(0, |refused| refused.state.attempt + 1);
         let demand = order::demand(&order)?;
@@ -170,9 +177,7 @@ impl Host {
     /// A fill of nothing, which only tells the price.
     pub(super) fn empty_fill(&mut self, sku: &SkuId) -> Result<Fill, Refusal> {
         let unknown = || Refusal::SkuUnknown { sku: sku.to_string() };
-        let definition = self.load_sku(sku).and_then(|h| h.state.definition.as_deref()).ok_or_else(unknown)?;
-        let hold_ttl_seconds = definition.hold_ttl_seconds;
-        Ok(Fill { price: definition.price, hold_ttl_seconds, filled: 0, backordered: 0 })
+        self.load_sku(sku).and_then(|hosted| fill_of(&hosted.state)).ok_or_else(unknown)
     }
 
     /// Lets a SKU decide a hold, without changing it.
@@ -185,12 +190,17 @@ impl Host {
         quantity: Quantity,
         tentative: bool,
     ) -> Result<(Fill, Vec<StockEvent>), Refusal> {
+        self.shared.ports.faults.crash_point(Fault::CrashBefore, || EntityKey::Sku(sku.clone()));
         let hold = StockCommand::Hold { order, quantity, mode, settled: false, buyer: buyer.cloned(), tentative };
-        let events = self.decide_stock(sku, &hold)?;
+        let now = self.now;
+        let unknown = || Refusal::SkuUnknown { sku: sku.to_string() };
+        let stock = &self.load_sku(sku).ok_or_else(unknown)?.state;
+        let mut events = Vec::with_capacity(1);
+        stock::decide(stock, &hold, now, &mut events)?;
         let Some(StockEvent::Held { picks, backordered, .. }) = events.first() else {
             unreachable!("a hold is decided as `held`");
         };
-        let mut fill = self.empty_fill(sku)?;
+        let mut fill = fill_of(stock).ok_or_else(unknown)?;
         (fill.filled, fill.backordered) = (units(picks), *backordered);
         Ok((fill, events))
     }
@@ -232,16 +242,16 @@ impl Host {
     /// Records an order whose holds are all there, and its payments. `owed` are the steps that other partitions owe.
     fn record_order(&mut self, order: &NewOrder, key: Option<KeyDigest>, placement: &Placement, owed: &[RemoteStep]) {
         let plan = &placement.plan;
-        let secured = plan.payments.iter().enumerate().filter(|(_, payment)| plan.is_immediate(payment));
+        let payments = (0..).zip(&plan.payments);
         let mut then: SmallVec<[OrderEvent; 2]> =
-            secured.map(|(number, _)| OrderEvent::PaymentSecured { number: number as u32 }).collect();
+            list::gather(payments.filter_map(|(number, payment)| plan.secured_at_once(payment, number)));
         let first = self.orders.get(&order.id).map_or(0, |refused| refused.state.next_step);
         for (step, to) in (first..).zip(owed) {
             then.push(OrderEvent::StepOwed { step, to: Box::new(to.clone()) });
         }
         let record = self.create_order(order.id, &placement.placed, &then);
         if let Some(key) = key {
-            self.turn.set_digest(record, key);
+            self.turn.add_digest(record, key);
         }
         self.record_payments(order.id, order.customer.as_ref(), plan, 0);
         if !owed.is_empty() {
@@ -257,9 +267,13 @@ impl Host {
         plan: &order::PaymentPlan,
         first: usize,
     ) {
-        let currency = self.orders.get(&order).expect("the order is recorded first").state.currency;
         for (index, payment) in plan.payments.iter().enumerate() {
-            let id = self.orders.get(&order).expect("the order is there").state.payments[first + index].id;
+            let state = &self.orders.get(&order).expect("the order is recorded first").state;
+            let (id, currency) = (state.payments[first + index].id, state.currency);
+            if payment.method.is_outside() {
+                self.effects.notify(id, PaymentState::Paid);
+                continue;
+            }
             let created = PaymentEvent::Created {
                 order,
                 method: payment.method,
@@ -269,7 +283,7 @@ impl Host {
             };
             if plan.is_immediate(payment) {
                 self.create_payment(id, &created, &[PaymentEvent::Paid { reference: None }]);
-                self.effects.notify(id, stockade_domain::payment::PaymentState::Paid);
+                self.effects.notify(id, PaymentState::Paid);
             } else {
                 self.create_payment(id, &created, &[]);
                 let call = first_call(&self.payments.get(&id).expect("it was just made").state);
@@ -290,15 +304,15 @@ impl Host {
             self.await_gateway(order, wait, reply);
             return Ok(Handled::Kept);
         }
-        let view = OrderView { order: hosted.state.clone(), as_of: 0, replayed: false };
-        Ok(Handled::Answered(Answer::Order(Box::new(view)), hosted.basis()))
+        let view = OrderView { order: hosted.state.share(), as_of: 0, replayed: false };
+        Ok(Handled::Answered(Answer::Order(view), hosted.basis()))
     }
 
     // ---- across partitions ----
 
     fn place_across(
         &mut self,
-        order: NewOrder,
+        order: Box<NewOrder>,
         key: Option<KeyDigest>,
         wait: Duration,
         demand: Demand,
@@ -481,13 +495,28 @@ impl Host {
 
     // ---- waiting for somebody's tentative hold ----
 
-    /// Whether a command would be refused only because of a hold that may yet come to nothing.
-    pub(super) fn must_wait_for_tentative(&mut self, command: &Command) -> bool {
-        if self.tentative.is_empty() {
-            return false;
+    /// How long a command may wait before it is decided, in microseconds, if something is under way that may change
+    /// what becomes of it: the same order being placed already, an earlier attempt with its id that has not given
+    /// everything back, or a hold of somebody else that may yet come to nothing.
+    pub(super) fn must_wait(&mut self, command: &Command) -> Option<i64> {
+        let Command::Place { order, .. } = command else { return None };
+        if order.body_digest != 0 {
+            let is_the_same = |placing: &Placing| placing.order.body_digest == order.body_digest;
+            if self.placing.get(&order.id).is_some_and(is_the_same) || self.owes_attempt(order.id) {
+                return Some(PLACING_WAIT_MICROS);
+            }
         }
-        let Command::Place { order, .. } = command else { return false };
-        order.lines.iter().any(|line| self.is_tentatively_short(&line.sku, line.quantity))
+        let is_short = !self.tentative.is_empty() && {
+            let demand = order::demand(order).map(|demand| demand.units).unwrap_or_default();
+            demand.iter().any(|(sku, quantity)| self.is_tentatively_short(sku, *quantity))
+        };
+        is_short.then_some(TENTATIVE_WAIT_MICROS)
+    }
+
+    /// Whether a refused attempt with this id is still owed steps.
+    fn owes_attempt(&self, id: OrderId) -> bool {
+        let hosted = self.orders.get(&id);
+        hosted.is_some_and(|hosted| Self::is_refused(&hosted.state) && !hosted.state.owed.is_empty())
     }
 
     /// Whether only tentative holds stand between this SKU and these units.
@@ -498,8 +527,8 @@ impl Host {
         available < quantity && quantity <= available + tentative
     }
 
-    pub(super) fn park(&mut self, incoming: crate::mailbox::Incoming) {
-        self.parked.push((self.now.plus_micros(TENTATIVE_WAIT_MICROS), incoming));
+    pub(super) fn park(&mut self, incoming: crate::mailbox::Incoming, wait_micros: i64) {
+        self.parked.push((self.now.plus_micros(wait_micros), incoming));
     }
 
     /// Tries parked messages again; those whose time is up are decided as things stand.
@@ -510,11 +539,14 @@ impl Host {
         let now = self.now;
         for (until, incoming) in std::mem::take(&mut self.parked) {
             let still_short = match &incoming {
-                crate::mailbox::Incoming::Command(envelope) => self.must_wait_for_tentative(&envelope.command),
-                crate::mailbox::Incoming::Peer(PeerMessage::Hold { request, .. }) => {
-                    request.items.iter().any(|(sku, quantity)| self.is_tentatively_short(sku, *quantity))
-                }
-                _ => false,
+                crate::mailbox::Incoming::Command(envelope) => self.must_wait(&envelope.command).is_some(),
+                crate::mailbox::Incoming::Peer(message) => match &**message {
+                    PeerMessage::Hold { request, .. } => {
+                        request.items.iter().any(|(sku, quantity)| self.is_tentatively_short(sku, *quantity))
+                    }
+                    _ => false,
+                },
+                crate::mailbox::Incoming::Gateway { .. } => false,
             };
             if still_short && now < until {
                 self.parked.push((until, incoming));
@@ -523,6 +555,13 @@ impl Host {
             }
         }
     }
+}
+
+/// A fill of nothing, which only tells the price; none if the SKU is not defined.
+fn fill_of(stock: &Stock) -> Option<Fill> {
+    let definition = stock.definition.as_deref()?;
+    let (price, hold_ttl_seconds) = (definition.price, definition.hold_ttl_seconds);
+    Some(Fill { price, hold_ttl_seconds, filled: 0, backordered: 0 })
 }
 
 /// The held units belong to a payment that is secured in the same turn.
@@ -539,7 +578,7 @@ pub(super) fn wallet_payments(
     currency: stockade_domain::Currency,
 ) -> SmallVec<[(PaymentId, Money); 1]> {
     let rows = plan.payments.iter().zip(ids).filter(|(payment, _)| payment.method == Method::Wallet);
-    rows.map(|(payment, id)| (id, Money::new(payment.amount, currency))).collect()
+    list::gather(rows.map(|(payment, id)| (id, Money::new(payment.amount, currency))))
 }
 
 /// Why tentative units go back.

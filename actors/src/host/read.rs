@@ -35,8 +35,8 @@ impl Host {
     pub(super) fn order_answer(&mut self, order: OrderId, replayed: bool) -> Result<Handled, Refusal> {
         let hosted = self.load_order(order).filter(|hosted| !Self::is_refused(&hosted.state));
         let hosted = hosted.ok_or_else(|| Refusal::NotFound { what: format!("order {order}") })?;
-        let view = OrderView { order: hosted.state.clone(), as_of: 0, replayed };
-        Ok(Handled::Answered(Answer::Order(Box::new(view)), hosted.basis()))
+        let view = OrderView { order: hosted.state.share(), as_of: 0, replayed };
+        Ok(Handled::Answered(Answer::Order(view), hosted.basis()))
     }
 
     pub(super) fn read_account(&mut self, customer: &CustomerId) -> Result<Handled, Refusal> {

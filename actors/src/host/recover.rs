@@ -5,12 +5,13 @@ use stockade_domain::entity::{EntityKey, EntityKind, Event};
 use stockade_domain::ledger::{self, Ledger};
 use stockade_domain::order::note::PLACED;
 use stockade_domain::order::{Order, OrderEvent};
-use stockade_domain::payment::{Payment, PaymentEvent};
+use stockade_domain::payment::Payment;
 use stockade_domain::stock::Stock;
 use stockade_domain::{CustomerId, OrderId, SkuId, Timestamp};
 use stockade_storage::record::{RecordHead, parse_record};
 
 use super::{Host, partition_of_name};
+use crate::copy_on_write::CopyOnWrite;
 use crate::table::Hosted;
 
 /// What a checkpoint has of one partition.
@@ -89,9 +90,10 @@ impl Host {
         self.show_gauges();
     }
 
-    fn show_gauges(&self) {
-        for (sku, hosted) in self.skus.iter() {
-            let sold_out = hosted.state.definition.is_some() && hosted.state.available(self.now) == 0;
+    fn show_gauges(&mut self) {
+        for (sku, hosted) in self.skus.iter_mut() {
+            let sold_out = super::access::is_sold_out(&hosted.state, self.now) && !self.tentative.contains_key(sku);
+            hosted.shown_sold_out = sold_out;
             self.shared.gauges.entry(sku.clone()).or_default().publish(hosted.last_seq, sold_out);
         }
     }
@@ -124,7 +126,7 @@ impl Host {
             }
             EntityKey::Order(order) => {
                 if !self.orders.contains(order)
-                    && let Some(hosted) = self.snapshot_of::<Order>(key)
+                    && let Some(hosted) = self.snapshot_of::<CopyOnWrite<Order>>(key)
                 {
                     self.orders.insert(*order, hosted);
                 }
@@ -194,7 +196,7 @@ impl Host {
     }
 
     /// An order that the journal knows and that has no snapshot.
-    pub(super) fn replay_order(&mut self, order: OrderId) -> Option<Hosted<Order>> {
+    pub(super) fn replay_order(&mut self, order: OrderId) -> Option<Hosted<CopyOnWrite<Order>>> {
         let key = EntityKey::Order(order);
         self.replay_actor(&key);
         let hosted = self.orders.get(&order)?;
@@ -232,11 +234,11 @@ impl Host {
                 }
                 (EntityKey::Order(order), Event::Order(event)) => self.replay_order_event(*order, &event, time),
                 (EntityKey::Payment(id), Event::Payment(event)) => {
-                    if matches!(event, PaymentEvent::Created { .. }) {
+                    if event.begins() {
                         self.payments.insert(*id, Hosted::new(Payment::create(*id, &event, time)));
                         continue;
                     }
-                    let hosted = self.payments.get_mut(id).expect("a payment begins with `created`");
+                    let hosted = self.payments.get_mut(id).expect("a payment begins with its first event");
                     self.postings.extend(ledger::of_payment(&hosted.state, &event));
                     hosted.state.apply(&event, time);
                 }
@@ -257,8 +259,8 @@ impl Host {
                 self.load_for_replay(&EntityKey::Order(id));
             }
             let history = self.orders.get(&id).map(|hosted| hosted.history.clone()).unwrap_or_default();
-            let previous = self.orders.get(&id).map(|hosted| &hosted.state);
-            let mut hosted = Hosted::new(Order::create_after(previous, id, event, time));
+            let previous = self.orders.get(&id).map(|hosted| &*hosted.state);
+            let mut hosted = Hosted::new(CopyOnWrite::new(Order::create_after(previous, id, event, time)));
             hosted.history = history;
             let postings = ledger::of_order(None, event, &hosted.state);
             self.postings.push((hosted.state.currency, postings));
@@ -270,9 +272,9 @@ impl Host {
             self.load_for_replay(&EntityKey::Order(id));
         }
         let hosted = self.orders.get_mut(&id).expect("an order begins with `placed`");
-        let before = hosted.state.secured.then(|| hosted.state.clone());
-        hosted.state.apply(event);
-        let postings = ledger::of_order(before.as_ref(), event, &hosted.state);
+        let before = hosted.state.secured.then(|| hosted.state.share());
+        hosted.state.to_mut().apply(event);
+        let postings = ledger::of_order(before.as_deref(), event, &hosted.state);
         self.postings.push((hosted.state.currency, postings));
     }
 }

@@ -10,7 +10,7 @@ use stockade_domain::stock::{StockCommand, StockEvent};
 use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Refusal, SkuId};
 
 use super::agenda::ASK_AGAIN_MICROS;
-use super::place::{ABORTED, wallet_payments};
+use super::place::{ABORTED, TENTATIVE_WAIT_MICROS, wallet_payments};
 use super::{Handled, Host};
 use crate::command::KeyDigest;
 use crate::mailbox::Incoming;
@@ -34,7 +34,7 @@ impl Host {
             let short =
                 |host: &mut Self| request.items.iter().any(|(sku, quantity)| host.is_tentatively_short(sku, *quantity));
             if short(self) {
-                return self.park(Incoming::Peer(message));
+                return self.park(Incoming::Peer(Box::new(message)), TENTATIVE_WAIT_MICROS);
             }
         }
         self.handle_peer_now(message);
@@ -99,7 +99,12 @@ impl Host {
         let mut holds: Vec<(SkuId, Vec<StockEvent>)> = Vec::new();
         for (sku, quantity) in &request.items {
             if let Some(fill) = self.existing_fill(sku, request.order) {
-                fills.push(fill?);
+                let fill = fill?;
+                if !request.mode.partial && fill.filled + fill.backordered != *quantity {
+                    // What an earlier attempt has not given back yet is not this one's.
+                    return Err(Refusal::Overloaded);
+                }
+                fills.push(fill);
                 continue;
             }
             match self.decide_hold(request.order, request.buyer.as_ref(), request.mode, sku, *quantity, true) {
@@ -210,23 +215,25 @@ impl Host {
 
     /// After a restart: whatever was tentative is counted again, and asked about at once.
     pub(super) fn recover_tentative(&mut self) {
-        let mut leased = Vec::new();
-        for (sku, hosted) in self.skus.iter() {
-            let tentative = hosted.state.commitments.values().filter(|commitment| commitment.tentative);
-            let units: u64 = tentative.map(|commitment| commitment.units().0 + commitment.units().1).sum();
-            let any = hosted.state.commitments.values().any(|commitment| commitment.tentative);
-            if any {
-                leased.push((sku.clone(), units));
-            }
-        }
-        for (sku, units) in leased {
-            self.tentative.insert(sku.clone(), units);
-            self.agenda.add(self.now, EntityKey::Sku(sku));
-        }
+        let skus: Vec<SkuId> = self.skus.iter().map(|(sku, _)| sku.clone()).collect();
+        skus.iter().for_each(|sku| self.count_tentative(sku));
         let wallets = self.accounts.iter().filter(|(_, hosted)| !hosted.state.holds.is_empty());
         let wallets: Vec<CustomerId> = wallets.map(|(customer, _)| customer.clone()).collect();
         for customer in wallets {
             self.agenda.add(self.now, EntityKey::Account(customer));
+        }
+    }
+
+    /// Counts what is tentative of a SKU that has come into memory, and has it asked about at once.
+    pub(super) fn count_tentative(&mut self, sku: &SkuId) {
+        let Some(hosted) = self.skus.get(sku) else { return };
+        let tentative = || hosted.state.commitments.values().filter(|commitment| commitment.tentative);
+        if tentative().next().is_some() {
+            let units = tentative().map(|commitment| commitment.units().0 + commitment.units().1).sum();
+            self.tentative.insert(sku.clone(), units);
+            self.agenda.add(self.now, EntityKey::Sku(sku.clone()));
+        } else {
+            self.tentative.remove(sku);
         }
     }
 
@@ -365,11 +372,10 @@ impl Host {
             let order = &self.load_order(id).ok_or(Refusal::HoldExpired)?.state;
             let due = order.check_payable(now)?;
             let plan = order::plan_payments(due, &payments, Some(&customer))?;
-            let expected = order::Order::payment_id(id, order.attempt, order.payments.len(), order.hold_expires_at);
-            let asked = plan.payments.iter().position(|p| p.method == stockade_domain::payment::Method::Wallet);
-            if asked.is_none_or(|at| plan.payments[at].amount != money.amount)
-                || (asked == Some(0) && expected != payment)
-            {
+            let ids = (order.payments.len()..)
+                .map(|number| order::Order::payment_id(id, order.attempt, number, order.hold_expires_at));
+            // The very payment that the wallet was asked for, with another deadline or number it is another one.
+            if wallet_payments(&plan, ids, due.currency).as_slice() != [(payment, money)] {
                 return Err(Refusal::OrderStateInvalid {
                     status: order.status().name(),
                     wanted: "it changed: pay again",
@@ -399,7 +405,7 @@ impl Host {
     pub(super) fn handle_now(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Command(envelope) => self.handle_envelope_now(envelope),
-            Incoming::Peer(message) => self.handle_peer_now(message),
+            Incoming::Peer(message) => self.handle_peer_now(*message),
             gateway @ Incoming::Gateway { .. } => self.handle(gateway),
         }
     }

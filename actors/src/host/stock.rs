@@ -40,7 +40,7 @@ impl Host {
         let record = self.change_stock(sku, &events);
         self.shared.ports.faults.crash_point(Fault::CrashAfter, || EntityKey::Sku(sku.clone()));
         if let (Some(record), Some(key)) = (record, key) {
-            self.turn.set_digest(record, key);
+            self.turn.add_digest(record, key);
         }
         self.run_messages()?;
         let (view, basis) = self.stock_view(sku, created)?;

@@ -5,10 +5,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use stockade_domain::Refusal;
 use stockade_domain::entity::EntityKey;
+use stockade_domain::{Refusal, SkuId};
 
 use super::Host;
+use super::access::is_sold_out;
 use crate::table::Hosted;
 
 impl Host {
@@ -23,6 +24,8 @@ impl Host {
         match result {
             Ok(Ok(done)) => {
                 self.post();
+                self.answer_settled();
+                self.give_answers();
                 Some(Ok(done))
             }
             Ok(Err(refusal)) => {
@@ -41,11 +44,15 @@ impl Host {
     fn undo(&mut self, mark: crate::release::Mark) {
         self.messages.clear();
         self.postings.clear();
+        self.settled.clear();
+        self.take_answers_back();
         self.effects.cut(mark);
         if self.turn.command_wrote() {
             for (record, key) in self.turn.cut_command() {
                 self.rebuild(record, &key);
             }
+            // What the rebuilt actors did earlier is in the books already.
+            self.postings.clear();
         }
     }
 
@@ -75,6 +82,21 @@ impl Host {
         }
         self.force_dirty(key);
         self.reschedule(key);
+        if let EntityKey::Sku(sku) = key {
+            self.count_tentative(sku);
+            self.show_again(sku, record);
+        }
+    }
+
+    /// What the gauge of a rebuilt SKU was to show may have been taken back with the command.
+    fn show_again(&mut self, sku: &SkuId, record: u32) {
+        let sold_out = self.skus.get(sku).is_some_and(|hosted| is_sold_out(&hosted.state, self.now))
+            && !self.tentative.contains_key(sku);
+        if let Some(hosted) = self.skus.get_mut(sku) {
+            hosted.shown_sold_out = sold_out;
+            let gauge = self.shared.gauges.entry(sku.clone()).or_default().clone();
+            self.effects.set_gauge(gauge, record, sold_out);
+        }
     }
 }
 

@@ -107,6 +107,7 @@ impl World {
         let departures = Arc::new(Departures::new(written));
         let (faults, gateway) = (Arc::new(Faults::default()), Arc::new(ScriptedGateway::default()));
         let shared = Shared {
+            census: (0..partitions).map(|_| stockade_actors::census::Census::default()).collect(),
             partitions,
             ports: Ports {
                 clock: Arc::new(clock.clone()),
@@ -202,7 +203,7 @@ impl World {
 
     pub fn stock(&mut self, sku: &str, command: StockCommand) -> Result<StockView, Refusal> {
         let sku = SkuId::new(sku).unwrap();
-        match self.run(&EntityKey::Sku(sku.clone()), Command::Stock { sku, command, key: None })? {
+        match self.run(&EntityKey::Sku(sku.clone()), Command::Stock { sku, command: Box::new(command), key: None })? {
             Answer::Stock(view) => Ok(*view),
             other => panic!("{other:?}"),
         }
@@ -226,7 +227,7 @@ impl World {
 
     pub fn order(&mut self, order: OrderId, command: Command) -> Result<OrderView, Refusal> {
         match self.run(&EntityKey::Order(order), command)? {
-            Answer::Order(view) => Ok(*view),
+            Answer::Order(view) => Ok(view),
             other => panic!("{other:?}"),
         }
     }

@@ -11,7 +11,7 @@ impl<K: Key> Book<K> {
         self.sequence += 1;
         match *event {
             BookEvent::Placed { id, owner, side, price, quantity, ordinal, ref terms } => {
-                let slot = self.insert(id, owner, side, price, quantity, ordinal, terms);
+                let slot = self.insert(id, owner, side, price, quantity, ordinal, (terms, terms.flags()));
                 self.tidy(slot);
             }
             BookEvent::Filled { fill, maker, taker, side, price, quantity } => {

@@ -21,8 +21,9 @@ pub(super) const ICEBERG: u8 = 8;
 /// Flags with which an order may not be the next to trade although it is the first in line.
 pub(super) const PARTICULAR: u8 = UNMET | RESTRICTED;
 
-/// What a match touches of an order.
+/// What a match touches of an order: one cache line, and never parts of two.
 #[derive(Debug, Clone)]
+#[repr(align(64))]
 pub(super) struct Entry<K> {
     pub id: K,
     pub ordinal: u64,

@@ -173,7 +173,7 @@ impl<K: Key> Book<K> {
             ensure(sum == u128::from(offered), "an account that does not add up")?;
         }
         let (id, owner, side, price) = (order.id, order.owner, order.side, order.price);
-        let slot = self.insert(id, owner, side, price, order.open, order.ordinal, &order.terms);
+        let slot = self.insert(id, owner, side, price, order.open, order.ordinal, (&order.terms, order.terms.flags()));
         if !order.unmet {
             self.entries[slot as usize].flags &= !UNMET;
         }

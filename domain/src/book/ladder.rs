@@ -41,6 +41,8 @@ pub(super) struct Ladder {
     spare: Vec<Vec<Rung>>,
     /// The last rung of the last chunk.
     best: Rung,
+    /// By a hash of its rank, a level that may be the one looked for: one look instead of a search.
+    hints: Vec<u32>,
 }
 
 /// The rank of a price on a side.
@@ -55,7 +57,15 @@ pub(super) const fn rank(side: Side, price: Price) -> i64 {
 impl Ladder {
     pub fn new(side: Side) -> Self {
         let best = Rung { rank: i64::MIN, level: NONE };
-        Self { side, levels: Vec::new(), free: Vec::new(), chunks: Vec::new(), spare: Vec::new(), best }
+        Self {
+            side,
+            levels: Vec::new(),
+            free: Vec::new(),
+            chunks: Vec::new(),
+            spare: Vec::new(),
+            best,
+            hints: vec![NONE; 1],
+        }
     }
 
     /// The rank of the best level; `i64::MIN` if there is none.
@@ -116,6 +126,27 @@ impl Ladder {
         if rank == self.best.rank {
             return self.best.level;
         }
+        let hint = self.hints[self.hint_of(rank)];
+        if let Some(level) = self.levels.get(hint as usize)
+            && level.rank == rank
+            && level.orders > 0
+        {
+            return hint;
+        }
+        let level = self.seek_level(rank);
+        let hint = self.hint_of(rank);
+        self.hints[hint] = level;
+        level
+    }
+
+    #[inline]
+    fn hint_of(&self, rank: i64) -> usize {
+        // Fibonacci hashing: neighbouring prices lie far apart.
+        ((rank as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as usize & (self.hints.len() - 1)
+    }
+
+    /// The level of a rank, made if need be; searched for.
+    fn seek_level(&mut self, rank: i64) -> u32 {
         if self.chunks.is_empty() {
             let mut chunk = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(CHUNK_MAX + 1));
             let level = self.make(rank);
@@ -155,6 +186,9 @@ impl Ladder {
             None => {
                 self.levels.push(level);
                 self.free.reserve(self.levels.capacity());
+                if self.hints.len() < self.levels.len() * 2 {
+                    self.hints = vec![NONE; self.levels.len().next_power_of_two() * 4];
+                }
                 (self.levels.len() - 1) as u32
             }
         }

@@ -47,8 +47,11 @@
 //! - *Amend*: the quantity is that of the open units (an iceberg's reserve included). The same price and not more
 //!   units: a reduce, or nothing at all if nothing differs. Otherwise a new ordinal, then it takes like a new order.
 //! - *Iceberg*: a slice that is used up is replaced at once, with a new ordinal, while the taker goes on. Returned
-//!   units go to the reserve behind a shown slice; without one they are shown at the old ordinal.
+//!   units go to the reserve behind a shown slice; without one they are shown at the old ordinal. As a taker an
+//!   iceberg gives all it has, and then shows a full slice of what is left, at its ordinal. A reduce takes from the
+//!   reserve first, then from what is shown, then from what is held.
 //! - *Band*: for prices of orders to come, and the limit of market orders.
+//! - *Reduce* by all that stands ends the order, like a cancel.
 //! - *Auction*: while it is open nothing trades and immediate orders are refused. Orders with an unmet minimum or a
 //!   restricted source do not take part. The house takes part at its price, before offers of that price. Demand in
 //!   priority order is filled from supply in priority order: maker is the supply, taker the demand. Self-trade rules

@@ -33,11 +33,12 @@ impl<K: Key> Book<K> {
         let Prospect { mut taker, rests, waits } = self.prospect(place, context, &house)?;
         if rests {
             let ordinal = self.ordinal_last + 1;
-            let terms = place.terms();
+            let plain = place.is_plain() && place.self_trade.is_none();
+            let (terms, flags) = if plain { (Terms::default(), 0) } else { place.terms() };
             let &Place { id, owner, side, quantity, .. } = place;
             // Only an order with a price rests.
             let price = place.price.unwrap_or_default();
-            taker.slot = self.insert(id, owner, side, price, quantity, ordinal, &terms);
+            taker.slot = self.insert(id, owner, side, price, quantity, ordinal, (&terms, flags));
             events.push(BookEvent::Placed { id, owner, side, price, quantity, ordinal, terms });
         }
         if !waits {
@@ -56,7 +57,7 @@ impl<K: Key> Book<K> {
     }
 
     /// Every rule a new order must pass, in the order of the refusals.
-    #[inline]
+    #[inline(always)]
     fn prospect(&self, place: &Place<K>, context: &Context, house: &HouseLeft) -> Result<Prospect<K>, BookRefusal> {
         if self.find(place.id).is_some() {
             return Err(BookRefusal::IdTaken);
@@ -99,6 +100,7 @@ impl<K: Key> Book<K> {
         Ok(Prospect { taker, rests, waits })
     }
 
+    #[inline(always)]
     fn taker(&self, place: &Place<K>) -> Taker<K> {
         let limit = match (place.price, self.config.band, place.side) {
             (Some(price), ..) => rank(place.side.opposite(), price),
@@ -210,18 +212,20 @@ impl<K> Place<K> {
             && !matches!(self.time_in_force, TimeInForce::Gtd(_))
     }
 
-    #[inline]
-    fn terms(&self) -> Terms {
-        Terms {
+    /// Its wishes, and the flags they make.
+    #[cold]
+    fn terms(&self) -> (Terms, u8) {
+        let terms = Terms {
             expires_at: match self.time_in_force {
                 TimeInForce::Gtd(time) => Some(time),
                 _ => None,
             },
-            minimum: self.minimum,
+            minimum: if self.minimum > 1 { self.minimum } else { 0 },
             source: self.source,
             displayed: self.displayed,
             post_only: self.post_only,
             self_trade: self.self_trade,
-        }
+        };
+        (terms, terms.flags())
     }
 }

@@ -172,10 +172,15 @@ impl<K: Key> Book<K> {
     }
 
     /// True if the taker stands behind an order of its own side that waits for units which are there, but too few.
+    #[inline]
     pub(super) fn is_behind_blocked(&self, side: Side, own_rank: i64, own: u32, house: &HouseLeft) -> bool {
-        if self.config.unfillable_head == UnfillableHead::Skip || self.particular[side as usize] == 0 {
-            return false;
-        }
+        self.config.unfillable_head == UnfillableHead::Block
+            && self.particular[side as usize] > 0
+            && self.find_blocked(side, own_rank, own, house)
+    }
+
+    #[cold]
+    fn find_blocked(&self, side: Side, own_rank: i64, own: u32, house: &HouseLeft) -> bool {
         let ladder = &self.ladders[side as usize];
         for level in ladder.iter().take_while(|&level| ladder.level(level).rank >= own_rank) {
             let mut slot = ladder.level(level).head;

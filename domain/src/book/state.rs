@@ -148,9 +148,8 @@ impl<K: Key> Book<K> {
         price: Price,
         quantity: Quantity,
         ordinal: u64,
-        terms: &Terms,
+        (terms, flags): (&Terms, u8),
     ) -> u32 {
-        let flags = terms.flags();
         let entry =
             Entry { id, ordinal, price, open: quantity, prev: NONE, next: NONE, level: NONE, owner, side, flags };
         let slot = match self.vacant.pop() {
@@ -341,6 +340,16 @@ impl<K: Key> Book<K> {
     /// All that stands of an order ends; its held units will not come back to it.
     #[inline]
     pub(super) fn end(&mut self, slot: u32) {
+        let entry = self.entry(slot);
+        if !self.holds_fills() && entry.flags & ICEBERG == 0 && entry.level != NONE {
+            self.unlink(slot);
+            return self.forget(slot);
+        }
+        self.end_accounting(slot);
+    }
+
+    /// The same for an order that has more than open units in line.
+    fn end_accounting(&mut self, slot: u32) {
         if self.holds_fills() {
             let total = self.total(slot);
             let account = &mut self.accounts[slot as usize];

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use super::event::{LineUnits, OrderEvent, PlannedPayment, ReturnedLine};
 use super::place::line_net;
 use super::state::{Line, Order, OrderPayment, Outcome, OwedStep};
+use crate::codec::list;
 use crate::payment::{Method, PaymentState};
 use crate::{Amount, OrderId, PaymentId, Timestamp};
 
@@ -25,29 +26,26 @@ impl Order {
         else {
             panic!("an order begins with `placed`, not {}", event.name());
         };
-        let lines = lines
-            .iter()
-            .map(|line| Line {
-                sku: line.sku.clone(),
-                quantity: line.quantity,
-                unit_price: line.unit_price,
-                filled: line.filled,
-                backordered: line.backordered,
-                unfilled: line.quantity - line.filled - line.backordered,
-                cancelled: 0,
-                shipped: 0,
-                returned: 0,
-                net: line_net(line.unit_price, line.filled + line.backordered, *currency)
-                    .expect("a placed line was priced"),
-            })
-            .collect();
+        let lines = list::gather(lines.iter().map(|line| Line {
+            sku: line.sku.clone(),
+            quantity: line.quantity,
+            unit_price: line.unit_price,
+            filled: line.filled,
+            backordered: line.backordered,
+            unfilled: line.quantity - line.filled - line.backordered,
+            cancelled: 0,
+            shipped: 0,
+            returned: 0,
+            net:
+                line_net(line.unit_price, line.filled + line.backordered, *currency).expect("a placed line was priced"),
+        }));
         let mut order = Self {
             id,
             customer: customer.clone(),
             purchaser_key: purchaser_key.clone(),
             currency: *currency,
             lines,
-            charges: charges.clone(),
+            charges: list::gather(charges.iter().cloned()),
             payments: SmallVec::new(),
             hold_expires_at: *hold_expires_at,
             created_at: now,
@@ -84,9 +82,10 @@ impl Order {
         match event {
             OrderEvent::Placed { .. } => panic!("an order is placed once"),
             OrderEvent::PaymentsStarted { payments } => self.start_payments(payments),
-            OrderEvent::PaymentSecured { number } => {
+            OrderEvent::PaymentSecured { number } | OrderEvent::PaidOutside { number } => {
                 self.payments[*number as usize].state = PaymentState::Paid;
-                self.placing = false;
+                // While a card's answer is awaited the whole order may still be refused.
+                self.placing &= super::decide::has_open_charge(self);
                 self.secure_if_covered();
             }
             OrderEvent::PaymentFailed { number, reason } => {
@@ -165,6 +164,7 @@ impl Order {
                 refunded: Amount::ZERO,
                 refunding: Amount::ZERO,
                 failure: None,
+                reference: payment.reference.clone(),
             });
         }
     }

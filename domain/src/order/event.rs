@@ -38,6 +38,9 @@ pub struct PlannedPayment {
     /// How much.
     #[n(1)]
     pub amount: Amount,
+    /// What the caller calls it; kept here only while the payment has no actor of its own.
+    #[cbor(n(2), with = "codec::optional_text")]
+    pub reference: Option<CompactString>,
 }
 
 /// Units of one line.
@@ -200,6 +203,13 @@ pub enum OrderEvent {
         #[n(0)]
         step: u32,
     },
+    /// A payment whose money is taken by the caller, by its number, is secured with this record. It has no actor until
+    /// some of it goes back.
+    #[n(19)]
+    PaidOutside {
+        #[n(0)]
+        number: u32,
+    },
     /// A payment was asked to give this much back.
     #[n(18)]
     RefundStarted {
@@ -211,12 +221,21 @@ pub enum OrderEvent {
 }
 
 impl OrderEvent {
+    /// Who buys, read from the encoded events of an order's record without decoding the rest; none if the first event
+    /// is not `placed`.
+    pub fn peek_customer(events: &[u8]) -> Option<Option<&str>> {
+        let mut decoder = minicbor::Decoder::new(events);
+        let is_placed = decoder.array().ok()? == Some(2) && decoder.u32().ok()? == 0;
+        let fields = if is_placed { decoder.array().ok()?? } else { 0 };
+        (fields > 0).then(|| decoder.decode::<Option<&str>>().ok())?
+    }
+
     /// The public name.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Placed { .. } => "placed",
             Self::PaymentsStarted { .. } => "payments_started",
-            Self::PaymentSecured { .. } => "payment_secured",
+            Self::PaymentSecured { .. } | Self::PaidOutside { .. } => "payment_secured",
             Self::PaymentFailed { .. } => "payment_failed",
             Self::Extended { .. } => "extended",
             Self::CancelRequested => "cancel_requested",

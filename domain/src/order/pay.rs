@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::event::PlannedPayment;
+use super::event::{OrderEvent, PlannedPayment};
 use super::request::Tender;
 use crate::payment::Method;
 use crate::{Amount, CustomerId, Money, Refusal};
@@ -15,7 +15,7 @@ pub(super) const PAYMENTS_MAX: usize = 16;
 pub struct PaymentPlan {
     /// One each; an amount of zero needs none.
     pub payments: SmallVec<[PlannedPayment; 1]>,
-    /// The token or reference of each.
+    /// The token of each that needs one; references of payments outside stay with the order.
     pub credentials: SmallVec<[Option<compact_str::CompactString>; 1]>,
     /// Whether they cover the whole.
     pub covers: bool,
@@ -30,10 +30,18 @@ impl PaymentPlan {
     /// Whether this payment is secured in the turn in which it is recorded.
     pub fn is_immediate(&self, payment: &PlannedPayment) -> bool {
         match payment.method {
-            Method::External | Method::Account => true,
+            method if method.is_outside() => true,
             Method::Wallet => !self.needs_gateway(),
-            Method::Card => false,
+            _ => false,
         }
+    }
+
+    /// What the order records of a payment that is secured in the turn in which it is recorded.
+    pub fn secured_at_once(&self, payment: &PlannedPayment, number: u32) -> Option<OrderEvent> {
+        if payment.method.is_outside() {
+            return Some(OrderEvent::PaidOutside { number });
+        }
+        self.is_immediate(payment).then_some(OrderEvent::PaymentSecured { number })
     }
 
     /// Whether the whole is paid at once.
@@ -69,8 +77,10 @@ pub fn plan_payments(due: Money, tenders: &[Tender], customer: Option<&CustomerI
         let amount = tender.amount.map_or(rest, |money| money.amount);
         if amount.0 > 0 {
             sum += amount.0;
-            plan.payments.push(PlannedPayment { method: tender.method, amount });
-            plan.credentials.push(tender.credential.clone());
+            let outside = tender.method.is_outside();
+            let reference = tender.credential.clone().filter(|_| outside);
+            plan.payments.push(PlannedPayment { method: tender.method, amount, reference });
+            plan.credentials.push(tender.credential.clone().filter(|_| !outside));
         }
     }
     plan.covers = sum == due.amount.0;

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 use super::event::{OrderEvent, PlacedLine};
 use super::pay::{PaymentPlan, plan_payments};
 use super::request::{LINES_MAX, NewOrder};
+use crate::codec::list;
 use crate::{Amount, Currency, Money, Quantity, Refusal, SkuId, Timestamp, check_quantity};
 
 /// Up to this many lines a linear search beats a map.
@@ -87,7 +88,7 @@ pub fn place(order: &NewOrder, demand: &Demand, fills: &[Fill], now: Timestamp) 
     let price_of = |index: usize| order.lines[index].unit_price.unwrap_or(fills[demand.of_line[index] as usize].price);
     let currency = price_of(0).currency;
     let mut left: SmallVec<[(Quantity, Quantity); 1]> =
-        fills.iter().map(|fill| (fill.filled, fill.backordered)).collect();
+        list::gather(fills.iter().map(|fill| (fill.filled, fill.backordered)));
     let mut lines = SmallVec::new();
     let mut total = Amount::ZERO;
     for (index, line) in order.lines.iter().enumerate() {
@@ -127,8 +128,8 @@ pub fn place(order: &NewOrder, demand: &Demand, fills: &[Fill], now: Timestamp) 
         purchaser_key: order.purchaser_key.clone(),
         currency,
         lines,
-        charges: order.charges.clone(),
-        payments: plan.payments.clone(),
+        charges: list::gather(order.charges.iter().cloned()),
+        payments: list::gather(plan.payments.iter().cloned()),
         hold_expires_at: now.plus_seconds(hold_ttl_seconds),
         body_digest: order.body_digest,
         attempt: order.attempt,

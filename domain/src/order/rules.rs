@@ -38,7 +38,8 @@ struct Desk {
 
 impl Desk {
     fn with(lines: &[PlacedLine], payments: &[(Method, &str)]) -> Self {
-        let payment = |(method, text): &(Method, &str)| PlannedPayment { method: *method, amount: amount(text) };
+        let payment =
+            |(method, text): &(Method, &str)| PlannedPayment { method: *method, amount: amount(text), reference: None };
         let placed = OrderEvent::Placed {
             customer: Some(CustomerId::new("ann").unwrap()),
             purchaser_key: None,

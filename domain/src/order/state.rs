@@ -110,6 +110,9 @@ pub struct OrderPayment {
     /// Why it failed.
     #[cbor(n(6), with = "codec::optional_text")]
     pub failure: Option<CompactString>,
+    /// What the caller calls it, where the order keeps that.
+    #[cbor(n(7), with = "codec::optional_text")]
+    pub reference: Option<CompactString>,
 }
 
 impl OrderPayment {

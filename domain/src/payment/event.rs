@@ -4,6 +4,7 @@ use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 
 use super::state::Method;
+use crate::order::{Order, OrderPayment};
 use crate::{Amount, CustomerId, Money, OrderId, Timestamp, codec};
 
 /// One fact about a payment.
@@ -22,6 +23,21 @@ pub enum PaymentEvent {
         #[n(3)]
         payer: Option<CustomerId>,
         /// A card's token or an external payment's reference.
+        #[cbor(n(4), with = "codec::optional_text")]
+        credential: Option<CompactString>,
+    },
+    /// It was secured with its order's own record, and becomes an actor now that some of it goes back.
+    #[n(8)]
+    Opened {
+        #[n(0)]
+        order: OrderId,
+        #[n(1)]
+        method: Method,
+        #[n(2)]
+        money: Money,
+        #[n(3)]
+        payer: Option<CustomerId>,
+        /// What the caller calls it.
         #[cbor(n(4), with = "codec::optional_text")]
         credential: Option<CompactString>,
     },
@@ -75,10 +91,27 @@ pub enum PaymentEvent {
 }
 
 impl PaymentEvent {
+    /// How the actor of a payment begins that its order secured by itself.
+    pub fn opened(order: &Order, payment: &OrderPayment) -> Self {
+        Self::Opened {
+            order: order.id,
+            method: payment.method,
+            money: Money::new(payment.amount, order.currency),
+            payer: order.customer.clone(),
+            credential: payment.reference.clone(),
+        }
+    }
+
+    /// Whether a payment begins with it.
+    pub const fn begins(&self) -> bool {
+        matches!(self, Self::Created { .. } | Self::Opened { .. })
+    }
+
     /// The public name.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Created { .. } => "created",
+            Self::Opened { .. } => "opened",
             Self::Paid { .. } => "paid",
             Self::Failed { .. } => "failed",
             Self::VoidStarted => "void_started",

@@ -34,6 +34,12 @@ impl Method {
     pub fn name(self) -> &'static str {
         Self::ALL[self as usize].1
     }
+
+    /// Whether the caller sees to the money. Nobody has to be asked, so such a payment is secured with its order's own
+    /// record, and becomes an actor only when some of it goes back.
+    pub const fn is_outside(self) -> bool {
+        matches!(self, Self::External | Self::Account)
+    }
 }
 
 /// A refund of a payment.
@@ -111,9 +117,12 @@ impl Payment {
 
     /// Starts a payment from its first event.
     pub fn create(id: PaymentId, event: &PaymentEvent, now: Timestamp) -> Self {
-        let PaymentEvent::Created { order, method, money, payer, credential } = event else {
-            panic!("a payment begins with `created`, not {}", event.name());
+        let (PaymentEvent::Created { order, method, money, payer, credential }
+        | PaymentEvent::Opened { order, method, money, payer, credential }) = event
+        else {
+            panic!("a payment begins with `created` or `opened`, not {}", event.name());
         };
+        let is_paid = matches!(event, PaymentEvent::Opened { .. });
         Self {
             id,
             order: *order,
@@ -121,7 +130,7 @@ impl Payment {
             money: *money,
             payer: payer.clone(),
             credential: credential.clone(),
-            state: PaymentState::Pending,
+            state: if is_paid { PaymentState::Paid } else { PaymentState::Pending },
             refunds: Vec::new(),
             open: (*method == Method::Card).then_some(OpenOperation::Charge),
             ask_again_at: now.plus_seconds(Self::ASK_AGAIN_SECONDS),
@@ -149,7 +158,7 @@ impl Payment {
     /// Takes an event into the state.
     pub fn apply(&mut self, event: &PaymentEvent, now: Timestamp) {
         match event {
-            PaymentEvent::Created { .. } => panic!("a payment is created once"),
+            PaymentEvent::Created { .. } | PaymentEvent::Opened { .. } => panic!("a payment is created once"),
             PaymentEvent::Paid { reference } => {
                 self.step(Column::PaySuccess);
                 self.open = None;

@@ -7,6 +7,7 @@ use super::command::{Disposition, Unsellable};
 use super::counters::{Counters, shift};
 use super::event::{Pick, Picks, StockEvent, units};
 use super::state::{Backorder, Bin, Commitment, CommittedPick, Stock, bin_for};
+use crate::codec::list;
 use crate::{CustomerId, Location, Lot, OrderId, Quantity, Timestamp};
 
 type Bins = SmallVec<[Bin; 1]>;
@@ -75,13 +76,10 @@ impl Stock {
     ) {
         let ordinal = self.next_ordinal;
         self.next_ordinal += 1;
-        let picks = picks
-            .iter()
-            .map(|pick| {
-                let (held, allocated) = if settled { (0, pick.quantity) } else { (pick.quantity, 0) };
-                CommittedPick { bin: pick.bin, held, allocated }
-            })
-            .collect();
+        let picks = list::gather(picks.iter().map(|pick| {
+            let (held, allocated) = if settled { (0, pick.quantity) } else { (pick.quantity, 0) };
+            CommittedPick { bin: pick.bin, held, allocated }
+        }));
         let commitment = Commitment { picks, ordinal, buyer: buyer.cloned(), tentative };
         if let Some(buyer) = buyer {
             *self.taken.entry(buyer.clone()).or_default() += commitment.units().0 + commitment.units().1 + backordered;

@@ -138,7 +138,7 @@ fn order() -> Vec<(&'static str, OrderEvent)> {
     use OrderEvent as E;
     let line = PlacedLine { sku: sku(), quantity: 5, unit_price: Amount(99_901), filled: 3, backordered: 1 };
     let units = || smallvec![LineUnits { line: 0, quantity: 2 }, LineUnits { line: 1999, quantity: 1 }];
-    let planned = |method| PlannedPayment { method, amount: Amount(100_000) };
+    let planned = |method| PlannedPayment { method, amount: Amount(100_000), reference: None };
     let placed = E::Placed {
         customer: Some(ann()),
         purchaser_key: None,
@@ -168,6 +168,7 @@ fn order() -> Vec<(&'static str, OrderEvent)> {
         ("placed_bare", bare),
         ("payments_started", E::PaymentsStarted { payments: smallvec![planned(Method::External)] }),
         ("payment_secured", E::PaymentSecured { number: 1 }),
+        ("paid_outside", E::PaidOutside { number: 0 }),
         ("payment_failed", E::PaymentFailed { number: 1, reason: "no funds".into() }),
         ("extended", E::Extended { hold_expires_at: TIME }),
         ("cancel_requested", E::CancelRequested),
@@ -224,6 +225,16 @@ fn payment() -> Vec<(&'static str, PaymentEvent)> {
         ("refunded", E::Refunded { number: 1 }),
         ("refund_failed", E::RefundFailed { number: 1, reason: "closed".into() }),
         ("retry_scheduled", E::RetryScheduled { attempt: 3, at: TIME }),
+        (
+            "opened",
+            E::Opened {
+                order: order_id(),
+                method: Method::External,
+                money,
+                payer: None,
+                credential: Some("till 4".into()),
+            },
+        ),
     ]
 }
 
@@ -249,8 +260,8 @@ fn ledger() -> Vec<(&'static str, LedgerEvent)> {
 pub fn variants(kind: EntityKind) -> usize {
     match kind {
         EntityKind::Sku => 21,
-        EntityKind::Order => 19,
-        EntityKind::Payment => 8,
+        EntityKind::Order => 20,
+        EntityKind::Payment => 9,
         EntityKind::Account => 6,
         EntityKind::Ledger => 1,
     }
@@ -270,6 +281,7 @@ pub fn number(event: &Event) -> usize {
             PaymentEvent::Refunded { .. } => 5,
             PaymentEvent::RefundFailed { .. } => 6,
             PaymentEvent::RetryScheduled { .. } => 7,
+            PaymentEvent::Opened { .. } => 8,
         },
         Event::Account(event) => match event {
             AccountEvent::Credited { .. } => 0,
@@ -330,5 +342,6 @@ fn number_of_order(event: &OrderEvent) -> usize {
         OrderEvent::StepOwed { .. } => 16,
         OrderEvent::StepDone { .. } => 17,
         OrderEvent::RefundStarted { .. } => 18,
+        OrderEvent::PaidOutside { .. } => 19,
     }
 }

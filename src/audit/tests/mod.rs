@@ -34,7 +34,7 @@ impl Journal {
         events.iter().for_each(|event| minicbor::encode(event, &mut encoded).unwrap());
         let (kind, digest) = (kind as u8, self.key.take());
         self.clock += SECOND;
-        let head = RecordHead { kind, key, time: START + self.clock, note: 0, digest: digest.as_ref() };
+        let head = RecordHead { kind, key, time: START + self.clock, note: 0, digests: digest.as_slice() };
         let mut bytes = Vec::new();
         encode_record(&mut bytes, &head, &encoded);
         let body = next_record(&mut &bytes[..]).unwrap().to_vec();
@@ -166,7 +166,11 @@ fn took_back(n: u128, quantity: u64) -> StockEvent {
 
 /// An order of some mugs at 10.00, with payments of these cents.
 fn placed(quantity: u64, filled: u64, backordered: u64, payments: &[(Method, i64)]) -> OrderEvent {
-    let planned = |(method, cents): &(Method, i64)| PlannedPayment { method: *method, amount: eur(*cents).amount };
+    let planned = |(method, cents): &(Method, i64)| PlannedPayment {
+        method: *method,
+        amount: eur(*cents).amount,
+        reference: None,
+    };
     let sku = SkuId::new("MUG").unwrap();
     OrderEvent::Placed {
         customer: Some(ann()),

@@ -161,8 +161,8 @@ impl fmt::Debug for DiskLock {
 /// What went wrong on a disk.
 #[derive(Debug, Error)]
 pub enum DiskError {
-    /// There is no room.
-    #[error("{path}: the disk is full; free some space")]
+    /// There is no room: on the disk, in a quota, or below a limit on the size of files.
+    #[error("{path}: the disk, a quota or a limit on file sizes is full; free some space or raise the limit")]
     Full {
         /// The file.
         path: String,
@@ -202,7 +202,9 @@ impl DiskError {
     pub fn from_io(operation: &'static str, path: impl Into<String>, source: io::Error) -> Self {
         let path = path.into();
         match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full { path },
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+                Self::Full { path }
+            }
             io::ErrorKind::NotFound => Self::NotFound { path },
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly { path },
             _ => Self::Failed { operation, path, source },
@@ -217,9 +219,10 @@ mod tests {
     #[test]
     fn errors_of_the_system_are_named_by_what_can_be_done_about_them() {
         type IsNamed = fn(&DiskError) -> bool;
-        let table: [(io::ErrorKind, IsNamed); 6] = [
+        let table: [(io::ErrorKind, IsNamed); 7] = [
             (io::ErrorKind::StorageFull, |error| matches!(error, DiskError::Full { .. })),
             (io::ErrorKind::QuotaExceeded, |error| matches!(error, DiskError::Full { .. })),
+            (io::ErrorKind::FileTooLarge, |error| matches!(error, DiskError::Full { .. })),
             (io::ErrorKind::ReadOnlyFilesystem, |error| matches!(error, DiskError::ReadOnly { .. })),
             (io::ErrorKind::PermissionDenied, |error| matches!(error, DiskError::ReadOnly { .. })),
             (io::ErrorKind::NotFound, |error| matches!(error, DiskError::NotFound { .. })),

@@ -113,35 +113,72 @@ impl ArchivedFile {
     }
 }
 
-/// Writes the first `length` bytes of a segment into an empty file.
-pub(crate) fn write_archive(source: &Source, length: u64, file: &dyn DiskFile, name: &str) -> Result<(), ReadError> {
-    let failed = |error| DiskError::from_io("compress", name, error);
-    let mut compressor = zstd::bulk::Compressor::new(LEVEL).map_err(failed)?;
-    compressor.include_checksum(true).map_err(failed)?;
-    let mut chunk = vec![0; CHUNK];
-    let mut table = Vec::new();
-    let (mut read, mut written) = (0, 0);
-    while read < length {
-        let wanted = CHUNK.min((length - read) as usize);
-        let count = source.read_at(read, &mut chunk[..wanted])?;
-        if count < wanted {
-            return Err(ReadError::damaged(name, read, Reason::SegmentEnds));
-        }
-        let compressed = compressor.compress(&chunk[..wanted]).map_err(failed)?;
-        file.write_at(written, &[&compressed])?;
-        table.extend_from_slice(&(compressed.len() as u32).to_le_bytes());
-        table.extend_from_slice(&(wanted as u32).to_le_bytes());
-        read += wanted as u64;
-        written += compressed.len() as u64;
+/// Writes the first `length` bytes of a segment into an empty file, a few chunks at a time.
+pub(crate) struct ArchiveWriter {
+    file: Arc<dyn DiskFile>,
+    name: String,
+    compressor: zstd::bulk::Compressor<'static>,
+    chunk: Vec<u8>,
+    table: Vec<u8>,
+    length: u64,
+    read: u64,
+    written: u64,
+}
+
+impl fmt::Debug for ArchiveWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ArchiveWriter").field("name", &self.name).field("read", &self.read).finish_non_exhaustive()
     }
-    let chunks = (table.len() as u64 / ENTRY) as u32;
-    let mut header = SKIPPABLE_MAGIC.to_le_bytes().to_vec();
-    header.extend_from_slice(&(table.len() as u32 + FOOTER as u32).to_le_bytes());
-    let mut footer = chunks.to_le_bytes().to_vec();
-    footer.push(0);
-    footer.extend_from_slice(&SEEKABLE_MAGIC.to_le_bytes());
-    file.write_at(written, &[&header, &table, &footer])?;
-    Ok(())
+}
+
+impl ArchiveWriter {
+    pub(crate) fn new(file: Arc<dyn DiskFile>, name: String, length: u64) -> Result<Self, ReadError> {
+        let failed = |error| DiskError::from_io("compress", &*name, error);
+        let mut compressor = zstd::bulk::Compressor::new(LEVEL).map_err(failed)?;
+        compressor.include_checksum(true).map_err(failed)?;
+        let chunk = vec![0; CHUNK];
+        Ok(Self { file, name, compressor, chunk, table: Vec::new(), length, read: 0, written: 0 })
+    }
+
+    /// Compresses about `budget` bytes, at least one chunk; true when the archive is whole and durable.
+    pub(crate) fn step(&mut self, source: &Source, budget: u64) -> Result<bool, ReadError> {
+        let until = self.length.min(self.read + budget.max(1));
+        while self.read < until {
+            self.write_chunk(source)?;
+        }
+        if self.read < self.length {
+            return Ok(false);
+        }
+        self.write_table()?;
+        Ok(true)
+    }
+
+    fn write_chunk(&mut self, source: &Source) -> Result<(), ReadError> {
+        let wanted = CHUNK.min((self.length - self.read) as usize);
+        let plain = &mut self.chunk[..wanted];
+        if source.read_at(self.read, plain)? < wanted {
+            return Err(ReadError::damaged(&*self.name, self.read, Reason::SegmentEnds));
+        }
+        let failed = |error| DiskError::from_io("compress", &*self.name, error);
+        let compressed = self.compressor.compress(plain).map_err(failed)?;
+        self.file.write_at(self.written, &[&compressed])?;
+        self.table.extend_from_slice(&(compressed.len() as u32).to_le_bytes());
+        self.table.extend_from_slice(&(wanted as u32).to_le_bytes());
+        self.read += wanted as u64;
+        self.written += compressed.len() as u64;
+        Ok(())
+    }
+
+    fn write_table(&self) -> Result<(), ReadError> {
+        let chunks = (self.table.len() as u64 / ENTRY) as u32;
+        let mut header = SKIPPABLE_MAGIC.to_le_bytes().to_vec();
+        header.extend_from_slice(&(self.table.len() as u32 + FOOTER as u32).to_le_bytes());
+        let mut footer = chunks.to_le_bytes().to_vec();
+        footer.push(0);
+        footer.extend_from_slice(&SEEKABLE_MAGIC.to_le_bytes());
+        self.file.write_at(self.written, &[&header, &self.table, &footer])?;
+        Ok(self.file.sync_data()?)
+    }
 }
 
 #[cfg(test)]
@@ -154,7 +191,11 @@ mod tests {
         let file = disk.create("plain").unwrap();
         file.write_at(0, &[plain]).unwrap();
         let archive = disk.create("archive").unwrap();
-        write_archive(&Source::Plain(file), plain.len() as u64, &*archive, "archive").unwrap();
+        let mut writer = ArchiveWriter::new(Arc::clone(&archive), "archive".into(), plain.len() as u64).unwrap();
+        // One chunk at a time: whoever has other work to do is never kept from it for long.
+        let source = Source::Plain(file);
+        let steps = 1 + std::iter::from_fn(|| (!writer.step(&source, 1).unwrap()).then_some(())).count();
+        assert_eq!(steps, plain.len().div_ceil(CHUNK).max(1));
         (disk, archive)
     }
 

@@ -201,12 +201,20 @@ impl Catalog {
         self.change(number, |segment| segment.stage = Stage::Sealed { time_max });
     }
 
-    /// The oldest sealed segment that is not archived, if all its records are below this sequence.
-    pub(crate) fn first_to_archive(&self, below: Seq) -> Option<Segment> {
+    /// The oldest sealed segment that is not archived, if all its records are below this sequence and before this engine
+    /// time.
+    pub(crate) fn first_to_archive(&self, below: Seq, before: i64) -> Option<Segment> {
         let segments = self.segments.read();
         let segment = segments.iter().find(|segment| !segment.archived)?;
-        let ripe = matches!(segment.stage, Stage::Sealed { .. }) && segment.last < below;
-        ripe.then(|| segment.clone())
+        let is_old = matches!(segment.stage, Stage::Sealed { time_max } if time_max < before);
+        (is_old && segment.last < below).then(|| segment.clone())
+    }
+
+    /// How many segments there are, and how many of them are archived.
+    pub(crate) fn count(&self) -> (u64, u64) {
+        let segments = self.segments.read();
+        let archived = segments.iter().filter(|segment| segment.archived).count();
+        (segments.len() as u64, archived as u64)
     }
 
     pub(crate) fn mark_archived(&self, number: u64) {

@@ -38,6 +38,6 @@ impl Fingerprint {
     /// ledger have their last state in snapshots, and so many records that a list of them would be no index.
     pub(crate) fn of_record(head: &RecordHead<'_>) -> impl Iterator<Item = Self> {
         let by_id = matches!(head.kind, KIND_ORDER | KIND_PAYMENT).then(|| Self::of_actor(head.kind, head.key));
-        by_id.into_iter().chain(head.digest.map(Self::of_digest))
+        by_id.into_iter().chain(head.digests.iter().map(Self::of_digest))
     }
 }

@@ -49,6 +49,7 @@ pub(crate) struct SegmentFacts {
 }
 
 /// Collects what a footer holds, frame by frame.
+#[derive(Debug)]
 pub(crate) struct FooterBuilder {
     facts: SegmentFacts,
     index: SparseIndex,
@@ -266,13 +267,13 @@ mod tests {
         let mut offset = 128;
         for order in 0..orders {
             let mut payload = Vec::new();
-            let digest = [order as u8; 16];
-            for (kind, key, digest) in [
-                (KIND_ORDER, id(order).to_vec(), Some(&digest)),
-                (KIND_SKU, b"MUG".to_vec(), None),
-                (KIND_ORDER, id(order).to_vec(), None),
+            let digests = [[order as u8; 16]];
+            for (kind, key, digests) in [
+                (KIND_ORDER, id(order).to_vec(), &digests[..]),
+                (KIND_SKU, b"MUG".to_vec(), &[]),
+                (KIND_ORDER, id(order).to_vec(), &[]),
             ] {
-                let head = RecordHead { kind, key: &key, time: i64::from(order), note: 0, digest };
+                let head = RecordHead { kind, key: &key, time: i64::from(order), note: 0, digests };
                 encode_record(&mut payload, &head, b"events");
             }
             let header = FrameHeader::new(KEY, &payload, 3, first, first - 1, [0; 32]);

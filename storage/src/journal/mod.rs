@@ -42,6 +42,7 @@
 //! frame may begin in the sector in which the one before it ends.
 
 mod archived_file;
+mod archiving;
 mod bloom;
 mod catalog;
 mod damage;
@@ -75,9 +76,9 @@ pub use file_journal::FileJournal;
 pub use frame::{ChainHash, FORMAT_VERSION, FRAME_OVERHEAD};
 pub use open::{Opened, Recovered, open_journal};
 pub use options::JournalOptions;
-pub use reader::JournalReader;
+pub use reader::{JournalReader, Position};
 pub use spares::Room;
-pub use upkeep::Upkeep;
+pub use upkeep::{ArchiveStep, Upkeep};
 pub use writer::{Released, Step, Writer};
 
 /// Where groups become durable.

@@ -2,6 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use parking_lot::Mutex;
 
 use super::catalog::{Catalog, Segment, Stage};
 use super::damage::{OpenError, Reason};
@@ -65,7 +69,7 @@ pub fn open_journal(disk: Arc<dyn Disk>, options: &JournalOptions) -> Result<Ope
     let files = Files::list(&*disk)?;
     let mut opening = Opening::begin(disk, files)?;
     opening.check_nothing_is_missing_at_the_end()?;
-    opening.follow_chain()?;
+    opening.follow_chain(options.readers)?;
     let last = opening.judge_tail()?;
     opening.remove_leftovers()?;
     match last {
@@ -159,8 +163,10 @@ impl Opening {
     }
 
     /// Follows the chain through all segments.
-    fn follow_chain(&mut self) -> Result<(), OpenError> {
-        for (header, source) in std::mem::take(&mut self.headers) {
+    fn follow_chain(&mut self, readers: usize) -> Result<(), OpenError> {
+        let headers = std::mem::take(&mut self.headers);
+        let followed = follow_ahead(&headers, self.key(), readers);
+        for ((header, source), followed) in headers.into_iter().zip(followed) {
             if header.previous != self.chain.hash || header.first != self.chain.last + 1 {
                 // The header is good, so it is the segment before it that has lost its end.
                 return Err(match &self.last {
@@ -172,7 +178,7 @@ impl Opening {
             match self.footer_of_archived(&header, &source) {
                 Some(footer) => self.push_sealed(&footer, true),
                 None => {
-                    let verified = Verified::follow(source, &header, self.key())?;
+                    let verified = followed.unwrap_or_else(|| Verified::follow(source, &header, self.key()))?;
                     self.bytes += verified.segment.end - SEGMENT_HEADER as u64;
                     self.chain = verified.chain;
                     self.last = Some(verified);
@@ -300,6 +306,34 @@ impl Opening {
     }
 }
 
+/// Follows segments by several threads at once: each header says what the segment's chain begins with, and whether that
+/// is what the segment before it ends with is checked afterwards, in order. What is archived, and what one reader alone
+/// would follow, is left to be followed then.
+fn follow_ahead(
+    headers: &[(SegmentHeader, Source)],
+    key: CrcKey,
+    readers: usize,
+) -> Vec<Option<Result<Verified, OpenError>>> {
+    let followed: Vec<Mutex<Option<_>>> = headers.iter().map(|_| Mutex::new(None)).collect();
+    let next = AtomicUsize::new(0);
+    let readers = readers.min(headers.len());
+    if readers > 1 {
+        thread::scope(|scope| {
+            for _ in 0..readers {
+                scope.spawn(|| {
+                    while let Some(at) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|at| *at < headers.len()) {
+                        let (header, source) = &headers[at];
+                        if matches!(source, Source::Plain(_)) {
+                            *followed[at].lock() = Some(Verified::follow(source.clone(), header, key));
+                        }
+                    }
+                });
+            }
+        });
+    }
+    followed.into_iter().map(Mutex::into_inner).collect()
+}
+
 /// Writes the frame in doubt once more: what can be read now need not be on the disk, and after a failed sync a sync alone
 /// would not bring it there.
 fn write_last_frame_again(last: &Verified, file: &dyn DiskFile) -> Result<(), OpenError> {
@@ -344,6 +378,6 @@ fn start(
     };
     journal.begin()?;
     let recovered = Recovered { chain: journal.chain, ..recovered };
-    let upkeep = Upkeep { catalog: Arc::clone(&catalog), spares, lock };
+    let upkeep = Upkeep { catalog: Arc::clone(&catalog), spares, archiving: Mutex::new(None), lock };
     Ok(Opened { journal, reader: JournalReader::new(catalog), upkeep, recovered })
 }

@@ -13,14 +13,16 @@ pub struct JournalOptions {
     pub segment_bytes: u64,
     /// Segments prepared ahead.
     pub spares: usize,
+    /// How many threads check segments when a journal is opened.
+    pub readers: usize,
     /// Bytes that stay free on the disk when spares are made, so that indexes and snapshots can still be written.
     pub free_bytes_min: u64,
 }
 
 impl JournalOptions {
-    /// Segments of 64 MiB, one of them prepared ahead, and as much left free.
+    /// Segments of 64 MiB, one of them prepared ahead and as much left free, checked by one thread.
     pub fn new(journal_id: [u8; 16]) -> Self {
-        Self { journal_id, segment_bytes: 64 << 20, spares: 1, free_bytes_min: 64 << 20 }
+        Self { journal_id, segment_bytes: 64 << 20, spares: 1, readers: 1, free_bytes_min: 64 << 20 }
     }
 
     /// The size of a segment, at least large enough for its header and two seals, and a multiple of the alignment.

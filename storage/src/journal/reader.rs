@@ -20,6 +20,26 @@ pub struct JournalReader {
     catalog: Arc<Catalog>,
 }
 
+/// How far somebody has read.
+#[derive(Debug, Clone)]
+pub struct Position {
+    next: Seq,
+    /// A segment's number, and where in it the first frame begins that was not read.
+    frame: Option<(u64, u64)>,
+}
+
+impl Position {
+    /// Before the record with this sequence.
+    pub fn before(seq: Seq) -> Self {
+        Self { next: seq.max(1), frame: None }
+    }
+
+    /// The sequence of the next record.
+    pub const fn next(&self) -> Seq {
+        self.next
+    }
+}
+
 impl JournalReader {
     pub(super) fn new(catalog: Arc<Catalog>) -> Self {
         Self { catalog }
@@ -33,6 +53,11 @@ impl JournalReader {
     /// Bytes of the journal up to its last durable frame, archived ones as they were before.
     pub fn bytes(&self) -> u64 {
         self.catalog.bytes()
+    }
+
+    /// How many segments there are, and how many of them are archived.
+    pub fn segments(&self) -> (u64, u64) {
+        self.catalog.count()
     }
 
     /// The id of the journal.
@@ -55,23 +80,46 @@ impl JournalReader {
     ///
     /// [`ReadError`]; what was shown before it is good.
     pub fn read_from(&self, seq: Seq, limit_bytes: usize, visit: &mut dyn FnMut(Seq, &[u8])) -> Result<Seq, ReadError> {
-        let mut next = seq.max(1);
+        let mut at = Position::before(seq);
+        self.read_on(&mut at, limit_bytes, visit)?;
+        Ok(at.next())
+    }
+
+    /// As [`read_from`](Self::read_from), for somebody who follows the writer: each read begins at the very frame at
+    /// which the one before it ended, where the index would lead to one of its neighbours.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`]; what was shown before it is good, and the position is behind it.
+    pub fn read_on(
+        &self,
+        at: &mut Position,
+        limit_bytes: usize,
+        visit: &mut dyn FnMut(Seq, &[u8]),
+    ) -> Result<(), ReadError> {
         let mut shown = 0;
         let durable = self.catalog.durable();
-        while next <= durable && shown < limit_bytes {
-            let Some(place) = self.catalog.locate(next)? else { break };
-            let from = next;
-            self.frames(&place, READ_AHEAD, &mut |frame| {
-                shown += show_records(frame, next, &mut |seq, body| visit(seq, body))?;
-                next = next.max(frame.header.last() + 1);
+        while at.next <= durable && shown < limit_bytes {
+            let Some(mut place) = self.catalog.locate(at.next)? else { break };
+            if let Some((number, offset)) = at.frame
+                && number == place.number
+            {
+                place.start = place.start.max(offset);
+            }
+            let from = at.next;
+            let next = &mut at.next;
+            let end = self.frames(&place, READ_AHEAD, &mut |frame| {
+                shown += show_records(frame, *next, &mut |seq, body| visit(seq, body))?;
+                *next = (*next).max(frame.header.last() + 1);
                 Some(shown < limit_bytes)
             })?;
-            if next == from {
+            at.frame = Some((place.number, end));
+            if at.next == from {
                 // The catalog promised a record that the segment does not hold.
                 return Err(ReadError::damaged(place.source.file_name(place.number), place.end, Reason::Sequence));
             }
         }
-        Ok(next)
+        Ok(())
     }
 
     /// One record's body; none if it is not durable.
@@ -153,7 +201,7 @@ impl JournalReader {
     /// [`ReadError`].
     pub fn lookup_key(&self, digest: &KeyDigest, since: i64) -> Result<Option<Seq>, ReadError> {
         let fingerprint = Fingerprint::of_digest(digest);
-        let is_it = |head: &RecordHead<'_>| head.digest == Some(digest);
+        let is_it = |head: &RecordHead<'_>| head.digests.contains(digest);
         let mut found = Vec::new();
         for segment in self.catalog.sealed_since(since).iter().rev() {
             self.look_into(segment, &fingerprint, &is_it, &mut found)?;
@@ -204,25 +252,26 @@ impl JournalReader {
             })
             .map(|_| true)
         })
+        .map(|_| ())
     }
 
-    /// Shows the frames from a place on, up to the end of its segment or until `visit` says false; none from it means that
-    /// the frame's records are not what they should be.
+    /// Shows the frames from a place on, up to the end of its segment or until `visit` says false, and says behind which
+    /// byte it stopped; none from it means that the frame's records are not what they should be.
     fn frames(
         &self,
         place: &Place,
         read_ahead: usize,
         visit: &mut dyn FnMut(&Frame<'_>) -> Option<bool>,
-    ) -> Result<(), ReadError> {
+    ) -> Result<u64, ReadError> {
         let key = self.catalog.key;
         let mut scanner = FrameScanner::new(place.source.clone(), key, place.start, place.end, read_ahead);
         loop {
             let offset = scanner.offset();
             let reason = match scanner.next()? {
-                Scanned::End if offset == place.end => return Ok(()),
+                Scanned::End if offset == place.end => return Ok(offset),
                 Scanned::Frame(frame) => match visit(&frame) {
                     Some(true) => continue,
-                    Some(false) => return Ok(()),
+                    Some(false) => return Ok(frame.end()),
                     None => Reason::Records,
                 },
                 Scanned::End => Reason::SegmentEnds,

@@ -31,7 +31,7 @@ pub(crate) enum Scanned<'a> {
 impl FrameScanner {
     /// Reads the frames from `offset` up to `end`.
     pub(crate) fn new(source: Source, key: CrcKey, offset: u64, end: u64, read_ahead: usize) -> Self {
-        Self { window: Window::new(source, read_ahead), key, offset, end }
+        Self { window: Window::up_to(source, read_ahead, end), key, offset, end }
     }
 
     /// Where the next frame begins or would begin.

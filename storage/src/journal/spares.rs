@@ -31,6 +31,8 @@ pub(crate) struct Spares {
     /// Copies for admission, which must not wait for that lock.
     ready_count: AtomicU64,
     left_in_segment: AtomicU64,
+    /// A spare is being made, and there was space for it when that began.
+    making: AtomicBool,
     /// The last attempt to make a spare found no room on the disk.
     disk_full: AtomicBool,
 }
@@ -51,6 +53,7 @@ impl Spares {
             ready: Mutex::new(Ready { spares: VecDeque::new(), next_number }),
             ready_count: AtomicU64::new(0),
             left_in_segment: AtomicU64::new(0),
+            making: AtomicBool::new(false),
             disk_full: AtomicBool::new(false),
         }
     }
@@ -69,12 +72,16 @@ impl Spares {
             self.disk_full.store(true, Ordering::Release);
             return Err(DiskError::Full { path: segment_name(ready.next_number) });
         }
+        self.making.store(true, Ordering::Release);
         let made = self.make(&mut ready, self.segment_bytes);
         self.disk_full.store(matches!(made, Err(DiskError::Full { .. })), Ordering::Release);
-        let spare = made?;
-        ready.spares.push_back(spare);
-        self.ready_count.store(ready.spares.len() as u64, Ordering::Release);
-        Ok(true)
+        let made = made.map(|spare| {
+            ready.spares.push_back(spare);
+            self.ready_count.store(ready.spares.len() as u64, Ordering::Release);
+            true
+        });
+        self.making.store(false, Ordering::Release);
+        made
     }
 
     /// Takes the next spare, with at least so many bytes; makes one if there is none.
@@ -123,13 +130,20 @@ impl Spares {
     /// Whether so many bytes can be written whatever the sizes of the frames they come in. While the next spare is only
     /// being made there is room too: a writer that is faster makes one itself.
     fn has_room(&self, bytes: u64) -> bool {
-        if !self.disk_full.load(Ordering::Acquire) {
-            return true;
-        }
         let needed = bytes.saturating_add(FRAME_OVERHEAD);
         let in_spare = self.segment_bytes - SEGMENT_HEADER as u64;
         let in_spares = self.ready_count.load(Ordering::Acquire) > 0 && needed <= in_spare;
-        in_spares || needed <= self.left_in_segment.load(Ordering::Acquire)
+        if in_spares || needed <= self.left_in_segment.load(Ordering::Acquire) {
+            return true;
+        }
+        // Nothing is reserved. Whoever is let in now counts on a spare that is still to be made, so the disk itself is
+        // asked: a disk that has filled up since the last attempt is noticed before anybody relies on it.
+        !self.disk_full.load(Ordering::Acquire) && (self.making.load(Ordering::Acquire) || self.space_for_one())
+    }
+
+    fn space_for_one(&self) -> bool {
+        let wanted = self.segment_bytes.saturating_add(self.free_bytes_min);
+        self.disk.free_bytes().is_ok_and(|free| free >= wanted)
     }
 }
 

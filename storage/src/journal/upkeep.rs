@@ -2,17 +2,29 @@
 
 use std::sync::Arc;
 
-use super::archived_file::{ArchivedFile, write_archive};
+use parking_lot::Mutex;
+
+use super::archiving::Archiving;
 use super::catalog::Catalog;
-use super::damage::{ReadError, Reason};
+use super::damage::ReadError;
 use super::follow::follow;
 use super::footer::Footer;
-use super::scan::READ_AHEAD;
-use super::segment::{ARCHIVE, UNFINISHED, archive_name, footer_name, segment_name};
+use super::segment::{UNFINISHED, footer_name};
 use super::source::Source;
 use super::spares::{Room, Spares};
-use crate::disk::{DiskError, DiskFile, DiskLock};
+use crate::disk::{DiskError, DiskLock};
 use crate::record::Seq;
+
+/// What a step of archiving came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ArchiveStep {
+    /// No segment is to be archived now.
+    Nothing,
+    /// One is under way: call again.
+    More,
+    /// A segment went into the archive; this is its last sequence.
+    Archived(Seq),
+}
 
 /// Prepares, seals and archives segments, one bounded step at a time, on a thread of its own or between other work. A
 /// step that fails changes nothing and can be tried again.
@@ -20,6 +32,7 @@ use crate::record::Seq;
 pub struct Upkeep {
     pub(super) catalog: Arc<Catalog>,
     pub(super) spares: Arc<Spares>,
+    pub(super) archiving: Mutex<Option<Archiving>>,
     #[allow(dead_code, reason = "the directory stays ours while somebody may write to it")]
     pub(super) lock: Arc<DiskLock>,
 }
@@ -52,7 +65,7 @@ impl Upkeep {
         let builder = follow(&self.catalog, &segment, &source)?;
         let (last, time_max) = (builder.facts().last, builder.facts().time_max);
         let bytes = builder.finish(self.catalog.key, &self.catalog.journal);
-        self.write_in_one_step("", &footer_name(segment.number), |file| Ok(file.write_at(0, &[&bytes])?))?;
+        self.write_in_one_step(&footer_name(segment.number), &bytes)?;
         // Opened once before anybody relies on it.
         let file = self.catalog.disk.open(&footer_name(segment.number))?;
         Footer::open(file, self.catalog.key, &self.catalog.journal, segment.number)?.verify()?;
@@ -64,39 +77,46 @@ impl Upkeep {
         Ok(Some(last))
     }
 
-    /// Compresses the oldest sealed segment whose records are all below a sequence, compares, and only then removes the
-    /// original; none when there is no such segment, else its last sequence.
+    /// Works for a few milliseconds on the archive: compresses the oldest sealed segment whose records are all below a
+    /// sequence and before an engine time, compares, and only then removes the original. Nothing is ever lost: readers
+    /// find the same records in the archive.
     ///
     /// # Errors
     ///
-    /// [`ReadError`], [`ReadError::Damaged`] when the segment or its archive is not as it was written.
-    pub fn archive_step(&self, below: Seq) -> Result<Option<Seq>, ReadError> {
-        let Some(segment) = self.catalog.first_to_archive(below) else { return Ok(None) };
-        let source = self.catalog.source(&segment)?;
-        let name = archive_name(segment.number);
-        self.catalog.disk.create_directory(ARCHIVE)?;
-        self.write_in_one_step(ARCHIVE, &name, |file| write_archive(&source, segment.end, file, &name))?;
-        let archived = ArchivedFile::open(self.catalog.disk.open(&name)?, segment.number)?;
-        let archived = Source::Archived(Arc::new(archived));
-        let (read_back, original) = (digest(&archived, segment.end)?, digest(&source, segment.end)?);
-        if read_back != original || archived.length()? != segment.end {
-            return Err(ReadError::damaged(name, 0, Reason::Archive));
+    /// [`ReadError`], [`ReadError::Damaged`] when the segment or its archive is not as it was written. The segment stays
+    /// as it is, and the next call begins with it anew.
+    pub fn archive_step(&self, below: Seq, before: i64) -> Result<ArchiveStep, ReadError> {
+        let mut under_way = self.archiving.lock();
+        let mut archiving = match under_way.take() {
+            Some(archiving) => archiving,
+            None => match self.catalog.first_to_archive(below, before) {
+                Some(segment) => Archiving::begin(&self.catalog, segment)?,
+                None => return Ok(ArchiveStep::Nothing),
+            },
+        };
+        match archiving.step(&self.catalog) {
+            Ok(true) => Ok(ArchiveStep::Archived(archiving.segment.last)),
+            Ok(false) => {
+                *under_way = Some(archiving);
+                Ok(ArchiveStep::More)
+            }
+            Err(error) => {
+                // The catalog no longer offers it, so what is left to do is kept.
+                if archiving.is_kept_only_by_its_name() {
+                    *under_way = Some(archiving);
+                }
+                Err(error)
+            }
         }
-        // What was compared may still differ from what its own chain says; then the original stays.
-        follow(&self.catalog, &segment, &archived)?;
-        self.catalog.mark_archived(segment.number);
-        self.catalog.disk.remove(&segment_name(segment.number))?;
-        self.catalog.disk.sync_directory("")?;
-        Ok(Some(segment.last))
+    }
+
+    /// Whether [`archive_step`](Self::archive_step) would have something to do.
+    pub fn may_archive(&self, below: Seq, before: i64) -> bool {
+        self.archiving.lock().is_some() || self.catalog.first_to_archive(below, before).is_some()
     }
 
     /// Writes a file under another name, makes it durable, and only then gives it its own.
-    fn write_in_one_step(
-        &self,
-        directory: &str,
-        name: &str,
-        write: impl FnOnce(&dyn DiskFile) -> Result<(), ReadError>,
-    ) -> Result<(), ReadError> {
+    fn write_in_one_step(&self, name: &str, bytes: &[u8]) -> Result<(), ReadError> {
         let disk = &*self.catalog.disk;
         let unfinished = format!("{name}{UNFINISHED}");
         match disk.remove(&unfinished) {
@@ -104,26 +124,10 @@ impl Upkeep {
             Err(error) => return Err(error.into()),
         }
         let file = disk.create(&unfinished)?;
-        write(&*file)?;
+        file.write_at(0, &[bytes])?;
         file.sync_data()?;
         disk.rename(&unfinished, name)?;
-        disk.sync_directory(directory)?;
+        disk.sync_directory("")?;
         Ok(())
     }
-}
-
-fn digest(source: &Source, length: u64) -> Result<blake3::Hash, ReadError> {
-    let mut hasher = blake3::Hasher::new();
-    let mut piece = vec![0; READ_AHEAD];
-    let mut at = 0;
-    while at < length {
-        let wanted = piece.len().min((length - at) as usize);
-        let read = source.read_at(at, &mut piece[..wanted])?;
-        if read == 0 {
-            break;
-        }
-        hasher.update(&piece[..read]);
-        at += read as u64;
-    }
-    Ok(hasher.finalize())
 }

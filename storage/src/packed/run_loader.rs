@@ -3,12 +3,41 @@
 //! The manifest holds the hash of the run's last block, and each block that of the one before: so the walk goes from the
 //! last block to the first, knows at each step which hash must come, and names the block where it does not.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use parking_lot::Mutex;
+
 use super::block::{Kind, RowTable};
 use super::blocks::Blocks;
 use super::bloom::Bloom;
 use super::error::{Flaw, PackedError};
 use super::manifest::RunMeta;
 use super::run::{Run, SparseIndex, damaged, read_block};
+
+/// Loads runs, as many at once as there are processors: proving them is most of what opening a large store takes.
+pub(crate) fn load_all(
+    blocks: &dyn Blocks,
+    metas: &[RunMeta],
+    bloom_bits_per_row: u32,
+) -> Result<Vec<Run>, PackedError> {
+    // The largest first, so that no thread is left alone with it at the end.
+    let mut order: Vec<usize> = (0..metas.len()).collect();
+    order.sort_by_key(|at| std::cmp::Reverse(metas[*at].bytes));
+    let loaded: Vec<Mutex<Option<_>>> = metas.iter().map(|_| Mutex::new(None)).collect();
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(at) = order.get(next.fetch_add(1, Ordering::Relaxed)) {
+            *loaded[*at].lock() = Some(load(blocks, &metas[*at], bloom_bits_per_row));
+        }
+    };
+    let helpers = thread::available_parallelism().map_or(1, |cores| cores.get()).min(metas.len()).saturating_sub(1);
+    thread::scope(|scope| {
+        (0..helpers).for_each(|_| drop(scope.spawn(work)));
+        work();
+    });
+    loaded.into_iter().map(|run| run.into_inner().expect("every run has its turn")).collect()
+}
 
 /// Reads every block of a run and verifies that it is the one the manifest proves.
 pub(crate) fn load(blocks: &dyn Blocks, meta: &RunMeta, bloom_bits_per_row: u32) -> Result<Run, PackedError> {

@@ -93,9 +93,8 @@ impl PackedStore {
             for held in &manifest.spaces {
                 shelves.entry(held.space).or_default().through = held.through;
             }
-            for meta in &manifest.runs {
-                let run = Arc::new(run_loader::load(&*blocks, meta, options.bloom_bits_per_row)?);
-                Arc::make_mut(&mut shelves.entry(meta.space).or_default().runs).push(run);
+            for run in run_loader::load_all(&*blocks, &manifest.runs, options.bloom_bits_per_row)? {
+                Arc::make_mut(&mut shelves.entry(run.meta.space).or_default().runs).push(Arc::new(run));
             }
         }
         let writer = Writer::open(&*blocks, manifest, previous);
@@ -215,6 +214,11 @@ impl PackedStore {
     /// The journal holds manifest `number` durably: runs that are in neither of the last two such may be removed.
     pub fn journaled(&self, number: u64) {
         self.writer.lock().retention.journaled(number);
+    }
+
+    /// Reads every block of a run that a kept manifest names, and proves it by hash.
+    pub fn verify_run(&self, run: &RunMeta) -> Result<(), PackedError> {
+        run_loader::load(&*self.blocks, run, self.options.bloom_bits_per_row).map(drop)
     }
 
     /// Syncs the blocks. A manifest does so by itself.

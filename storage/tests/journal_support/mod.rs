@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use stockade_storage::disk::Disk;
 use stockade_storage::journal::{
-    Journal, JournalError, JournalOptions, JournalReader, OpenError, Opened, open_journal,
+    ArchiveStep, Journal, JournalError, JournalOptions, JournalReader, OpenError, Opened, ReadError, Upkeep,
+    open_journal,
 };
 use stockade_storage::record::{KIND_ORDER, KIND_SKU, RecordHead, encode_record};
 use stockade_sync::Group;
@@ -37,7 +38,7 @@ pub fn record(seq: u64) -> Vec<u8> {
     let order = order_of(seq);
     let digest = digest_of(seq);
     let (kind, key) = if seq.is_multiple_of(2) { (KIND_ORDER, &order[..]) } else { (KIND_SKU, &b"MUG"[..]) };
-    let head = RecordHead { kind, key, time: seq as i64 * 1_000, note: seq as u8, digest: digest.as_ref() };
+    let head = RecordHead { kind, key, time: seq as i64 * 1_000, note: seq as u8, digests: digest.as_slice() };
     let mut bytes = Vec::new();
     encode_record(&mut bytes, &head, &vec![seq as u8 | 1; (seq * 7 % 23) as usize]);
     bytes
@@ -80,4 +81,15 @@ pub fn check_records(reader: &JournalReader) -> u64 {
         assert!(next > before);
     }
     next - 1
+}
+
+/// Archives one segment below a sequence, however old; says up to which record it goes.
+pub fn archive_next(upkeep: &Upkeep, below: u64) -> Result<Option<u64>, ReadError> {
+    loop {
+        match upkeep.archive_step(below, i64::MAX)? {
+            ArchiveStep::Nothing => return Ok(None),
+            ArchiveStep::More => {}
+            ArchiveStep::Archived(last) => return Ok(Some(last)),
+        }
+    }
 }

@@ -7,7 +7,7 @@ use crate::account::Account;
 use crate::entity::{EntityKey, Event};
 use crate::ledger::{self, Ledger, LedgerAccount};
 use crate::order::{Order, OrderEvent, Outcome};
-use crate::payment::{Method, Payment, PaymentState};
+use crate::payment::{Method, Payment, PaymentEvent, PaymentState};
 use crate::stock::Stock;
 use crate::{OrderId, Quantity, SkuId};
 
@@ -148,8 +148,11 @@ impl Shop {
     fn check_each_payment_ends_once(&self) {
         let mut ended = BTreeSet::new();
         for (key, event, _) in &self.journal {
-            if let Event::Order(OrderEvent::PaymentSecured { number } | OrderEvent::PaymentFailed { number, .. }) =
-                event
+            if let Event::Order(
+                OrderEvent::PaymentSecured { number }
+                | OrderEvent::PaidOutside { number }
+                | OrderEvent::PaymentFailed { number, .. },
+            ) = event
             {
                 assert!(ended.insert((key.clone(), *number)), "payment {number} of {key} ended twice");
             }
@@ -177,15 +180,22 @@ impl Shop {
                         orders.get_mut(id).unwrap().apply(event);
                     }
                     books.post(self.currency, &ledger::of_order(before.as_ref(), event, &orders[id]));
-                }
-                (EntityKey::Payment(id), Event::Payment(event)) => match payments.get_mut(id) {
-                    Some(payment) => {
-                        let rows = ledger::of_payment(payment, event);
-                        payment.apply(event, *at);
-                        rows.into_iter().for_each(|(currency, postings)| books.post(currency, &postings));
+                    if let OrderEvent::PaidOutside { number } = event {
+                        let seen = &orders[id].payments[*number as usize];
+                        let implied = PaymentEvent::opened(&orders[id], seen);
+                        payments.insert(seen.id, Payment::create(seen.id, &implied, *at));
                     }
-                    None => drop(payments.insert(*id, Payment::create(*id, event, *at))),
-                },
+                }
+                (EntityKey::Payment(id), Event::Payment(event)) => {
+                    match payments.get_mut(id).filter(|_| !event.begins()) {
+                        Some(payment) => {
+                            let rows = ledger::of_payment(payment, event);
+                            payment.apply(event, *at);
+                            rows.into_iter().for_each(|(currency, postings)| books.post(currency, &postings));
+                        }
+                        None => drop(payments.insert(*id, Payment::create(*id, event, *at))),
+                    }
+                }
                 (EntityKey::Account(id), Event::Account(event)) => {
                     accounts.entry(id.clone()).or_insert_with(|| Account::new(id.clone())).apply(event);
                     let rows = ledger::of_account(event);

@@ -64,6 +64,8 @@ pub(super) struct Shop {
     pub(super) journal: Vec<(EntityKey, Event, Timestamp)>,
     pub(super) seen: BTreeSet<String>,
     messages: VecDeque<Message>,
+    /// Payments outside that have become actors.
+    opened: BTreeSet<PaymentId>,
 }
 
 impl Shop {
@@ -81,6 +83,7 @@ impl Shop {
             journal: Vec::new(),
             seen: BTreeSet::new(),
             messages: VecDeque::new(),
+            opened: BTreeSet::new(),
         }
     }
 
@@ -222,13 +225,16 @@ impl Shop {
     fn secure_immediate(&mut self, id: OrderId, plan: &order::PaymentPlan, first: usize) {
         let immediate = plan.payments.iter().enumerate().filter(|(_, planned)| plan.is_immediate(planned));
         let events: Vec<_> =
-            immediate.map(|(index, _)| OrderEvent::PaymentSecured { number: (first + index) as u32 }).collect();
+            immediate.filter_map(|(index, paid)| plan.secured_at_once(paid, (first + index) as u32)).collect();
         self.change_order(id, &events);
     }
 
     fn create_payments(&mut self, order: OrderId, plan: &order::PaymentPlan, first: usize) {
         for (index, planned) in plan.payments.iter().enumerate() {
             let id = self.orders[&order].payments[first + index].id;
+            if planned.method.is_outside() {
+                continue;
+            }
             let created = PaymentEvent::Created {
                 order,
                 method: planned.method,
@@ -298,8 +304,25 @@ impl Shop {
             let before = order.clone();
             order.apply(event);
             let postings = ledger::of_order(Some(&before), event, order);
+            if let OrderEvent::PaidOutside { number } = event {
+                let seen = &order.payments[*number as usize];
+                let implied = Payment::create(seen.id, &PaymentEvent::opened(order, seen), self.now);
+                self.payments.insert(seen.id, implied);
+            }
             self.post_all([(self.currency, postings)]);
             self.record(EntityKey::Order(id), Event::Order(event.clone()));
+        }
+    }
+
+    /// A payment outside becomes an actor when it is asked for something.
+    fn open_payment(&mut self, id: PaymentId) {
+        let payment = &self.payments[&id];
+        if payment.method.is_outside() && self.opened.insert(id) {
+            let order = &self.orders[&payment.order];
+            let seen = order.payments.iter().find(|seen| seen.id == id).expect("it is the order's");
+            let opened = PaymentEvent::opened(order, seen);
+            self.payments.insert(id, Payment::create(id, &opened, self.now));
+            self.record(EntityKey::Payment(id), Event::Payment(opened));
         }
     }
 
@@ -310,6 +333,7 @@ impl Shop {
     }
 
     fn tell_payment(&mut self, id: PaymentId, command: &PaymentCommand) {
+        self.open_payment(id);
         let (mut events, mut asks) = (Vec::new(), Vec::new());
         let decision = payment::decide(&self.payments[&id], command, self.now, &mut events, &mut asks);
         decision.unwrap_or_else(|refusal| panic!("a payment refused {command:?}: {refusal}"));

@@ -45,6 +45,18 @@ fn nothing_is_released_before_every_open_charge_is_undone() {
     assert_eq!(cancelled.order.outcome, Outcome::Cancelled);
 }
 
+/// What is secured already must not turn the decline of the rest into an order that stays.
+#[test]
+fn a_declined_card_refuses_the_order_whatever_else_was_paid_for_it() {
+    for first in [Method::External, Method::Card, Method::Wallet] {
+        let mut desk = Desk::with(&[line("sku", "10.00", 1, 0)], &[(first, "4.00"), (Method::Card, "6.00")]);
+        desk.secure(0);
+        assert_eq!(desk.fail(1), ["payment_failed", "refused", "refund_started"], "{first:?}");
+        assert_eq!(desk.refunds(), [(0, amount("4.00"))]);
+        assert!(matches!(desk.stock_asks()[..], [StockCommand::ReleaseAll { .. }]));
+    }
+}
+
 #[test]
 fn money_that_comes_after_the_end_goes_back() {
     let mut desk = Desk::with(&[line("sku", "10.00", 1, 0)], &[(Method::External, "4.00"), (Method::Wallet, "6.00")]);

@@ -119,7 +119,7 @@ pub(super) fn terms_of<K>(place: &Place<K>) -> Terms {
             TimeInForce::Gtd(at) => Some(at),
             _ => None,
         },
-        minimum: place.minimum,
+        minimum: if place.minimum > 1 { place.minimum } else { 0 },
         source: place.source,
         displayed: place.displayed,
         post_only: place.post_only,

@@ -52,6 +52,8 @@ pub enum Fault {
     Error,
     /// There is no space.
     Full,
+    /// The file system is mounted read-only.
+    ReadOnly,
     /// A write stops after so many bytes, and fails. Any other operation just fails.
     ShortWrite {
         /// How many bytes are written.
@@ -214,6 +216,7 @@ impl State {
         let length = if let Operation::Write { bytes } = operation { bytes } else { 0 };
         match fault {
             Fault::Full => Err(DiskError::Full { path: path.into() }),
+            Fault::ReadOnly => Err(DiskError::from_io("use", path, io::ErrorKind::ReadOnlyFilesystem.into())),
             Fault::Error => Ok(Course::Partly(0)),
             Fault::ShortWrite { bytes } => Ok(Course::Partly(bytes.min(length))),
             Fault::PowerCut { bytes } => {

@@ -1,0 +1,102 @@
+//! From a request as warp hands it over to its answer: who asks, on which side, and whole or by the line.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use futures_core::Stream;
+use http::{HeaderMap, Method};
+use serde_json::Value;
+use warp::path::FullPath;
+
+use super::admin::{self, AdminRequest};
+use super::callers::Callers;
+use super::drain::Drain;
+use super::listener::ConnectionGauge;
+use super::log_level::LogLevel;
+use super::metrics::Answered;
+use super::routes::{self, Reply, Request};
+use super::trace::TraceId;
+use super::{batch, body};
+use crate::engine::Engine;
+
+/// Which listener a request came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Public,
+    Admin,
+}
+
+/// What all requests share.
+pub(super) struct Shared {
+    pub(super) engine: Engine,
+    pub(super) callers: Callers,
+    pub(super) body_bytes_max: usize,
+    pub(super) answered: Answered,
+    /// Of the public listener.
+    pub(super) connections: ConnectionGauge,
+    /// Stops the public listener.
+    pub(super) drain: Arc<Drain>,
+    pub(super) drain_deadline: Duration,
+    pub(super) config: Value,
+    pub(super) log_level: Option<Arc<LogLevel>>,
+    pub(super) replacing: tokio::sync::RwLock<()>,
+}
+
+impl Shared {
+    pub(super) fn is_draining(&self) -> bool {
+        self.drain.has_begun()
+    }
+}
+
+/// What the requests of one listener's thread share.
+pub(super) struct Door {
+    pub(super) shared: Arc<Shared>,
+    pub(super) side: Side,
+}
+
+/// Answers one request.
+pub(super) async fn handle<S, D>(
+    door: Arc<Door>,
+    method: Method,
+    path: FullPath,
+    query: String,
+    headers: HeaderMap,
+    body: S,
+) -> warp::reply::Response
+where
+    S: Stream<Item = Result<D, warp::Error>> + Send + Sync + 'static,
+    D: Buf,
+{
+    let (shared, side) = (&*door.shared, door.side);
+    let response = if side == Side::Public && path.as_str() == batch::PATH && method == Method::POST {
+        let batch = shared.callers.identify(&headers);
+        let batch = batch.and_then(|_| batch::answer(&shared.engine, &headers, body, shared.body_bytes_max));
+        batch.unwrap_or_else(|problem| problem.into_reply(TraceId::of(&headers)))
+    } else {
+        let answer = match body::read(&headers, body, shared.body_bytes_max).await {
+            Ok(body) => respond(shared, side, method, path.as_str(), &query, &headers, body).await,
+            Err(problem) => Err(problem),
+        };
+        answer.unwrap_or_else(|problem| problem.into_http(TraceId::of(&headers))).map(Into::into)
+    };
+    shared.answered.count(response.status());
+    response
+}
+
+async fn respond(
+    shared: &Shared,
+    side: Side,
+    method: Method,
+    path: &str,
+    query: &str,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Reply {
+    if side == Side::Admin {
+        return admin::answer(shared, &AdminRequest { method: &method, path, query, headers, body: &body });
+    }
+    let caller = if path.starts_with("/api/") { shared.callers.identify(headers)? } else { "" };
+    let Shared { engine, drain, replacing, .. } = shared;
+    routes::answer(Request { engine, method, path, query, headers, body, caller, drain, replacing }).await
+}

@@ -1,0 +1,168 @@
+//! What an order is placed with: its body, and how that becomes an order.
+//!
+//! Its texts are borrowed from the request where they need no unescaping: this is the hot request.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::Value;
+use stockade_domain::order::{ChargeKind, LINES_MAX};
+use stockade_domain::payment::Method;
+use stockade_domain::{OrderId, Refusal};
+
+use super::body::Object;
+use super::fields::{MoneyField, QuantityField, Text};
+use super::problem::Problem;
+use super::requests::{one_of, refused, unsupported};
+use crate::engine::{NewOrder, Payment};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LineBody<'a> {
+    #[serde(borrow)]
+    sku: Text<'a>,
+    quantity: QuantityField,
+    unit_price: Option<MoneyField>,
+    seller: Option<IgnoredAny>,
+    max_unit_price: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ChargeBody<'a> {
+    #[serde(borrow)]
+    kind: Text<'a>,
+    amount: MoneyField,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PaymentBody<'a> {
+    #[serde(borrow)]
+    method: Text<'a>,
+    amount: Option<MoneyField>,
+    #[serde(borrow)]
+    token: Option<Text<'a>>,
+    #[serde(borrow)]
+    reference: Option<Text<'a>>,
+}
+
+impl PaymentBody<'_> {
+    fn payment(self) -> Result<Payment, Problem> {
+        let payment = match one_of("payments", &self.method.0, &Method::ALL)? {
+            Method::Wallet => Payment::wallet(),
+            Method::Account => Payment::account(),
+            Method::Card => Payment::card(self.token.as_deref().unwrap_or_default()),
+            Method::External => Payment::external(self.reference.as_deref().unwrap_or_default()),
+        };
+        Ok(match self.amount {
+            Some(amount) => payment.amount(amount.0),
+            None => payment,
+        })
+    }
+}
+
+/// The list form or the single one of a body's payments.
+type Payments<'a> = (Option<Vec<Object<PaymentBody<'a>>>>, Option<Object<PaymentBody<'a>>>);
+
+pub(super) fn payments<'a>(
+    (list, single): Payments<'a>,
+) -> Result<impl Iterator<Item = Result<Payment, Problem>> + 'a, Problem> {
+    if list.is_some() && single.is_some() {
+        return Err(Problem::invalid("payment", "send either `payment` or `payments`"));
+    }
+    Ok(list.unwrap_or_default().into_iter().chain(single).map(|body| body.0.payment()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OrderBody<'a> {
+    #[serde(borrow)]
+    id: Option<Text<'a>>,
+    #[serde(borrow)]
+    customer: Option<Text<'a>>,
+    #[serde(borrow)]
+    purchaser_key: Option<Text<'a>>,
+    #[serde(borrow)]
+    lines: Option<Vec<Object<LineBody<'a>>>>,
+    #[serde(borrow)]
+    sku: Option<Text<'a>>,
+    quantity: Option<QuantityField>,
+    #[serde(borrow)]
+    charges: Option<Vec<Object<ChargeBody<'a>>>>,
+    coupon: Option<IgnoredAny>,
+    #[serde(default, rename = "context")]
+    _context: Option<IgnoredAny>,
+    #[serde(borrow)]
+    payments: Option<Vec<Object<PaymentBody<'a>>>>,
+    #[serde(borrow)]
+    payment: Option<Object<PaymentBody<'a>>>,
+    expected_total: Option<MoneyField>,
+    allow_backorder: Option<bool>,
+    allow_partial: Option<bool>,
+    #[serde(borrow)]
+    charge: Option<Text<'a>>,
+}
+
+impl OrderBody<'_> {
+    /// The order; `body` is the text it was read from, so that an id used again can be compared.
+    pub(super) fn order(self, body: &[u8]) -> Result<NewOrder, Problem> {
+        unsupported("coupon", &self.coupon)?;
+        if self.charge.as_deref().is_some_and(|charge| charge != "at_order") {
+            return Err(Problem::invalid("charge", "only `at_order` is supported yet"));
+        }
+        let lines = match (self.lines, self.sku, self.quantity) {
+            (Some(lines), None, None) => Ok(lines),
+            (None, Some(sku), Some(quantity)) => Err((sku, quantity)),
+            _ => return Err(Problem::invalid("lines", "send `lines`, or `sku` and `quantity`")),
+        };
+        let mut order = match lines {
+            Ok(lines) => several(lines)?,
+            Err((sku, quantity)) => NewOrder::one(&*sku, quantity.0),
+        };
+        for Object(charge) in self.charges.unwrap_or_default() {
+            order = order.charge(one_of("kind", &charge.kind, &ChargeKind::ALL)?, charge.amount.0);
+        }
+        for payment in payments((self.payments, self.payment))? {
+            order = order.pay(payment?);
+        }
+        if let Some(customer) = self.customer.as_deref() {
+            order = order.customer(customer);
+        }
+        if let Some(key) = self.purchaser_key.as_deref() {
+            order = order.purchaser_key(key);
+        }
+        if let Some(total) = self.expected_total {
+            order = order.expected_total(total.0);
+        }
+        order.order.allow_partial = self.allow_partial.unwrap_or(false);
+        order.order.allow_backorder = self.allow_backorder.unwrap_or(false);
+        if let Some(id) = self.id.as_deref() {
+            order = order.id(OrderId::parse(id).map_err(|refusal| refused(&refusal))?);
+            order.order.body_digest = body_digest(body);
+        }
+        Ok(order)
+    }
+}
+
+fn several(lines: Vec<Object<LineBody<'_>>>) -> Result<NewOrder, Problem> {
+    if lines.len() > LINES_MAX {
+        return Err(refused(&Refusal::TooManyLines { limit: LINES_MAX, found: lines.len() }));
+    }
+    let mut order = NewOrder::empty();
+    for Object(line) in lines {
+        unsupported("seller", &line.seller)?;
+        unsupported("max_unit_price", &line.max_unit_price)?;
+        order = match line.unit_price {
+            Some(price) => order.line_at(&*line.sku, line.quantity.0, price.0),
+            None => order.line(&*line.sku, line.quantity.0),
+        };
+    }
+    Ok(order)
+}
+
+/// A digest of a body's meaning: the same JSON in another order of members or spacing is the same body.
+fn body_digest(body: &[u8]) -> u64 {
+    let canonical = serde_json::from_slice::<Value>(body).map(|value| value.to_string()).unwrap_or_default();
+    let digest = blake3::hash(canonical.as_bytes());
+    u64::from_le_bytes(digest.as_bytes()[..8].try_into().expect("eight bytes")).max(1)
+}
