@@ -23,6 +23,7 @@ mod client;
 mod demo;
 mod load;
 mod logs;
+mod matching;
 mod output;
 mod replay;
 mod serve;
@@ -54,6 +55,7 @@ Examples:
   stockade serve --data ./shop                           the server
   stockade replay orders.csv.zst --data ./history        a real order history through the engine
   stockade audit --data ./history                        everything recomputed from the journal
+  stockade match < commands.jsonl                        the bare book, for other programs
 
 Exit codes: 0 done, 1 ran and found a fault, 2 bad usage, 3 could not run.";
 
@@ -67,6 +69,8 @@ enum Verb {
     Replay(replay::Arguments),
     /// Recompute everything from the journal with code of its own, and compare.
     Audit(audit::Arguments),
+    /// The bare book over standard input and output, a JSON line per command and per event.
+    Match(matching::Arguments),
     /// Put HTTP load on a server, and check that nothing was oversold.
     Load(load::Arguments),
 }
@@ -83,6 +87,7 @@ pub fn main() -> ExitCode {
         Verb::Serve(arguments) => serve::run(&arguments, log_level, &mut output),
         Verb::Replay(arguments) => replay::run(&arguments, &mut output),
         Verb::Audit(arguments) => audit::run(&arguments, &mut output),
+        Verb::Match(arguments) => matching::run(&arguments, &mut output),
         Verb::Load(arguments) => load::run(&arguments, &mut output),
     };
     match ended {

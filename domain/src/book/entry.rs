@@ -94,7 +94,7 @@ impl Source {
         match self {
             Self::Anyone => true,
             Self::House => false,
-            Self::Seller(wanted) => wanted == seller,
+            Self::Seller(wanted) => wanted.same(seller),
         }
     }
 

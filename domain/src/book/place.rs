@@ -137,7 +137,8 @@ impl<K: Key> Book<K> {
     }
 
     fn check_lots(&self, place: &Place<K>) -> Result<(), BookRefusal> {
-        self.check_lot(place.minimum)?;
+        // One unit is no wish.
+        self.check_lot(if place.minimum > 1 { place.minimum } else { 0 })?;
         self.check_lot(place.displayed.unwrap_or(0))
     }
 
@@ -219,7 +220,7 @@ impl<K> Place<K> {
                 TimeInForce::Gtd(time) => Some(time),
                 _ => None,
             },
-            minimum: self.minimum,
+            minimum: if self.minimum > 1 { self.minimum } else { 0 },
             source: self.source,
             displayed: self.displayed,
             post_only: self.post_only,

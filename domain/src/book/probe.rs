@@ -85,12 +85,12 @@ impl<K: Key> Book<K> {
         while slot != NONE && thought.remaining > 0 {
             let next = self.entry(slot).next;
             if self.compatible(thought.taker, slot) {
-                if self.is_own(thought.taker, slot) {
-                    if self.think_avoiding(thought, slot) == Walk::Stop {
+                if self.minimum(slot) > thought.remaining {
+                    if self.config.unfillable_head == UnfillableHead::Block {
                         return Walk::Stop;
                     }
-                } else if self.minimum(slot) > thought.remaining {
-                    if self.config.unfillable_head == UnfillableHead::Block {
+                } else if self.is_own(thought.taker, slot) {
+                    if self.think_avoiding(thought, slot) == Walk::Stop {
                         return Walk::Stop;
                     }
                 } else {

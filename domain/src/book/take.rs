@@ -140,12 +140,12 @@ impl<K: Key> Book<K> {
             let next = self.entry(slot).next;
             let ordinal = self.ordinal_last;
             if self.compatible(taker, slot) {
-                if self.is_own(taker, slot) {
-                    if self.avoid(taker, slot, events) == Walk::Stop {
+                if self.minimum(slot) > taker.remaining {
+                    if self.config.unfillable_head == UnfillableHead::Block {
                         return Walk::Stop;
                     }
-                } else if self.minimum(slot) > taker.remaining {
-                    if self.config.unfillable_head == UnfillableHead::Block {
+                } else if self.is_own(taker, slot) {
+                    if self.avoid(taker, slot, events) == Walk::Stop {
                         return Walk::Stop;
                     }
                 } else {
