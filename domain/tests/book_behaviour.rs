@@ -199,6 +199,14 @@ rules! {
         let ended = BookEvent::Ended { id: 1, quantity: 2, reason: EndReason::Expired };
         assert_eq!(bench.run(BookCommand::Expire), Ok(vec![ended]));
     };
+    what_a_reduction_and_a_sale_left_nothing_of_does_not_expire BookConfig::default() => |bench: &mut Bench<_>| {
+        let gtd = Place { time_in_force: TimeInForce::Gtd(Timestamp(5)), ..Place::limit(1, Supply, 10, 7) };
+        bench.place(gtd);
+        bench.place(ioc(Place::limit(2, Demand, 10, 7)));
+        bench.run(BookCommand::Reduce { id: 1, by: 6 }).unwrap();
+        bench.run(BookCommand::Settle { fill: FillId(1), quantity: 3 }).unwrap();
+        assert_eq!(bench.next_due(), None);
+    };
     an_iceberg_shows_its_next_slice_at_the_end_of_the_line BookConfig::exchange() => |bench: &mut Bench<_>| {
         bench.place(Place { displayed: Some(2), ..Place::limit(1, Supply, 10, 5) });
         bench.limit(2, Supply, 10, 2);

@@ -311,6 +311,9 @@ impl<K: Key> Book<K> {
         }
         if self.account(slot).held == 0 {
             self.forget(slot);
+        } else if self.entry(slot).flags & TERMS != 0 && self.standing(slot) == 0 {
+            // A sale took what a reduction had left of it: nothing of it can expire.
+            self.forget_due(slot);
         }
     }
 
