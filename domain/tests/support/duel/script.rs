@@ -102,6 +102,8 @@ fn place(place: &Place<u64>) -> String {
         text += &format!(",\"owner\":{}", place.owner.0);
     }
     text += &match place.time_in_force {
+        // Without a price the default is another.
+        TimeInForce::Gtc if place.price.is_none() => ",\"time_in_force\":\"gtc\"".into(),
         TimeInForce::Gtc => String::new(),
         TimeInForce::Gtd(at) => format!(",\"time_in_force\":\"gtd\",\"expires_at\":{}", at.0),
         TimeInForce::Ioc => ",\"time_in_force\":\"ioc\"".into(),
