@@ -136,7 +136,7 @@ pub(crate) struct Projector {
     cannot_prepare: Option<String>,
     at: Position,
     last_cut: u64,
-    /// Sequence of the last checkpoint's record.
+    /// Sequence of the last checkpoint's record if it covers all before it; 0 otherwise.
     checkpointed: u64,
     snapshots_through: u64,
     checkpoint_records: u64,
@@ -175,7 +175,7 @@ impl Projector {
             mailboxes,
             at,
             last_cut: resume.checkpoints.last().map_or(0, Checkpoint::cut),
-            checkpointed: resume.checkpointed,
+            checkpointed: alone_at(resume.checkpointed, resume.checkpoints.last().map_or(0, Checkpoint::cut)),
             snapshots_through,
             checkpoint_records,
             cannot_prepare: None,
@@ -467,7 +467,7 @@ impl Projector {
         self.collecting = None;
         self.history.store.journaled(manifest.number);
         let cut = checkpoint.cut();
-        self.checkpointed = appended.last();
+        self.checkpointed = alone_at(appended.last(), cut);
         self.archivist.checkpointed(cut, &manifest);
         if self.wanted.as_ref().is_some_and(|wanted| wanted.begun) {
             self.tell_wanted();
@@ -479,4 +479,10 @@ impl Projector {
         tracing::debug!(cut, runs = manifest.runs.len(), "checkpoint");
         Ok(())
     }
+}
+
+/// The sequence of a checkpoint's record if nothing came between its cut and the record, so that whoever finds it last in the
+/// journal has everything; otherwise none.
+fn alone_at(record: u64, cut: u64) -> u64 {
+    if record == cut + 1 { record } else { 0 }
 }
