@@ -1,7 +1,7 @@
 //! Admission: what is hopeless, too much or known already never reaches a partition.
 //!
 //! ```text
-//!   idempotency key ─▶ room on the disk, lag ─▶ sold-out gauge ─▶ credit ─▶ mailbox of a partition
+//!   idempotency key ─▶ sold-out gauge ─▶ room on the disk, lag ─▶ credit ─▶ mailbox of a partition
 //! ```
 
 use std::sync::Arc;

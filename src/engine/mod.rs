@@ -1,7 +1,7 @@
 //! The engine's handle: admission, hand-over to the partitions, and the way back.
 //!
 //! ```text
-//!   place() ─▶ credit ─▶ gauge ─▶ mailbox of the order's partition ─▶ … ─▶ durable ─▶ answer
+//!   place() ─▶ gauge ─▶ credit ─▶ mailbox of the order's partition ─▶ … ─▶ durable ─▶ answer
 //! ```
 //!
 //! The handle is `Clone + Send + Sync`; every command is a future that needs no particular runtime, and blocks with

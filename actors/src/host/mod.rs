@@ -17,11 +17,13 @@ mod money;
 mod news;
 mod order;
 mod place;
+mod placing;
 mod read;
 mod recover;
 mod remote;
 mod stock;
 mod supervise;
+mod waiting;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -52,7 +54,7 @@ use crate::turn::Turn;
 use agenda::Agenda;
 use checkpoint::Checkpoint;
 use order::Awaited;
-use place::Placing;
+use placing::Placing;
 use remote::Paying;
 
 /// The most messages of one turn.

@@ -1,8 +1,7 @@
 //! Placing an order.
 //!
 //! When everything it needs lives here, its whole hold phase is one turn: every SKU and wallet decides first, and
-//! only if all of them agree anything is changed. Otherwise the partitions are asked one after the other, in
-//! ascending order, to hold tentatively (see [`crate::peer`]).
+//! only if all of them agree anything is changed. Otherwise it is placed across partitions (see `placing`).
 
 use std::time::Duration;
 
@@ -12,40 +11,15 @@ use stockade_domain::codec::list;
 use stockade_domain::entity::RemoteStep;
 use stockade_domain::order::{self, Demand, Fill, NewOrder, Order, OrderEvent, Placement};
 use stockade_domain::payment::{Method, PaymentEvent, PaymentState, first_call};
-use stockade_domain::refusal::Shortage;
 use stockade_domain::stock::{self, HoldContext, HoldMode, ReleaseReason, Stock, StockCommand, StockEvent, units};
-use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId, Timestamp};
+use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId};
 
-use super::agenda::ASK_AGAIN_MICROS;
 use super::{Handled, Host};
 use crate::command::{Answer, Command, KeyDigest, OrderView};
 use crate::faults::Fault;
 use crate::mailbox::Incoming;
-use crate::peer::{HoldRequest, PeerMessage};
-use crate::release::{Basis, Envelope, Reply};
+use crate::release::{Envelope, Reply};
 use stockade_domain::entity::EntityKey;
-
-/// How long a request that meets only a tentative hold waits for its end.
-pub(super) const TENTATIVE_WAIT_MICROS: i64 = 200_000;
-/// How long a repeated request waits for the first one to be decided, or for an earlier attempt to be cleared away.
-const PLACING_WAIT_MICROS: i64 = 30 * ASK_AGAIN_MICROS;
-
-/// An order whose holds are being asked of several partitions.
-pub(super) struct Placing {
-    order: Box<NewOrder>,
-    key: Option<KeyDigest>,
-    wait: Duration,
-    reply: Option<Reply>,
-    demand: Demand,
-    fills: Vec<Option<Fill>>,
-    /// The partitions to ask, ascending, each with its SKUs as indices into the demand.
-    stages: Vec<(usize, Vec<usize>)>,
-    stage: usize,
-    /// Wallet money is asked for when all stock is held.
-    money: Option<MoneyWanted>,
-    placement: Option<Placement>,
-    started_at: Timestamp,
-}
 
 /// Who wants units of a SKU, and how.
 pub(super) struct Claim<'a> {
@@ -55,15 +29,8 @@ pub(super) struct Claim<'a> {
     pub(super) context: Option<&'a HoldContext>,
 }
 
-#[derive(Clone)]
-struct MoneyWanted {
-    payment: PaymentId,
-    customer: CustomerId,
-    money: Money,
-}
-
 /// What may become of the order's shortages. A kit is whole or nothing, and so is the order that has one.
-fn mode_of(order: &NewOrder, demand: &Demand) -> HoldMode {
+pub(super) fn mode_of(order: &NewOrder, demand: &Demand) -> HoldMode {
     let divisible = !demand.is_indivisible();
     HoldMode { partial: order.allow_partial && divisible, backorder: order.allow_backorder && divisible }
 }
@@ -131,7 +98,13 @@ impl Host {
     }
 
     /// Tries an order again in the next turn.
-    fn place_again(&mut self, order: Box<NewOrder>, key: Option<KeyDigest>, wait: Duration, reply: &mut Option<Reply>) {
+    pub(super) fn place_again(
+        &mut self,
+        order: Box<NewOrder>,
+        key: Option<KeyDigest>,
+        wait: Duration,
+        reply: &mut Option<Reply>,
+    ) {
         if let Some(reply) = reply.take() {
             let command = Command::Place { order, key, wait };
             self.parked.push((self.now, Incoming::Command(Envelope { command, reply })));
@@ -288,7 +261,13 @@ impl Host {
     }
 
     /// Records an order whose holds are all there, and its payments. `owed` are the steps that other partitions owe.
-    fn record_order(&mut self, order: &NewOrder, key: Option<KeyDigest>, placement: &Placement, owed: &[RemoteStep]) {
+    pub(super) fn record_order(
+        &mut self,
+        order: &NewOrder,
+        key: Option<KeyDigest>,
+        placement: &Placement,
+        owed: &[RemoteStep],
+    ) {
         let plan = &placement.plan;
         let payments = (0..).zip(&plan.payments);
         let mut then: SmallVec<[OrderEvent; 2]> =
@@ -354,265 +333,6 @@ impl Host {
         }
         let view = OrderView { order: hosted.state.share(), as_of: 0, replayed: false };
         Ok(Handled::Answered(Answer::Order(view), hosted.basis()))
-    }
-
-    // ---- across partitions ----
-
-    fn place_across(
-        &mut self,
-        order: Box<NewOrder>,
-        key: Option<KeyDigest>,
-        wait: Duration,
-        demand: Demand,
-        reply: &mut Option<Reply>,
-    ) -> Result<Handled, Refusal> {
-        let mut stages: Vec<(usize, Vec<usize>)> = Vec::new();
-        for (index, (sku, _)) in demand.units.iter().enumerate() {
-            let partition = self.home_of_name(sku.as_str());
-            match stages.iter_mut().find(|(known, _)| *known == partition) {
-                Some((_, indices)) => indices.push(index),
-                None => stages.push((partition, vec![index])),
-            }
-        }
-        stages.sort();
-        let (id, fills) = (order.id, vec![None; demand.units.len()]);
-        let (reply, started_at) = (reply.take(), self.now);
-        let placing = Placing {
-            order,
-            key,
-            wait,
-            reply,
-            demand,
-            fills,
-            stages,
-            stage: 0,
-            money: None,
-            placement: None,
-            started_at,
-        };
-        self.placing.insert(id, placing);
-        self.advance(id);
-        Ok(Handled::Kept)
-    }
-
-    /// Asks the next partition, or records the order when all have answered.
-    fn advance(&mut self, id: OrderId) {
-        let Some(placing) = self.placing.get(&id) else { return };
-        if let Some((partition, indices)) = placing.stages.get(placing.stage) {
-            let request = HoldRequest {
-                order: id,
-                buyer: placing.order.buyer().cloned(),
-                mode: mode_of(&placing.order, &placing.demand),
-                context: placing.order.context.clone(),
-                items: indices.iter().map(|index| placing.demand.units[*index].clone()).collect(),
-            };
-            let (partition, from) = (*partition, self.index);
-            self.tell_peer(partition, PeerMessage::Hold { from, request });
-            self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Order(id));
-            return;
-        }
-        if let Err(refusal) = self.advance_money(id) {
-            self.abort(id, refusal);
-        }
-    }
-
-    /// Whether an order being placed has asked a wallet for this payment.
-    pub(super) fn is_placing_with(&self, payment: PaymentId) -> bool {
-        let wants = |placing: &Placing| placing.money.as_ref().is_some_and(|wanted| wanted.payment == payment);
-        self.placing.values().any(wants)
-    }
-
-    fn advance_money(&mut self, id: OrderId) -> Result<(), Refusal> {
-        let now = self.now;
-        let placing = self.placing.get_mut(&id).expect("it is being placed");
-        let fills: Vec<Fill> = placing.fills.iter().map(|fill| fill.expect("every SKU has answered")).collect();
-        if fills.iter().all(|fill| fill.filled + fill.backordered == 0) {
-            let short = |(sku, requested): &(SkuId, Quantity)| Shortage {
-                sku: sku.clone(),
-                requested: *requested,
-                available: 0,
-            };
-            return Err(Refusal::StockExhausted { items: placing.demand.units.iter().map(short).collect(), as_of: 0 });
-        }
-        let attempt = placing.order.attempt;
-        let placement = order::place(&placing.order, &placing.demand, &fills, now)?;
-        let OrderEvent::Placed { hold_expires_at, .. } = &placement.placed else {
-            unreachable!("an order begins with `placed`");
-        };
-        let ids = (0..).map(|number| Order::payment_id(id, attempt, number, *hold_expires_at));
-        let due = wallet_payments(&placement.plan, ids, placement.total.currency);
-        placing.placement = Some(placement);
-        match (due.as_slice(), placing.order.customer.clone()) {
-            ([], _) | (_, None) => {
-                self.record_across(id);
-                Ok(())
-            }
-            ([(payment, money)], Some(customer)) => {
-                placing.money = Some(MoneyWanted { payment: *payment, customer, money: *money });
-                self.ask_money(id);
-                Ok(())
-            }
-            _ => Err(Refusal::BodyInvalid { field: "payments", why: "name the wallet once".into() }),
-        }
-    }
-
-    fn ask_money(&mut self, id: OrderId) {
-        let Some(wanted) = self.placing.get(&id).and_then(|placing| placing.money.clone()) else { return };
-        let partition = self.home_of_name(wanted.customer.as_str());
-        let MoneyWanted { payment, customer, money } = wanted;
-        let from = self.index;
-        self.tell_peer(partition, PeerMessage::HoldMoney { from, order: id, payment, customer, money });
-        self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Order(id));
-    }
-
-    pub(super) fn held_by_peer(&mut self, id: OrderId, by: usize, result: Result<SmallVec<[Fill; 2]>, Refusal>) {
-        let Some(placing) = self.placing.get_mut(&id) else { return };
-        // A repeated answer of a partition that has answered before changes nothing.
-        let Some((partition, indices)) = placing.stages.get(placing.stage).cloned() else { return };
-        if partition != by {
-            return;
-        }
-        match result {
-            Ok(fills) => {
-                for (index, fill) in indices.into_iter().zip(fills) {
-                    placing.fills[index] = Some(fill);
-                }
-                placing.stage += 1;
-                self.advance(id);
-            }
-            Err(Refusal::SkuNotSellable { sku, .. }) if self.known_kit(&sku).is_some() => {
-                // It was a kit that nobody had met yet: what is held for it goes back, and its components are asked.
-                let mut placing = self.give_up(id);
-                self.place_again(placing.order, placing.key, placing.wait, &mut placing.reply);
-            }
-            Err(refusal) => self.abort(id, refusal),
-        }
-    }
-
-    pub(super) fn money_held(&mut self, id: OrderId, payment: PaymentId, result: Result<(), Refusal>) {
-        let wanted = self.placing.get(&id).and_then(|placing| placing.money.as_ref());
-        if wanted.is_none_or(|wanted| wanted.payment != payment) {
-            return;
-        }
-        match result {
-            Ok(()) => self.record_across(id),
-            Err(refusal) => self.abort(id, refusal),
-        }
-    }
-
-    fn record_across(&mut self, id: OrderId) {
-        let mut placing = self.placing.remove(&id).expect("it is being placed");
-        let placement = placing.placement.take().expect("it was priced");
-        let settled = placement.plan.secures_at_once();
-        let held = placing.fills.iter().flatten().zip(&placing.demand.units);
-        let mut owed: Vec<RemoteStep> = held
-            .filter(|(fill, _)| fill.filled + fill.backordered > 0)
-            .map(|(fill, (sku, _))| match settled && fill.filled > 0 {
-                true => RemoteStep::Settle { sku: sku.clone() },
-                false => RemoteStep::Confirm { sku: sku.clone() },
-            })
-            .collect();
-        if let (Some(wanted), false) = (placing.money, placement.plan.needs_gateway()) {
-            owed.push(RemoteStep::AccountSettle { customer: wanted.customer, payment: wanted.payment });
-        }
-        self.record_order(&placing.order, placing.key, &placement, &owed);
-        if let Ok(Handled::Answered(answer, basis)) = self.answer_placed(id, placing.wait, &mut placing.reply) {
-            self.answer(placing.reply, Ok(answer), basis);
-        }
-    }
-
-    /// Gives back what was held for an order that is not to be.
-    fn abort(&mut self, id: OrderId, refusal: Refusal) {
-        let placing = self.give_up(id);
-        self.answer(placing.reply, Err(refusal), Basis::Turn);
-    }
-
-    fn give_up(&mut self, id: OrderId) -> Placing {
-        let mut placing = self.placing.remove(&id).expect("it is being placed");
-        for (partition, indices) in std::mem::take(&mut placing.stages).into_iter().take(placing.stage + 1) {
-            let skus = indices.iter().map(|index| placing.demand.units[*index].0.clone()).collect();
-            self.tell_peer(partition, PeerMessage::Abort { order: id, skus });
-        }
-        if let Some(MoneyWanted { payment, customer, .. }) = placing.money.take() {
-            let partition = self.home_of_name(customer.as_str());
-            self.tell_peer(partition, PeerMessage::AbortMoney { payment, customer });
-        }
-        placing
-    }
-
-    /// Repeats an unanswered question.
-    pub(super) fn retry_placing(&mut self, id: OrderId) {
-        let Some(placing) = self.placing.get(&id) else { return };
-        if placing.started_at.plus_micros(30 * ASK_AGAIN_MICROS) <= self.now {
-            self.abort(id, Refusal::Overloaded);
-        } else if placing.money.is_some() {
-            self.ask_money(id);
-        } else {
-            self.advance(id);
-        }
-    }
-
-    // ---- waiting for somebody's tentative hold ----
-
-    /// How long a command may wait before it is decided, in microseconds, if something is under way that may change
-    /// what becomes of it: the same order being placed already, an earlier attempt with its id that has not given
-    /// everything back, or a hold of somebody else that may yet come to nothing.
-    pub(super) fn must_wait(&mut self, command: &Command) -> Option<i64> {
-        let Command::Place { order, .. } = command else { return None };
-        if order.body_digest != 0 {
-            let is_the_same = |placing: &Placing| placing.order.body_digest == order.body_digest;
-            if self.placing.get(&order.id).is_some_and(is_the_same) || self.owes_attempt(order.id) {
-                return Some(PLACING_WAIT_MICROS);
-            }
-        }
-        let is_short = !self.tentative.is_empty() && {
-            let demand = order::demand(order).map(|demand| demand.units).unwrap_or_default();
-            demand.iter().any(|(sku, quantity)| self.is_tentatively_short(sku, *quantity))
-        };
-        is_short.then_some(TENTATIVE_WAIT_MICROS)
-    }
-
-    /// Whether a refused attempt with this id is still owed steps.
-    fn owes_attempt(&self, id: OrderId) -> bool {
-        let hosted = self.orders.get(&id);
-        hosted.is_some_and(|hosted| Self::is_refused(&hosted.state) && !hosted.state.owed.is_empty())
-    }
-
-    /// Whether only tentative holds stand between this SKU and these units.
-    pub(super) fn is_tentatively_short(&mut self, sku: &SkuId, quantity: Quantity) -> bool {
-        let Some(tentative) = self.tentative.get(sku).copied() else { return false };
-        let now = self.now;
-        let available = self.load_sku(sku).map_or(0, |hosted| hosted.state.available(now));
-        available < quantity && quantity <= available + tentative
-    }
-
-    pub(super) fn park(&mut self, incoming: crate::mailbox::Incoming, wait_micros: i64) {
-        self.parked.push((self.now.plus_micros(wait_micros), incoming));
-    }
-
-    /// Tries parked messages again; those whose time is up are decided as things stand.
-    pub(super) fn retry_parked(&mut self) {
-        if self.parked.is_empty() {
-            return;
-        }
-        let now = self.now;
-        for (until, incoming) in std::mem::take(&mut self.parked) {
-            let still_short = match &incoming {
-                crate::mailbox::Incoming::Command(envelope) => self.must_wait(&envelope.command).is_some(),
-                crate::mailbox::Incoming::Peer(message) => match &**message {
-                    PeerMessage::Hold { request, .. } => {
-                        request.items.iter().any(|(sku, quantity)| self.is_tentatively_short(sku, *quantity))
-                    }
-                    _ => false,
-                },
-                crate::mailbox::Incoming::Gateway { .. } => false,
-            };
-            if still_short && now < until {
-                self.parked.push((until, incoming));
-            } else {
-                self.handle_now(incoming);
-            }
-        }
     }
 }
 

@@ -10,7 +10,8 @@ use stockade_domain::stock::{StockCommand, StockEvent};
 use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId};
 
 use super::agenda::ASK_AGAIN_MICROS;
-use super::place::{ABORTED, Claim, TENTATIVE_WAIT_MICROS, wallet_payments};
+use super::place::{ABORTED, Claim, wallet_payments};
+use super::waiting::TENTATIVE_WAIT_MICROS;
 use super::{Handled, Host};
 use crate::command::KeyDigest;
 use crate::mailbox::Incoming;

@@ -1,0 +1,237 @@
+//! Placing an order across partitions: they are asked one after the other, in ascending order, to hold tentatively; with
+//! all holds there, and the wallet's, the order is recorded (see [`crate::peer`]).
+
+use std::time::Duration;
+
+use smallvec::SmallVec;
+use stockade_domain::entity::{EntityKey, RemoteStep};
+use stockade_domain::order::{self, Demand, Fill, NewOrder, Order, OrderEvent, Placement};
+use stockade_domain::refusal::Shortage;
+use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId, Timestamp};
+
+use super::agenda::ASK_AGAIN_MICROS;
+use super::place::{mode_of, wallet_payments};
+use super::{Handled, Host};
+use crate::command::KeyDigest;
+use crate::peer::{HoldRequest, PeerMessage};
+use crate::release::{Basis, Reply};
+
+/// An order whose holds are being asked of several partitions.
+pub(super) struct Placing {
+    pub(super) order: Box<NewOrder>,
+    key: Option<KeyDigest>,
+    wait: Duration,
+    reply: Option<Reply>,
+    demand: Demand,
+    fills: Vec<Option<Fill>>,
+    /// The partitions to ask, ascending, each with its SKUs as indices into the demand.
+    stages: Vec<(usize, Vec<usize>)>,
+    stage: usize,
+    /// Wallet money is asked for when all stock is held.
+    money: Option<MoneyWanted>,
+    placement: Option<Placement>,
+    started_at: Timestamp,
+}
+
+#[derive(Clone)]
+struct MoneyWanted {
+    payment: PaymentId,
+    customer: CustomerId,
+    money: Money,
+}
+
+impl Host {
+    pub(super) fn place_across(
+        &mut self,
+        order: Box<NewOrder>,
+        key: Option<KeyDigest>,
+        wait: Duration,
+        demand: Demand,
+        reply: &mut Option<Reply>,
+    ) -> Result<Handled, Refusal> {
+        let mut stages: Vec<(usize, Vec<usize>)> = Vec::new();
+        for (index, (sku, _)) in demand.units.iter().enumerate() {
+            let partition = self.home_of_name(sku.as_str());
+            match stages.iter_mut().find(|(known, _)| *known == partition) {
+                Some((_, indices)) => indices.push(index),
+                None => stages.push((partition, vec![index])),
+            }
+        }
+        stages.sort();
+        let (id, fills) = (order.id, vec![None; demand.units.len()]);
+        let (reply, started_at) = (reply.take(), self.now);
+        let placing = Placing {
+            order,
+            key,
+            wait,
+            reply,
+            demand,
+            fills,
+            stages,
+            stage: 0,
+            money: None,
+            placement: None,
+            started_at,
+        };
+        self.placing.insert(id, placing);
+        self.advance(id);
+        Ok(Handled::Kept)
+    }
+
+    /// Asks the next partition, or records the order when all have answered.
+    fn advance(&mut self, id: OrderId) {
+        let Some(placing) = self.placing.get(&id) else { return };
+        if let Some((partition, indices)) = placing.stages.get(placing.stage) {
+            let request = HoldRequest {
+                order: id,
+                buyer: placing.order.buyer().cloned(),
+                mode: mode_of(&placing.order, &placing.demand),
+                context: placing.order.context.clone(),
+                items: indices.iter().map(|index| placing.demand.units[*index].clone()).collect(),
+            };
+            let (partition, from) = (*partition, self.index);
+            self.tell_peer(partition, PeerMessage::Hold { from, request });
+            self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Order(id));
+            return;
+        }
+        if let Err(refusal) = self.advance_money(id) {
+            self.abort(id, refusal);
+        }
+    }
+
+    /// Whether an order being placed has asked a wallet for this payment.
+    pub(super) fn is_placing_with(&self, payment: PaymentId) -> bool {
+        let wants = |placing: &Placing| placing.money.as_ref().is_some_and(|wanted| wanted.payment == payment);
+        self.placing.values().any(wants)
+    }
+
+    fn advance_money(&mut self, id: OrderId) -> Result<(), Refusal> {
+        let now = self.now;
+        let placing = self.placing.get_mut(&id).expect("it is being placed");
+        let fills: Vec<Fill> = placing.fills.iter().map(|fill| fill.expect("every SKU has answered")).collect();
+        if fills.iter().all(|fill| fill.filled + fill.backordered == 0) {
+            let short = |(sku, requested): &(SkuId, Quantity)| Shortage {
+                sku: sku.clone(),
+                requested: *requested,
+                available: 0,
+            };
+            return Err(Refusal::StockExhausted { items: placing.demand.units.iter().map(short).collect(), as_of: 0 });
+        }
+        let attempt = placing.order.attempt;
+        let placement = order::place(&placing.order, &placing.demand, &fills, now)?;
+        let OrderEvent::Placed { hold_expires_at, .. } = &placement.placed else {
+            unreachable!("an order begins with `placed`");
+        };
+        let ids = (0..).map(|number| Order::payment_id(id, attempt, number, *hold_expires_at));
+        let due = wallet_payments(&placement.plan, ids, placement.total.currency);
+        placing.placement = Some(placement);
+        match (due.as_slice(), placing.order.customer.clone()) {
+            ([], _) | (_, None) => {
+                self.record_across(id);
+                Ok(())
+            }
+            ([(payment, money)], Some(customer)) => {
+                placing.money = Some(MoneyWanted { payment: *payment, customer, money: *money });
+                self.ask_money(id);
+                Ok(())
+            }
+            _ => Err(Refusal::BodyInvalid { field: "payments", why: "name the wallet once".into() }),
+        }
+    }
+
+    fn ask_money(&mut self, id: OrderId) {
+        let Some(wanted) = self.placing.get(&id).and_then(|placing| placing.money.clone()) else { return };
+        let partition = self.home_of_name(wanted.customer.as_str());
+        let MoneyWanted { payment, customer, money } = wanted;
+        let from = self.index;
+        self.tell_peer(partition, PeerMessage::HoldMoney { from, order: id, payment, customer, money });
+        self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Order(id));
+    }
+
+    pub(super) fn held_by_peer(&mut self, id: OrderId, by: usize, result: Result<SmallVec<[Fill; 2]>, Refusal>) {
+        let Some(placing) = self.placing.get_mut(&id) else { return };
+        // A repeated answer of a partition that has answered before changes nothing.
+        let Some((partition, indices)) = placing.stages.get(placing.stage).cloned() else { return };
+        if partition != by {
+            return;
+        }
+        match result {
+            Ok(fills) => {
+                for (index, fill) in indices.into_iter().zip(fills) {
+                    placing.fills[index] = Some(fill);
+                }
+                placing.stage += 1;
+                self.advance(id);
+            }
+            Err(Refusal::SkuNotSellable { sku, .. }) if self.known_kit(&sku).is_some() => {
+                // It was a kit that nobody had met yet: what is held for it goes back, and its components are asked.
+                let mut placing = self.give_up(id);
+                self.place_again(placing.order, placing.key, placing.wait, &mut placing.reply);
+            }
+            Err(refusal) => self.abort(id, refusal),
+        }
+    }
+
+    pub(super) fn money_held(&mut self, id: OrderId, payment: PaymentId, result: Result<(), Refusal>) {
+        let wanted = self.placing.get(&id).and_then(|placing| placing.money.as_ref());
+        if wanted.is_none_or(|wanted| wanted.payment != payment) {
+            return;
+        }
+        match result {
+            Ok(()) => self.record_across(id),
+            Err(refusal) => self.abort(id, refusal),
+        }
+    }
+
+    fn record_across(&mut self, id: OrderId) {
+        let mut placing = self.placing.remove(&id).expect("it is being placed");
+        let placement = placing.placement.take().expect("it was priced");
+        let settled = placement.plan.secures_at_once();
+        let held = placing.fills.iter().flatten().zip(&placing.demand.units);
+        let mut owed: Vec<RemoteStep> = held
+            .filter(|(fill, _)| fill.filled + fill.backordered > 0)
+            .map(|(fill, (sku, _))| match settled && fill.filled > 0 {
+                true => RemoteStep::Settle { sku: sku.clone() },
+                false => RemoteStep::Confirm { sku: sku.clone() },
+            })
+            .collect();
+        if let (Some(wanted), false) = (placing.money, placement.plan.needs_gateway()) {
+            owed.push(RemoteStep::AccountSettle { customer: wanted.customer, payment: wanted.payment });
+        }
+        self.record_order(&placing.order, placing.key, &placement, &owed);
+        if let Ok(Handled::Answered(answer, basis)) = self.answer_placed(id, placing.wait, &mut placing.reply) {
+            self.answer(placing.reply, Ok(answer), basis);
+        }
+    }
+
+    /// Gives back what was held for an order that is not to be.
+    fn abort(&mut self, id: OrderId, refusal: Refusal) {
+        let placing = self.give_up(id);
+        self.answer(placing.reply, Err(refusal), Basis::Turn);
+    }
+
+    fn give_up(&mut self, id: OrderId) -> Placing {
+        let mut placing = self.placing.remove(&id).expect("it is being placed");
+        for (partition, indices) in std::mem::take(&mut placing.stages).into_iter().take(placing.stage + 1) {
+            let skus = indices.iter().map(|index| placing.demand.units[*index].0.clone()).collect();
+            self.tell_peer(partition, PeerMessage::Abort { order: id, skus });
+        }
+        if let Some(MoneyWanted { payment, customer, .. }) = placing.money.take() {
+            let partition = self.home_of_name(customer.as_str());
+            self.tell_peer(partition, PeerMessage::AbortMoney { payment, customer });
+        }
+        placing
+    }
+
+    /// Repeats an unanswered question.
+    pub(super) fn retry_placing(&mut self, id: OrderId) {
+        let Some(placing) = self.placing.get(&id) else { return };
+        if placing.started_at.plus_micros(30 * ASK_AGAIN_MICROS) <= self.now {
+            self.abort(id, Refusal::Overloaded);
+        } else if placing.money.is_some() {
+            self.ask_money(id);
+        } else {
+            self.advance(id);
+        }
+    }
+}
