@@ -260,6 +260,28 @@ fn a_missing_file_is_refused_unless_it_can_be_made_anew() {
     }
 }
 
+/// It opened as a smaller journal, and the audit of that was clean.
+#[test]
+fn the_segment_written_last_is_missed_where_a_spare_stands_behind_it() {
+    for turns in [1, 12] {
+        let disk = SimulatedDisk::new();
+        let mut opened = open(&disk, SEGMENT).unwrap();
+        for turn in 0..turns {
+            submit_next(&mut opened.journal, group_size(turn)).unwrap();
+        }
+        while opened.upkeep.prepare().unwrap() {}
+        drop(opened);
+        let copy = disk.copy();
+        let names = segments(&copy);
+        let written = names.iter().rposition(|name| !frames_of(&copy.contents(name).unwrap()).is_empty()).unwrap();
+        assert!(written + 1 < names.len(), "a spare stands behind {}", names[written]);
+        copy.remove(&names[written]).unwrap();
+        let result = open(&copy, SEGMENT);
+        let is_missed = matches!(&result, Err(OpenError::Damaged(damage)) if damage.reason == Reason::SegmentMissing);
+        assert!(is_missed, "{turns} turns: {result:?}");
+    }
+}
+
 fn check_lookups(reader: &stockade_storage::journal::JournalReader, sealed: u64, context: &str) {
     for seq in (6..=sealed).step_by(6) {
         let found = reader.lookup_order(order_of(seq), i64::MIN).unwrap();
