@@ -163,6 +163,19 @@ fn a_panicking_actor_costs_its_command_an_error_and_nothing_else() {
     }
 }
 
+/// Each command found the record of a turn that was gone, and panicked.
+#[test]
+fn after_a_failed_write_everybody_is_told_and_nobody_panics() {
+    let mut world = World::new(1);
+    world.define("a", "1.00 EUR", 100);
+    world.fail_journal();
+    for _ in 0..20 {
+        let placed = paid(order(&mut world, &[("a", 1)]));
+        assert_eq!(world.place(placed).unwrap_err(), Refusal::StorageUnavailable);
+        assert_eq!(world.stock("a", receive(1)).unwrap_err(), Refusal::StorageUnavailable);
+    }
+}
+
 /// The rebuilt actor's earlier events of the same turn were posted a second time.
 #[test]
 fn a_panic_posts_nothing_twice() {

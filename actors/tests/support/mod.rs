@@ -252,6 +252,12 @@ impl World {
         OrderId::new(START, self.ids.wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835))
     }
 
+    /// The journal cannot be written any more.
+    pub fn fail_journal(&self) {
+        self.journal.buffer.get().expect("the world is made").fail();
+        self.departures.close(&mut Vec::new());
+    }
+
     /// Asserts every invariant of every actor.
     pub fn check(&mut self) {
         for partition in 0..self.hosts.len() {
