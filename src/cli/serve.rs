@@ -84,7 +84,7 @@ pub(super) fn run(
         )
     });
     let cause = signals.wait_or(server.drain_requested(), || engine.has_failed());
-    signals.end_at_once_on_the_next();
+    signals.end_at_once_on_the_second(cause);
     tracing::info!(?cause, "stopping");
     stop(server, &engine, Duration::from_secs(settings.drain_seconds))?;
     if cause == Cause::Failure {
@@ -121,9 +121,9 @@ pub(super) fn stop(server: Server, engine: &Engine, deadline: Duration) -> Resul
 
 fn failure(error: ServerError) -> Failure {
     match &error {
-        ServerError::Unprotected(_) | ServerError::AdminUnprotected(_) | ServerError::KeyUnusable(_) => {
-            Failure::usage("keys_missing", error)
-        }
+        ServerError::Unprotected(_) => Failure::usage("keys_missing", error),
+        ServerError::AdminUnprotected(_) => Failure::usage("admin_unprotected", error),
+        ServerError::KeyUnusable(_) => Failure::usage("key_unusable", error),
         ServerError::Thread(_) => Failure::cannot("thread_not_started", error),
         ServerError::Bind(BindError::PortInUse { .. }) => Failure::cannot("port_in_use", error),
         ServerError::Bind(_) => Failure::cannot("address_unusable", error),

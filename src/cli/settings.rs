@@ -153,6 +153,16 @@ mod tests {
     }
 
     #[test]
+    fn what_a_cluster_says_of_a_service_of_this_name_is_no_setting() {
+        for name in ["PORT", "port", "PORT_8080_TCP_ADDR", "SERVICE_HOST", "SERVICE_PORT_HTTP"] {
+            assert!(is_of_a_cluster(name), "{name}");
+        }
+        for name in ["PARTITIONS", "LISTEN", "PORTS", "API_KEYS"] {
+            assert!(!is_of_a_cluster(name), "{name}");
+        }
+    }
+
+    #[test]
     fn arguments_override_the_file_and_the_file_overrides_the_defaults() {
         let file = file("data = \"/srv/shop\"\nlisten = \"127.0.0.1:1\"\ndrain_seconds = 3\n");
         let overrides = Overrides { listen: Some("127.0.0.1:2".parse().unwrap()), ..Overrides::default() };

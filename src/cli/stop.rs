@@ -64,11 +64,16 @@ impl StopSignals {
         })
     }
 
-    /// From now on one more signal ends the process at once: the journal needs no orderly end.
-    pub(super) fn end_at_once_on_the_next(mut self) {
+    /// From now on a second signal ends the process at once: the journal needs no orderly end. A signal after a drain that
+    /// was asked for on the admin listener is the first: that is how a cluster stops what it has drained.
+    pub(super) fn end_at_once_on_the_second(mut self, cause: Cause) {
+        let first_has_come = matches!(cause, Cause::Signal(_));
         std::thread::spawn(move || {
-            let Cause::Signal(signal) = self.wait_or(std::future::pending(), || false) else { return };
-            tracing::warn!(signal, "stopping at once, as asked again; what was acknowledged is on disk");
+            if !first_has_come {
+                self.wait_or(std::future::pending(), || false);
+            }
+            self.wait_or(std::future::pending(), || false);
+            tracing::warn!("stopping at once, as asked again; what was acknowledged is on disk");
             std::process::exit(3);
         });
     }

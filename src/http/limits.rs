@@ -67,3 +67,21 @@ impl Default for Limits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_to_the_engine() {
+        let limits = Limits { connections_max: usize::MAX, ..Limits::default() }.within_descriptors();
+        let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        if let Some(most) = most {
+            assert!(
+                2 * limits.connections_max as u64 + DESCRIPTORS_KEPT <= most.max(DESCRIPTORS_KEPT + 2),
+                "{limits:?}"
+            );
+        }
+        assert_eq!(Limits { connections_max: 1, ..Limits::default() }.within_descriptors().connections_max, 1);
+    }
+}

@@ -206,3 +206,26 @@ fn spawn(
     };
     Ok(std::thread::Builder::new().name(name).spawn(run)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_those_can_reach_a_server_who_may() {
+        let loopback: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let anywhere: SocketAddr = "0.0.0.0:0".parse().unwrap();
+        let check = |listen, admin, keys: &[&str], anonymous| {
+            let api_keys = keys.iter().map(|key| (*key).to_owned()).collect();
+            ServerOptions { listen, admin, api_keys, anonymous, ..ServerOptions::default() }.check()
+        };
+        assert!(check(loopback, loopback, &[], false).is_ok());
+        assert!(check(anywhere, loopback, &["secret"], false).is_ok());
+        assert!(check(anywhere, anywhere, &[], true).is_ok());
+        assert!(matches!(check(anywhere, loopback, &[], false), Err(ServerError::Unprotected(_))));
+        assert!(matches!(check(loopback, anywhere, &["secret"], false), Err(ServerError::AdminUnprotected(_))));
+        for key in ["", " secret", "secret "] {
+            assert!(matches!(check(anywhere, loopback, &[key], false), Err(ServerError::KeyUnusable(_))), "`{key}`");
+        }
+    }
+}

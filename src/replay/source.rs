@@ -414,6 +414,14 @@ mod tests {
         Ok(rows)
     }
 
+    #[test]
+    fn a_record_that_does_not_end_is_refused_before_it_fills_memory() {
+        let mut text = format!("{HEADER}1,A,\"");
+        text.push_str(&"x".repeat(3 * RECORD_BYTES_MAX));
+        let error = rows(text.as_bytes(), None).unwrap_err();
+        assert!(error.to_string().contains("is a quote not closed?"), "{error}");
+    }
+
     fn csv() -> String {
         format!(
             "{HEADER}1,85123a,\"A, \"\"B\"\"\nC\",-6,2010-12-01T08:26:00,0.001,17850,UK\n2,x,,1,12/1/2010 8:26,-2.5,,UK\n"

@@ -238,4 +238,13 @@ mod tests {
             assert!(is_named(&error) && error.to_string().contains("a.seg"), "{error}");
         }
     }
+
+    /// Clients hold them, and let them go again: the journal must not end for it.
+    #[test]
+    fn being_out_of_file_descriptors_is_a_want_of_room() {
+        for errno in [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE] {
+            let error = DiskError::from_io("create", "a.seg", io::Error::from_raw_os_error(errno.raw_os_error()));
+            assert!(matches!(error, DiskError::Full { .. }), "{error}");
+        }
+    }
 }
