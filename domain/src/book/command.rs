@@ -76,6 +76,22 @@ pub enum SelfTrade {
     Decrement,
 }
 
+impl SelfTrade {
+    /// Every rule with its public name.
+    pub const ALL: [(Self, &'static str); 5] = [
+        (Self::Allow, "allow"),
+        (Self::CancelNewest, "cancel_newest"),
+        (Self::CancelOldest, "cancel_oldest"),
+        (Self::CancelBoth, "cancel_both"),
+        (Self::Decrement, "decrement"),
+    ];
+
+    /// The public name.
+    pub fn name(self) -> &'static str {
+        Self::ALL[self as usize].1
+    }
+}
+
 /// A new order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Place<K> {

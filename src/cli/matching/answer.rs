@@ -4,8 +4,7 @@ use std::io::{Result, Write};
 
 use stockade_domain::SkuId;
 use stockade_domain::book::{
-    BookEvent, BookRefusal, EndReason, FillView, LevelChange, LevelDepth, Maker, OrderView, SelfTrade, Side, Source,
-    Terms,
+    BookEvent, BookRefusal, EndReason, FillView, LevelChange, LevelDepth, Maker, OrderView, Side, Source, Terms,
 };
 
 use super::request::RequestError;
@@ -98,7 +97,7 @@ fn write_terms(out: &mut impl Write, terms: &Terms) -> Result<()> {
         out.write_all(br#","post_only":true"#)?;
     }
     if let Some(rule) = terms.self_trade {
-        write!(out, r#","self_trade":"{}""#, self_trade_word(rule))?;
+        write!(out, r#","self_trade":"{}""#, rule.name())?;
     }
     Ok(())
 }
@@ -170,15 +169,5 @@ const fn reason_word(reason: EndReason) -> &'static str {
         EndReason::Expired => "expired",
         EndReason::Immediate => "immediate",
         EndReason::SelfTrade => "self_trade",
-    }
-}
-
-const fn self_trade_word(rule: SelfTrade) -> &'static str {
-    match rule {
-        SelfTrade::Allow => "allow",
-        SelfTrade::CancelNewest => "cancel_newest",
-        SelfTrade::CancelOldest => "cancel_oldest",
-        SelfTrade::CancelBoth => "cancel_both",
-        SelfTrade::Decrement => "decrement",
     }
 }

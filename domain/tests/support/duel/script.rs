@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use stockade_domain::book::{
-    Allocation, BookCommand, BookConfig, FillMode, Place, SelfTrade, Side, Source, TimeInForce, UnfillableHead,
+    Allocation, BookCommand, BookConfig, FillMode, Place, Side, Source, TimeInForce, UnfillableHead,
 };
 
 use super::Step;
@@ -32,7 +32,7 @@ fn open(config: &BookConfig) -> String {
          \"allocation\":\"{allocation}\",\"unfillable_head\":\"{head}\",\"self_trade\":\"{}\"}}\n",
         config.tick,
         config.lot,
-        self_trade(config.self_trade)
+        config.self_trade.name()
     )
 }
 
@@ -40,16 +40,6 @@ fn side(side: Side) -> &'static str {
     match side {
         Side::Supply => "supply",
         Side::Demand => "demand",
-    }
-}
-
-fn self_trade(rule: SelfTrade) -> &'static str {
-    match rule {
-        SelfTrade::Allow => "allow",
-        SelfTrade::CancelNewest => "cancel_newest",
-        SelfTrade::CancelOldest => "cancel_oldest",
-        SelfTrade::CancelBoth => "cancel_both",
-        SelfTrade::Decrement => "decrement",
     }
 }
 
@@ -121,5 +111,5 @@ fn place(place: &Place<u64>) -> String {
         Source::Seller(seller) => format!(",\"source\":\"seller\",\"seller\":{}", seller.0),
     };
     text += &optional("displayed", place.displayed);
-    text + &optional("self_trade", place.self_trade.map(|rule| format!("\"{}\"", self_trade(rule))))
+    text + &optional("self_trade", place.self_trade.map(|rule| format!("\"{}\"", rule.name())))
 }
