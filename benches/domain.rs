@@ -47,6 +47,7 @@ fn hold_and_settle(c: &mut Criterion) {
                     buyer: None,
                     tentative: false,
                     context: None,
+                    taking: None,
                 };
                 run(stock, &hold, &mut events);
                 run(stock, &StockCommand::Settle { order }, &mut events);

@@ -5,10 +5,12 @@ use std::time::Duration;
 
 use crate::host::CheckpointSink;
 use stockade_domain::account::AccountCommand;
+use stockade_domain::book::Side;
 use stockade_domain::ledger::{Ledger, LedgerEvent};
 use stockade_domain::order::{NewOrder, Order, OrderCommand, Tender};
+use stockade_domain::stock::market::{BookLevels, PartyView};
 use stockade_domain::stock::{Announcement, Counters, Definition, StockCommand, StockLevels};
-use stockade_domain::{Amount, Currency, CustomerId, Location, OrderId, Quantity, SkuId};
+use stockade_domain::{Amount, BookOrderId, Currency, CustomerId, Location, OrderId, Quantity, SkuId};
 
 /// The digest of an idempotency key with its scope.
 pub type KeyDigest = [u8; 16];
@@ -24,6 +26,22 @@ pub enum Command {
     },
     ReadStock {
         sku: SkuId,
+    },
+    /// The depth of a SKU's book.
+    ReadBook {
+        sku: SkuId,
+        levels: usize,
+    },
+    ReadParty {
+        sku: SkuId,
+        id: BookOrderId,
+        side: Side,
+    },
+    /// Offers or bids that stand, in priority order.
+    ReadParties {
+        sku: SkuId,
+        side: Side,
+        limit: usize,
     },
     /// `wait`: how long to wait for a gateway before answering that payment is under way.
     Place {
@@ -93,6 +111,9 @@ impl Command {
 pub enum Answer {
     Stock(Box<StockView>),
     Order(OrderView),
+    Book(Box<BookView>),
+    Party(Box<PartyAnswer>),
+    Parties(Box<Vec<PartyAnswer>>),
     Account(AccountView),
     Ledger(Box<Ledger>),
     Count(u64),
@@ -112,6 +133,8 @@ pub struct StockView {
     pub promised: Quantity,
     /// Announcements with a date or a name.
     pub announcements: Vec<Announcement>,
+    /// Units of sellers' offers that can be bought.
+    pub offered: Quantity,
     /// On the way between two locations, and lost on it.
     pub in_transit: (Quantity, Quantity),
     /// What lies in each location.
@@ -120,6 +143,32 @@ pub struct StockView {
     pub as_of: u64,
     /// Whether the command has just defined it for the first time.
     pub created: bool,
+}
+
+/// The depth of a SKU's book as shown outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BookView {
+    /// Its SKU.
+    pub sku: SkuId,
+    /// Offers and bids by price.
+    pub levels: BookLevels,
+    /// Sequence of the SKU's last record.
+    pub as_of: u64,
+}
+
+/// An offer or a bid as shown outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartyAnswer {
+    /// Its SKU.
+    pub sku: SkuId,
+    /// As it stands.
+    pub view: PartyView,
+    /// Orders that the command has made of its fills.
+    pub orders: Vec<OrderId>,
+    /// Whether the command has just made it.
+    pub created: bool,
+    /// Sequence of the SKU's last record.
+    pub as_of: u64,
 }
 
 /// An order as shown outside.

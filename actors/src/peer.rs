@@ -14,8 +14,10 @@
 //! know the order.
 
 use smallvec::SmallVec;
+use stockade_domain::account::Backing;
 use stockade_domain::entity::RemoteStep;
 use stockade_domain::order::{Fill, OrderCommand};
+use stockade_domain::stock::market::{MarketDemand, MarketFill};
 use stockade_domain::stock::{HoldContext, HoldMode};
 use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId};
 
@@ -32,7 +34,12 @@ pub struct HoldRequest {
     pub context: Option<Box<HoldContext>>,
     /// The SKUs of this partition.
     pub items: SmallVec<[(SkuId, Quantity); 2]>,
+    /// What lines want of their books: the index of the item, and the lines.
+    pub of_books: Vec<(usize, Vec<MarketDemand>)>,
 }
+
+/// What was held: a fill for each item, and what lines got from books.
+pub type HeldItems = (SmallVec<[Fill; 2]>, Vec<MarketFill>);
 
 /// A message between partitions.
 #[derive(Debug, Clone)]
@@ -51,7 +58,7 @@ pub enum PeerMessage {
         /// Who answers.
         by: usize,
         /// What was held, or why not.
-        result: Result<SmallVec<[Fill; 2]>, Refusal>,
+        result: Box<Result<HeldItems, Refusal>>,
     },
     /// Set wallet money aside.
     HoldMoney {
@@ -74,6 +81,48 @@ pub enum PeerMessage {
         payment: PaymentId,
         /// Whether, or why not.
         result: Result<(), Refusal>,
+    },
+    /// Set wallet money aside for a bid; so much altogether.
+    HoldBid {
+        /// Who asks.
+        from: usize,
+        /// Whose wallet.
+        customer: CustomerId,
+        /// Under which name.
+        payment: PaymentId,
+        /// How much.
+        money: Money,
+        /// Which bid.
+        backing: Box<Backing>,
+    },
+    /// The answer.
+    BidHeld {
+        /// Under which name.
+        payment: PaymentId,
+        /// Whether, or why not.
+        result: Result<(), Refusal>,
+    },
+    /// So much is still needed of what was set aside for a bid.
+    KeepForBid {
+        /// Whose wallet.
+        customer: CustomerId,
+        /// Under which name.
+        payment: PaymentId,
+        /// How much.
+        money: Money,
+        /// Which bid.
+        backing: Box<Backing>,
+    },
+    /// How much is still needed of what was set aside for a bid?
+    InquireBid {
+        /// Who asks.
+        from: usize,
+        /// Whose wallet.
+        customer: CustomerId,
+        /// Under which name.
+        payment: PaymentId,
+        /// Which bid.
+        backing: Box<Backing>,
     },
     /// Give back what was held for an order that was not recorded.
     Abort {

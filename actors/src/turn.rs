@@ -94,7 +94,8 @@ impl Turn {
         row.note = note | row.note & PLACED;
     }
 
-    fn touch(&mut self, record: u32) {
+    /// The command at hand is about to change the owner of a record.
+    pub fn touch(&mut self, record: u32) {
         let row = &mut self.records[record as usize];
         if row.command != self.command {
             row.command = self.command;

@@ -20,6 +20,7 @@ fn lines(skus: &[(&str, u64)]) -> Vec<NewLine> {
         sku: SkuId::new(sku).unwrap(),
         quantity: *quantity,
         unit_price: None,
+        supply: None,
     };
     skus.iter().map(line).collect()
 }

@@ -37,7 +37,7 @@ fn kit(price: &str, parts: &[(&str, u64)]) -> Definition {
 }
 
 fn order(world: &mut World, lines: &[(&str, u64)]) -> NewOrder {
-    let line = |(name, quantity): &(&str, u64)| NewLine { sku: sku(name), quantity: *quantity, unit_price: None };
+    let line = |(name, quantity): &(&str, u64)| NewLine::of_house(sku(name), *quantity);
     NewOrder::new(world.new_id(), lines.iter().map(line).collect::<Vec<_>>())
 }
 

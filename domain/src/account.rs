@@ -4,7 +4,18 @@ use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 use rustc_hash::FxHashMap;
 
-use crate::{Amount, Currency, CustomerId, Money, PaymentId, Refusal, codec};
+use crate::{Amount, BookOrderId, Currency, CustomerId, Money, PaymentId, Refusal, SkuId, codec};
+
+/// The bid that money is set aside for.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Backing {
+    /// In whose book it stands.
+    #[n(0)]
+    pub sku: SkuId,
+    /// The bid.
+    #[n(1)]
+    pub bid: BookOrderId,
+}
 
 /// What happened to a wallet.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -56,6 +67,16 @@ pub enum AccountEvent {
         #[n(2)]
         money: Money,
     },
+    /// So much is set aside for a bid now; zero: nothing any more.
+    #[n(6)]
+    SetAside {
+        #[n(0)]
+        payment: PaymentId,
+        #[n(1)]
+        amount: Amount,
+        #[n(2)]
+        backing: Backing,
+    },
 }
 
 impl AccountEvent {
@@ -68,6 +89,7 @@ impl AccountEvent {
             Self::Released { .. } => "released",
             Self::Spent { .. } => "spent",
             Self::Refunded { .. } => "refunded",
+            Self::SetAside { .. } => "set_aside",
         }
     }
 }
@@ -76,11 +98,32 @@ impl AccountEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields are those of the events")]
 pub enum AccountCommand {
-    Credit { money: Money, reference: Option<CompactString> },
-    Hold { payment: PaymentId, money: Money, spend: bool },
-    Settle { payment: PaymentId },
-    Release { payment: PaymentId },
-    Refund { payment: PaymentId, refund: u32, money: Money },
+    Credit {
+        money: Money,
+        reference: Option<CompactString>,
+    },
+    Hold {
+        payment: PaymentId,
+        money: Money,
+        spend: bool,
+    },
+    Settle {
+        payment: PaymentId,
+    },
+    Release {
+        payment: PaymentId,
+    },
+    /// Sets so much aside for a bid, under a name of its own: what it may still cost.
+    SetAside {
+        payment: PaymentId,
+        money: Money,
+        backing: Box<Backing>,
+    },
+    Refund {
+        payment: PaymentId,
+        refund: u32,
+        money: Money,
+    },
 }
 
 /// A wallet; it has the currency of its first credit.
@@ -104,6 +147,9 @@ pub struct Account {
     /// All that ever came in from outside: what was spent may come back, and then it must still be countable.
     #[n(5)]
     pub credited: Amount,
+    /// Which of the holds back bids, and which.
+    #[cbor(n(6), with = "codec::map")]
+    pub bids: FxHashMap<PaymentId, Backing>,
 }
 
 impl Account {
@@ -116,6 +162,7 @@ impl Account {
             holds: FxHashMap::default(),
             refunds: FxHashMap::default(),
             credited: Amount::ZERO,
+            bids: FxHashMap::default(),
         }
     }
 
@@ -146,6 +193,15 @@ impl Account {
             }
             AccountEvent::Released { payment } => {
                 self.holds.remove(payment).expect("released money is held");
+            }
+            AccountEvent::SetAside { payment, amount, backing } => {
+                if amount.0 == 0 {
+                    self.holds.remove(payment);
+                    self.bids.remove(payment);
+                } else {
+                    self.holds.insert(*payment, *amount);
+                    self.bids.insert(*payment, backing.clone());
+                }
             }
             AccountEvent::Spent { amount, .. } => self.balance.0 -= amount.0,
             AccountEvent::Refunded { payment, refund, money } => {
@@ -192,6 +248,21 @@ pub fn decide(account: &Account, command: &AccountCommand, out: &mut Vec<Account
                 true => AccountEvent::Spent { payment: *payment, amount: money.amount },
                 false => AccountEvent::Held { payment: *payment, amount: money.amount },
             });
+        }
+        AccountCommand::SetAside { payment, money, backing } => {
+            let held = account.holds.get(payment).copied().unwrap_or(Amount::ZERO);
+            let more = money.amount.0 - held.0;
+            if account.currency.is_some() {
+                check_currency(account, money.currency)?;
+            }
+            if more > account.available().0 {
+                let (customer, available) = (account.customer.clone(), account.available());
+                return Err(Refusal::InsufficientBalance { customer, available, needed: Amount(more) });
+            }
+            if more != 0 {
+                let (payment, amount, backing) = (*payment, money.amount, (**backing).clone());
+                out.push(AccountEvent::SetAside { payment, amount, backing });
+            }
         }
         AccountCommand::Settle { payment } if account.holds.contains_key(payment) => {
             out.push(AccountEvent::Settled { payment: *payment });

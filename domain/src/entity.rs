@@ -203,6 +203,37 @@ pub enum RemoteStep {
         #[n(1)]
         payment: PaymentId,
     },
+    #[n(9)]
+    ReleaseClaim {
+        #[n(0)]
+        sku: SkuId,
+        #[n(1)]
+        claim: u32,
+        #[n(2)]
+        quantity: Quantity,
+        #[n(3)]
+        reason: ReleaseReason,
+    },
+    #[n(10)]
+    ShipClaim {
+        #[n(0)]
+        sku: SkuId,
+        #[n(1)]
+        claim: u32,
+        #[n(2)]
+        quantity: Quantity,
+    },
+    #[n(11)]
+    ReturnClaim {
+        #[n(0)]
+        sku: SkuId,
+        #[n(1)]
+        claim: u32,
+        #[n(2)]
+        quantity: Quantity,
+        #[n(3)]
+        buyer: Option<CustomerId>,
+    },
     #[n(7)]
     AccountRelease {
         #[n(0)]
@@ -246,6 +277,15 @@ impl RemoteStep {
             StockCommand::Return { quantity, disposition, buyer, .. } => {
                 Self::Return { sku, quantity: *quantity, disposition: *disposition, buyer: buyer.clone() }
             }
+            StockCommand::ReleaseClaim { claim, quantity, reason, .. } => {
+                Self::ReleaseClaim { sku, claim: *claim, quantity: *quantity, reason: *reason }
+            }
+            StockCommand::ShipClaim { claim, quantity, .. } => {
+                Self::ShipClaim { sku, claim: *claim, quantity: *quantity }
+            }
+            StockCommand::ReturnClaim { claim, quantity, buyer, .. } => {
+                Self::ReturnClaim { sku, claim: *claim, quantity: *quantity, buyer: buyer.clone() }
+            }
             _ => return None,
         })
     }
@@ -258,7 +298,9 @@ impl RemoteStep {
             AccountCommand::Refund { payment, refund, money } => {
                 Self::AccountRefund { customer, payment: *payment, refund: *refund, money: *money }
             }
-            AccountCommand::Credit { .. } | AccountCommand::Hold { .. } => return None,
+            AccountCommand::Credit { .. } | AccountCommand::Hold { .. } | AccountCommand::SetAside { .. } => {
+                return None;
+            }
         })
     }
 
@@ -275,6 +317,13 @@ impl RemoteStep {
             Self::Ship { sku, quantity } => (sku, C::ShipRecorded { order, quantity }),
             Self::Return { sku, quantity, disposition, buyer } => {
                 (sku, C::Return { order: Some(order), location: None, lot: None, quantity, disposition, buyer })
+            }
+            Self::ReleaseClaim { sku, claim, quantity, reason } => {
+                (sku, C::ReleaseClaim { order, claim, quantity, reason })
+            }
+            Self::ShipClaim { sku, claim, quantity } => (sku, C::ShipClaim { order, claim, quantity }),
+            Self::ReturnClaim { sku, claim, quantity, buyer } => {
+                (sku, C::ReturnClaim { order, claim, quantity, buyer })
             }
             Self::AccountSettle { customer, payment } => {
                 return StepCommand::Account(customer, AccountCommand::Settle { payment });

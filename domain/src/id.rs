@@ -96,6 +96,27 @@ ids! {
     OrderId;
     /// A payment of an order.
     PaymentId;
+    /// An order of a SKU's book: an offer, a bid, or what a shop's order takes from the book.
+    BookOrderId;
+}
+
+impl From<OrderId> for BookOrderId {
+    /// The name under which an order takes from a book.
+    fn from(order: OrderId) -> Self {
+        Self(order.0)
+    }
+}
+
+/// An odd constant: multiplying by it is a bijection that spreads what differs in few bits.
+const SPREAD: u128 = 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835;
+
+impl OrderId {
+    /// The id of the order that a fill of a bid makes: derived, so that a replayed decision names the same order; it
+    /// lives in the partition `route`, which is that of the SKU.
+    pub const fn of_bid(bid: BookOrderId, fill: u64, now: Timestamp, route: u16) -> Self {
+        let mixed = (bid.0 ^ (fill as u128) << 40 ^ now.0 as u128).wrapping_mul(SPREAD);
+        Self(uuid_v7(now, (mixed >> 40 << ROUTE_BITS) | route as u128))
+    }
 }
 
 impl PaymentId {
@@ -103,10 +124,16 @@ impl PaymentId {
     /// payment, and so that it lives in its order's partition.
     pub const fn of_order(order: OrderId, n: u32, attempt_time: Timestamp) -> Self {
         let route = order.0 & ((1 << ROUTE_BITS) - 1);
-        // Multiplying by an odd constant is a bijection: different n and times give different ids of one order.
-        let mixed = (order.0 >> ROUTE_BITS ^ (n as u128) << 24 ^ attempt_time.0 as u128)
-            .wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
+        // Different n and times give different ids of one order.
+        let mixed = (order.0 >> ROUTE_BITS ^ (n as u128) << 24 ^ attempt_time.0 as u128).wrapping_mul(SPREAD);
         Self(uuid_v7(attempt_time, (mixed >> 40 << ROUTE_BITS) | route))
+    }
+
+    /// The name under which a wallet sets money aside for a bid; it lives in the partition `route`, which is that of
+    /// the SKU.
+    pub const fn of_bid(bid: BookOrderId, route: u16) -> Self {
+        let mixed = (bid.0 ^ 0x5EED).wrapping_mul(SPREAD);
+        Self(uuid_v7(bid.time(), (mixed >> 40 << ROUTE_BITS) | route as u128))
     }
 }
 

@@ -41,7 +41,7 @@ pub mod refusal;
 pub mod stock;
 pub mod time;
 
-pub use id::{OrderId, PaymentId};
+pub use id::{BookOrderId, OrderId, PaymentId};
 pub use money::{Amount, Currency, Money, MoneyError};
 pub use name::{CustomerId, Location, Lot, NameError, SkuId};
 pub use refusal::Refusal;

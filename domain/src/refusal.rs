@@ -68,6 +68,8 @@ pub enum Refusal {
     BodyInvalid { field: &'static str, why: String },
     #[error("the idempotency key was already used with another body: use a new key")]
     IdempotencyKeyReused,
+    #[error("the book refuses it: {why}")]
+    BookRefused { code: &'static str, why: String },
     #[error("the thing has changed since you read it: read it again")]
     PreconditionFailed,
     #[error("too much work is waiting: retry after a moment")]
@@ -106,6 +108,7 @@ impl Refusal {
             Self::NotFound { .. } => "not_found",
             Self::BodyInvalid { .. } => "body_invalid",
             Self::IdempotencyKeyReused => "idempotency_key_reused",
+            Self::BookRefused { code, .. } => code,
             Self::PreconditionFailed => "precondition_failed",
             Self::Overloaded => "overloaded",
             Self::StorageFull => "storage_full",

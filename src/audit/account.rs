@@ -54,7 +54,8 @@ impl Wallet {
             | E::Settled { payment }
             | E::Released { payment }
             | E::Spent { payment, .. }
-            | E::Refunded { payment, .. } => *payment,
+            | E::Refunded { payment, .. }
+            | E::SetAside { payment, .. } => *payment,
         };
         let (since, last_seq) = (scene.now, scene.seq);
         let entry = payments.entry(payment).or_insert_with(|| ForPayment {
@@ -94,6 +95,11 @@ impl Wallet {
                 scene.expect(amount.0 > 0, Rule::WalletMoney, || format!("{amount} was spent"));
                 entry.spent = entry.spent.saturating_add(amount.0);
                 self.balance = self.balance.saturating_sub(amount.0);
+            }
+            E::SetAside { amount, .. } => {
+                scene.expect(amount.0 >= 0, Rule::WalletMoney, || format!("{amount} was set aside"));
+                self.held = self.held.saturating_add(amount.0 - entry.held);
+                entry.held = amount.0;
             }
             E::Refunded { refund, money, .. } => {
                 let before = std::mem::replace(&mut entry.last_refund, *refund);

@@ -237,7 +237,10 @@ pub(super) fn sku_of(step: &RemoteStep) -> Option<&SkuId> {
         | RemoteStep::ReleaseAll { sku, .. }
         | RemoteStep::Release { sku, .. }
         | RemoteStep::Ship { sku, .. }
-        | RemoteStep::Return { sku, .. } => Some(sku),
+        | RemoteStep::Return { sku, .. }
+        | RemoteStep::ReleaseClaim { sku, .. }
+        | RemoteStep::ShipClaim { sku, .. }
+        | RemoteStep::ReturnClaim { sku, .. } => Some(sku),
         RemoteStep::AccountSettle { .. } | RemoteStep::AccountRelease { .. } | RemoteStep::AccountRefund { .. } => None,
     }
 }

@@ -170,6 +170,7 @@ impl Sku {
             }
             E::ShippedShort { quantity, .. } => self.displaced_shipped(*quantity, scene),
             E::Drawn { seed } => self.draw(seed, scene),
+            E::Market(_) => {}
             E::Handled { order, step } => {
                 let before = self.handled.insert(*order, *step);
                 let again = before.is_some_and(|before| before >= *step);

@@ -7,6 +7,7 @@ use stockade_actors::census::Census;
 use stockade_actors::command::{Answer, OrderView, StockView};
 use stockade_domain::entity::{EntityKey, EntityKind, Event};
 use stockade_domain::order::{Order, OrderEvent, OrderStatus};
+use stockade_domain::stock::market::{ClaimFill, MarketEvent, NewClaim};
 use stockade_domain::stock::{Picks, StockEvent, units};
 use stockade_domain::{CustomerId, OrderId, Refusal, SkuId, Timestamp};
 use stockade_storage::projection::{Model, status_key};
@@ -338,6 +339,24 @@ fn describe(event: &StockEvent) -> (Option<u64>, Option<OrderId>, Option<String>
         | StockEvent::LotExpired { pick }
         | StockEvent::TransferredOut { pick, .. } => (Some(pick.quantity), None, None),
         StockEvent::WrittenOff { pick, reason, .. } => (Some(pick.quantity), None, Some(reason.to_string())),
+        StockEvent::Market(event) => describe_market(event),
         StockEvent::Defined(_) => (None, None, None),
+    }
+}
+
+fn describe_market(event: &MarketEvent) -> (Option<u64>, Option<OrderId>, Option<String>) {
+    let sum = |fills: &[ClaimFill]| Some(fills.iter().map(|fill| fill.quantity).sum());
+    match event {
+        MarketEvent::Offered { quantity, seller, .. } => (Some(*quantity), None, Some(format!("seller {seller}"))),
+        MarketEvent::Bid { quantity, customer, .. } => (Some(*quantity), None, Some(format!("customer {customer}"))),
+        MarketEvent::Claimed { order, claims, .. } => {
+            (Some(claims.iter().map(NewClaim::units).sum()), Some(*order), None)
+        }
+        MarketEvent::ClaimReleased { order, fills, .. } | MarketEvent::ClaimShipped { order, fills, .. } => {
+            (sum(fills), Some(*order), None)
+        }
+        MarketEvent::ClaimReturned { order, quantity, .. } => (Some(*quantity), Some(*order), None),
+        MarketEvent::ClaimsConfirmed { order } | MarketEvent::ClaimsSettled { order } => (None, Some(*order), None),
+        MarketEvent::Opened(_) | MarketEvent::Traded { .. } | MarketEvent::Forgotten { .. } => (None, None, None),
     }
 }

@@ -171,7 +171,7 @@ impl NewOrder {
 
     fn add_line(mut self, sku: &str, quantity: Quantity, unit_price: Option<Money>) -> Self {
         match SkuId::new(sku) {
-            Ok(sku) => self.order.lines.push(NewLine { sku, quantity, unit_price }),
+            Ok(sku) => self.order.lines.push(NewLine { sku, quantity, unit_price, supply: None }),
             // A name that no SKU can have is one that is not known.
             Err(_) => self.wrong = Some(Refusal::SkuUnknown { sku: sku.chars().take(80).collect() }),
         }

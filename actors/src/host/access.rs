@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 use stockade_domain::account::{Account, AccountEvent};
+use stockade_domain::book::{Matcher, Side};
 use stockade_domain::entity::{EntityKey, EntityKind};
 use stockade_domain::ledger;
 use stockade_domain::order::{Order, OrderEvent, Outcome, news_of_stock, note};
@@ -98,15 +99,9 @@ impl Host {
         if events.is_empty() {
             return None;
         }
-        self.snapshot_before_change(|host| host.skus.get_mut(sku), EntityKind::Sku, sku.as_str().as_bytes());
+        let record = self.begin_stock_change(sku);
+        self.turn.touch(record);
         let hosted = self.skus.get_mut(sku).expect("a SKU that changes is loaded");
-        let record = hosted.record().unwrap_or_else(|| {
-            let record = self.turn.add_record(EntityKey::Sku(sku.clone()));
-            hosted.set_record(record);
-            record
-        });
-        self.checkpoint.mark_dirty(&mut hosted.dirty_since, || EntityKey::Sku(sku.clone()));
-        let was_sold_out = hosted.shown_sold_out;
         let is_new = hosted.state.definition.is_none();
         for event in events {
             if let StockEvent::Defined(definition) = event
@@ -117,6 +112,27 @@ impl Host {
             hosted.state.apply(event);
             self.turn.push_event(record, event);
         }
+        self.end_stock_change(sku, record, is_new, events);
+        Some(record)
+    }
+
+    /// A SKU is about to change: its record in the turn.
+    pub(super) fn begin_stock_change(&mut self, sku: &SkuId) -> u32 {
+        self.snapshot_before_change(|host| host.skus.get_mut(sku), EntityKind::Sku, sku.as_str().as_bytes());
+        let hosted = self.skus.get_mut(sku).expect("a SKU that changes is loaded");
+        let record = hosted.record().unwrap_or_else(|| {
+            let record = self.turn.add_record(EntityKey::Sku(sku.clone()));
+            hosted.set_record(record);
+            record
+        });
+        self.checkpoint.mark_dirty(&mut hosted.dirty_since, || EntityKey::Sku(sku.clone()));
+        record
+    }
+
+    /// A SKU has changed: its gauge and its place on the agenda follow, and its orders are told.
+    pub(super) fn end_stock_change(&mut self, sku: &SkuId, record: u32, is_new: bool, events: &[StockEvent]) {
+        let hosted = self.skus.get_mut(sku).expect("a SKU that changes is loaded");
+        let was_sold_out = hosted.shown_sold_out;
         hosted.state.bins.iter().for_each(|bin| bin.counters.check());
         // Units of a tentative hold may yet come back, so they are not gone.
         let sold_out = is_sold_out(&hosted.state, self.now) && !self.tentative.contains_key(sku);
@@ -133,7 +149,6 @@ impl Host {
         if reschedule {
             self.schedule_sku(sku);
         }
-        Some(record)
     }
 
     fn follow_stock_event(&mut self, sku: &SkuId, event: &StockEvent) {
@@ -164,6 +179,7 @@ impl Host {
             record
         });
         self.checkpoint.mark_dirty(&mut hosted.dirty_since, || EntityKey::Order(order));
+        self.turn.touch(record);
         for event in events {
             let before = hosted.state.secured.then(|| hosted.state.share());
             hosted.state.to_mut().apply(event);
@@ -230,6 +246,7 @@ impl Host {
             record
         });
         self.checkpoint.mark_dirty(&mut hosted.dirty_since, || EntityKey::Payment(payment));
+        self.turn.touch(record);
         for event in events {
             self.postings.extend(ledger::of_payment(&hosted.state, event));
             hosted.state.apply(event, now);
@@ -270,6 +287,7 @@ impl Host {
             record
         });
         self.checkpoint.mark_dirty(&mut hosted.dirty_since, || EntityKey::Account(customer.clone()));
+        self.turn.touch(record);
         for event in events {
             self.postings.extend(ledger::of_account(event));
             hosted.state.apply(event);
@@ -295,6 +313,8 @@ impl Host {
 pub(super) fn is_sold_out(stock: &Stock, now: stockade_domain::Timestamp) -> bool {
     let Some(definition) = &stock.definition else { return false };
     // A kit has no stock that could run out, and where buyers wait in line nobody is turned away at the door.
-    let says_nothing = definition.kit.is_some() || definition.admission.as_deref().is_some_and(Admission::offers);
+    let in_line = definition.admission.as_deref().is_some_and(Admission::offers);
+    let offers = stock.market().is_some_and(|market| market.book().best(Side::Supply).is_some());
+    let says_nothing = definition.kit.is_some() || in_line || offers;
     !says_nothing && stock.available(now) == 0
 }

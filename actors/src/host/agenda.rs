@@ -96,8 +96,12 @@ impl Host {
             if let Ok(events) = events {
                 self.change_stock(sku, &events);
             }
+            if let Err(refusal) = self.trade(sku, &StockCommand::ExpireLots) {
+                tracing::warn!(%sku, %refusal, "offers and bids could not expire");
+            }
         }
         self.inquire_tentative(sku);
+        self.retry_bidding(sku);
         self.repeat_news(sku);
         self.schedule_sku(sku);
     }

@@ -13,6 +13,7 @@ mod access;
 mod agenda;
 mod checkpoint;
 mod kit;
+mod market;
 mod money;
 mod news;
 mod order;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 use rustc_hash::{FxHashMap, FxHashSet};
 use stockade_domain::account::{Account, AccountCommand};
 use stockade_domain::ledger::{Ledger, Postings};
-use stockade_domain::order::{Order, OrderCommand};
+use stockade_domain::order::{Order, OrderCommand, Tender};
 use stockade_domain::payment::{Payment, PaymentCommand};
 use stockade_domain::stock::{Distances, Stock, StockCommand};
 use stockade_domain::{Currency, CustomerId, OrderId, PaymentId, Refusal, SkuId, Timestamp};
@@ -53,6 +54,7 @@ use crate::table::Table;
 use crate::turn::Turn;
 use agenda::Agenda;
 use checkpoint::Checkpoint;
+use market::Bidding;
 use order::Awaited;
 use placing::Placing;
 use remote::Paying;
@@ -97,6 +99,8 @@ enum Message {
     Order(OrderId, OrderCommand),
     Payment(PaymentId, PaymentCommand),
     Account(CustomerId, AccountCommand, PaymentId),
+    /// A bid has bought this; it is to be paid.
+    PayBought(OrderId, Box<Tender>),
 }
 
 /// How a command ended within its turn.
@@ -136,6 +140,10 @@ pub struct Host {
     placing: FxHashMap<OrderId, Placing>,
     /// Payments whose wallets are being asked in other partitions.
     paying: FxHashMap<PaymentId, Paying>,
+    /// Bids whose wallets are being asked in other partitions.
+    bidding: FxHashMap<PaymentId, Bidding>,
+    /// The SKU whose market the command at hand is changing.
+    trading: Option<SkuId>,
     /// Tentative units by SKU.
     tentative: FxHashMap<SkuId, u64>,
     /// Orders of other partitions that have not heard yet how a SKU stands to them.
@@ -179,6 +187,8 @@ impl Host {
             awaited: FxHashMap::default(),
             placing: FxHashMap::default(),
             paying: FxHashMap::default(),
+            bidding: FxHashMap::default(),
+            trading: None,
             tentative: FxHashMap::default(),
             untold: FxHashMap::default(),
             turn: Turn::default(),
@@ -302,8 +312,11 @@ impl Host {
 
     fn run_command(&mut self, command: Command, reply: &mut Option<Reply>) -> Result<Handled, Refusal> {
         match command {
-            Command::Stock { sku, command, key } => self.run_stock_command(&sku, &command, key),
+            Command::Stock { sku, command, key } => self.run_stock_command(&sku, &command, key, reply),
             Command::ReadStock { sku } => self.read_stock(&sku),
+            Command::ReadBook { sku, levels } => self.read_book(&sku, levels),
+            Command::ReadParty { sku, id, side } => self.read_party(&sku, id, side),
+            Command::ReadParties { sku, side, limit } => self.read_parties(&sku, side, limit),
             Command::Place { order, key, wait } => self.place(order, key, wait, reply),
             Command::Pay { order, payments, key, wait } => self.pay(order, &payments, key, wait, reply),
             Command::Order { order, command, key } => self.run_order_command(order, *command, key),
@@ -330,6 +343,7 @@ impl Host {
                 Message::Order(order, command) => self.tell_order(order, &command)?,
                 Message::Payment(payment, command) => self.ask_payment(payment, &command)?,
                 Message::Account(customer, command, payment) => self.ask_account(customer, command, payment)?,
+                Message::PayBought(order, tender) => self.pay_bought(order, *tender)?,
             }
         }
         Ok(())

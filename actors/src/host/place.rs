@@ -11,6 +11,7 @@ use stockade_domain::codec::list;
 use stockade_domain::entity::RemoteStep;
 use stockade_domain::order::{self, Demand, Fill, NewOrder, Order, OrderEvent, Placement};
 use stockade_domain::payment::{Method, PaymentEvent, PaymentState, first_call};
+use stockade_domain::stock::market::{MarketDemand, MarketFill, MarketPlan, MarketWish, Taking};
 use stockade_domain::stock::{self, HoldContext, HoldMode, ReleaseReason, Stock, StockCommand, StockEvent, units};
 use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId};
 
@@ -27,7 +28,24 @@ pub(super) struct Claim<'a> {
     pub(super) buyer: Option<&'a CustomerId>,
     pub(super) mode: HoldMode,
     pub(super) context: Option<&'a HoldContext>,
+    /// Who must not buy from himself.
+    pub(super) customer: Option<&'a CustomerId>,
+    pub(super) tentative: bool,
 }
+
+/// What a SKU has decided to give.
+pub(super) struct Hold {
+    pub(super) fill: Fill,
+    /// What lines get from its book.
+    pub(super) market: Vec<MarketFill>,
+    /// What happens to the units of the house.
+    pub(super) events: Vec<StockEvent>,
+    /// The command that was decided; what it means for the book is carried out when all have agreed.
+    pub(super) command: StockCommand,
+}
+
+/// Holds by SKU.
+type Holds = SmallVec<[(SkuId, Hold); 1]>;
 
 /// What may become of the order's shortages. A kit is whole or nothing, and so is the order that has one.
 pub(super) fn mode_of(order: &NewOrder, demand: &Demand) -> HoldMode {
@@ -71,7 +89,7 @@ impl Host {
         if !is_local || !wallet_is_local {
             return self.place_across(order, key, wait, demand, reply);
         }
-        let mut holds: SmallVec<[(SkuId, Vec<StockEvent>); 1]> = SmallVec::new();
+        let mut holds = Holds::new();
         let fills = match self.decide_holds(&order, &demand, &mut holds) {
             Err(refusal) if self.learn_kit(&refusal) => {
                 self.place_again(order, key, wait, reply);
@@ -79,15 +97,19 @@ impl Host {
             }
             decided => decided?,
         };
-        let placement = order::place(&order, &demand, &fills, self.now)?;
+        let market = holds.iter().flat_map(|(_, hold)| hold.market.iter().cloned()).collect::<Vec<_>>();
+        let placement = order::place(&order, &demand, &fills, &market, self.now)?;
         let spends = self.decide_money(&order, &placement)?;
         // Everybody has agreed: from here on nothing can be refused.
         let settled = placement.plan.secures_at_once();
-        for (sku, mut events) in holds {
+        for (sku, mut hold) in holds {
             if settled {
-                events.iter_mut().for_each(settle_at_once);
+                hold.events.iter_mut().for_each(settle_at_once);
             }
-            self.change_stock(&sku, &events);
+            self.change_stock(&sku, &hold.events);
+            if !hold.market.is_empty() {
+                self.take_from_book(&sku, &hold, settled)?;
+            }
         }
         for (customer, event) in spends {
             self.change_account(&customer, &[event]);
@@ -146,17 +168,24 @@ impl Host {
         &mut self,
         order: &NewOrder,
         demand: &Demand,
-        holds: &mut SmallVec<[(SkuId, Vec<StockEvent>); 1]>,
+        holds: &mut Holds,
     ) -> Result<SmallVec<[Fill; 1]>, Refusal> {
         let mut fills = SmallVec::new();
         let mut refusal = None;
-        let mode = mode_of(order, demand);
-        for (sku, quantity) in &demand.units {
-            let claim = Claim { order: order.id, buyer: order.buyer(), mode, context: order.context.as_deref() };
-            match self.decide_hold(&claim, sku, *quantity, false) {
-                Ok((fill, events)) => {
-                    fills.push(fill);
-                    holds.push((sku.clone(), events));
+        let claim = Claim {
+            order: order.id,
+            buyer: order.buyer(),
+            mode: mode_of(order, demand),
+            context: order.context.as_deref(),
+            customer: order.customer.as_ref(),
+            tentative: false,
+        };
+        for (at, (sku, quantity)) in demand.units.iter().enumerate() {
+            let of_book = if demand.takes_from_books() { demand.of_book(at) } else { Vec::new() };
+            match self.decide_hold(&claim, sku, *quantity, &of_book) {
+                Ok(hold) => {
+                    fills.push(hold.fill);
+                    holds.push((sku.clone(), hold));
                 }
                 Err(next) if next.code() == "stock_exhausted" => refusal = Some(merge_refusals(refusal, next)),
                 Err(next) => return Err(next),
@@ -172,7 +201,7 @@ impl Host {
         demand: &Demand,
         refusal: Option<Refusal>,
         fills: SmallVec<[Fill; 1]>,
-        holds: &mut SmallVec<[(SkuId, Vec<StockEvent>); 1]>,
+        holds: &mut Holds,
     ) -> Result<SmallVec<[Fill; 1]>, Refusal> {
         let Some(refusal) = refusal else { return Ok(fills) };
         if !mode_of(order, demand).partial || fills.is_empty() {
@@ -200,30 +229,76 @@ impl Host {
         claim: &Claim<'_>,
         sku: &SkuId,
         quantity: Quantity,
-        tentative: bool,
-    ) -> Result<(Fill, Vec<StockEvent>), Refusal> {
+        of_book: &[MarketDemand],
+    ) -> Result<Hold, Refusal> {
         self.shared.ports.faults.crash_point(Fault::CrashBefore, || EntityKey::Sku(sku.clone()));
-        let hold = StockCommand::Hold {
+        let plan = self.plan_market(claim, sku, quantity, of_book)?;
+        let taking = (!plan.fills.is_empty()).then(|| {
+            Box::new(Taking {
+                lines: of_book.to_vec(),
+                customer: claim.customer.cloned(),
+                units: plan.units(),
+                house: plan.house,
+            })
+        });
+        let house = plan.house;
+        let command = StockCommand::Hold {
             order: claim.order,
             quantity,
             mode: claim.mode,
             settled: false,
             buyer: claim.buyer.cloned(),
-            tentative,
+            tentative: claim.tentative,
             context: claim.context.cloned().map(Box::new),
+            taking,
         };
         let setting = self.setting();
         let unknown = || Refusal::SkuUnknown { sku: sku.to_string() };
         let stock = &self.load_sku(sku).ok_or_else(unknown)?.state;
         let mut events = Vec::with_capacity(1);
-        stock::decide_in(stock, &hold, &setting, &mut events)?;
-        let Some(StockEvent::Held { picks, backordered, .. }) = events.first() else {
-            unreachable!("a hold is decided as `held`");
-        };
+        stock::decide_in(stock, &command, &setting, &mut events)?;
         let mut fill = fill_of(stock).ok_or_else(unknown)?;
-        (fill.filled, fill.backordered) = (units(picks), *backordered);
-        fill.waiting = stock.makes_wait(&events[0]);
-        Ok((fill, events))
+        if let Some(held @ StockEvent::Held { picks, backordered, .. }) = events.first() {
+            (fill.filled, fill.backordered) = (units(picks) - house, *backordered);
+            fill.waiting = stock.makes_wait(held);
+        }
+        Ok(Hold { fill, market: plan.fills, events, command })
+    }
+
+    /// What lines of an order would get from a SKU's book; nothing where lines are independent and others get something.
+    fn plan_market(
+        &mut self,
+        claim: &Claim<'_>,
+        sku: &SkuId,
+        quantity: Quantity,
+        of_book: &[MarketDemand],
+    ) -> Result<MarketPlan, Refusal> {
+        if of_book.is_empty() {
+            return Ok(MarketPlan::default());
+        }
+        let setting = self.setting();
+        let unknown = || Refusal::SkuUnknown { sku: sku.to_string() };
+        let stock = &self.load_sku(sku).ok_or_else(unknown)?.state;
+        let wish = MarketWish {
+            order: claim.order,
+            customer: claim.customer,
+            plain: quantity,
+            lines: of_book,
+            mode: claim.mode,
+            context: claim.context,
+        };
+        match stock.plan_market(&setting, &wish) {
+            Err(Refusal::StockExhausted { .. }) if claim.mode.partial && quantity > 0 => Ok(MarketPlan::default()),
+            planned => planned,
+        }
+    }
+
+    /// Lines take from a book what was planned for them.
+    pub(super) fn take_from_book(&mut self, sku: &SkuId, hold: &Hold, settled: bool) -> Result<(), Refusal> {
+        let trade = self.trade_settled(sku, &hold.command, settled)?;
+        let told = |fills: &[MarketFill]| fills.iter().filter(|fill| fill.seller.is_some()).count();
+        assert_eq!(told(&trade.fills), told(&hold.market), "the book gives what it has promised");
+        Ok(())
     }
 
     /// Lets the wallet decide, without changing it.

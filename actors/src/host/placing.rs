@@ -3,17 +3,17 @@
 
 use std::time::Duration;
 
-use smallvec::SmallVec;
 use stockade_domain::entity::{EntityKey, RemoteStep};
 use stockade_domain::order::{self, Demand, Fill, NewOrder, Order, OrderEvent, Placement};
 use stockade_domain::refusal::Shortage;
+use stockade_domain::stock::market::{MarketDemand, MarketFill};
 use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId, Timestamp};
 
 use super::agenda::ASK_AGAIN_MICROS;
 use super::place::{mode_of, wallet_payments};
 use super::{Handled, Host};
 use crate::command::KeyDigest;
-use crate::peer::{HoldRequest, PeerMessage};
+use crate::peer::{HeldItems, HoldRequest, PeerMessage};
 use crate::release::{Basis, Reply};
 
 /// An order whose holds are being asked of several partitions.
@@ -24,6 +24,8 @@ pub(super) struct Placing {
     reply: Option<Reply>,
     demand: Demand,
     fills: Vec<Option<Fill>>,
+    /// What lines have of books.
+    market: Vec<MarketFill>,
     /// The partitions to ask, ascending, each with its SKUs as indices into the demand.
     stages: Vec<(usize, Vec<usize>)>,
     stage: usize,
@@ -67,6 +69,7 @@ impl Host {
             reply,
             demand,
             fills,
+            market: Vec::new(),
             stages,
             stage: 0,
             money: None,
@@ -88,6 +91,7 @@ impl Host {
                 mode: mode_of(&placing.order, &placing.demand),
                 context: placing.order.context.clone(),
                 items: indices.iter().map(|index| placing.demand.units[*index].clone()).collect(),
+                of_books: of_books(&placing.demand, indices),
             };
             let (partition, from) = (*partition, self.index);
             self.tell_peer(partition, PeerMessage::Hold { from, request });
@@ -109,7 +113,7 @@ impl Host {
         let now = self.now;
         let placing = self.placing.get_mut(&id).expect("it is being placed");
         let fills: Vec<Fill> = placing.fills.iter().map(|fill| fill.expect("every SKU has answered")).collect();
-        if fills.iter().all(|fill| fill.filled + fill.backordered == 0) {
+        if placing.market.is_empty() && fills.iter().all(|fill| fill.filled + fill.backordered == 0) {
             let short = |(sku, requested): &(SkuId, Quantity)| Shortage {
                 sku: sku.clone(),
                 requested: *requested,
@@ -118,7 +122,7 @@ impl Host {
             return Err(Refusal::StockExhausted { items: placing.demand.units.iter().map(short).collect(), as_of: 0 });
         }
         let attempt = placing.order.attempt;
-        let placement = order::place(&placing.order, &placing.demand, &fills, now)?;
+        let placement = order::place(&placing.order, &placing.demand, &fills, &placing.market, now)?;
         let OrderEvent::Placed { hold_expires_at, .. } = &placement.placed else {
             unreachable!("an order begins with `placed`");
         };
@@ -148,7 +152,7 @@ impl Host {
         self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Order(id));
     }
 
-    pub(super) fn held_by_peer(&mut self, id: OrderId, by: usize, result: Result<SmallVec<[Fill; 2]>, Refusal>) {
+    pub(super) fn held_by_peer(&mut self, id: OrderId, by: usize, result: Result<HeldItems, Refusal>) {
         let Some(placing) = self.placing.get_mut(&id) else { return };
         // A repeated answer of a partition that has answered before changes nothing.
         let Some((partition, indices)) = placing.stages.get(placing.stage).cloned() else { return };
@@ -156,7 +160,8 @@ impl Host {
             return;
         }
         match result {
-            Ok(fills) => {
+            Ok((fills, market)) => {
+                placing.market.extend(market);
                 for (index, fill) in indices.into_iter().zip(fills) {
                     placing.fills[index] = Some(fill);
                 }
@@ -187,10 +192,14 @@ impl Host {
         let mut placing = self.placing.remove(&id).expect("it is being placed");
         let placement = placing.placement.take().expect("it was priced");
         let settled = placement.plan.secures_at_once();
+        let from_book = |sku: &SkuId| {
+            let of_sku = |fill: &MarketFill| placing.order.lines[fill.line as usize].sku == *sku;
+            placing.market.iter().any(of_sku)
+        };
         let held = placing.fills.iter().flatten().zip(&placing.demand.units);
         let mut owed: Vec<RemoteStep> = held
-            .filter(|(fill, _)| fill.filled + fill.backordered > 0)
-            .map(|(fill, (sku, _))| match settled && fill.filled > 0 {
+            .filter(|(fill, (sku, _))| fill.filled + fill.backordered > 0 || from_book(sku))
+            .map(|(fill, (sku, _))| match settled && (fill.filled > 0 || from_book(sku)) {
                 true => RemoteStep::Settle { sku: sku.clone() },
                 false => RemoteStep::Confirm { sku: sku.clone() },
             })
@@ -234,4 +243,13 @@ impl Host {
             self.advance(id);
         }
     }
+}
+
+/// What lines want of the books of these SKUs, by place in the request.
+fn of_books(demand: &Demand, indices: &[usize]) -> Vec<(usize, Vec<MarketDemand>)> {
+    if !demand.takes_from_books() {
+        return Vec::new();
+    }
+    let rows = indices.iter().enumerate().map(|(at, index)| (at, demand.of_book(*index)));
+    rows.filter(|(_, lines)| !lines.is_empty()).collect()
 }

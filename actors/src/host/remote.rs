@@ -6,16 +6,17 @@ use smallvec::SmallVec;
 use stockade_domain::account::AccountCommand;
 use stockade_domain::entity::{EntityKey, RemoteStep, StepCommand};
 use stockade_domain::order::{self, Fill, OrderEvent, Tender};
-use stockade_domain::stock::{StockCommand, StockEvent};
-use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId};
+use stockade_domain::stock::market::{Claims, MarketDemand, MarketFill, Seller};
+use stockade_domain::stock::{Stock, StockCommand, StockEvent};
+use stockade_domain::{Amount, CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId};
 
 use super::agenda::ASK_AGAIN_MICROS;
-use super::place::{ABORTED, Claim, wallet_payments};
+use super::place::{ABORTED, Claim, Hold, wallet_payments};
 use super::waiting::TENTATIVE_WAIT_MICROS;
 use super::{Handled, Host};
 use crate::command::KeyDigest;
 use crate::mailbox::Incoming;
-use crate::peer::{HoldRequest, PeerMessage};
+use crate::peer::{HeldItems, HoldRequest, PeerMessage};
 use crate::release::{Basis, Reply};
 
 /// An order that is being paid from a wallet of another partition.
@@ -52,9 +53,10 @@ impl Host {
         match message {
             PeerMessage::Hold { from, request } => {
                 let result = self.hold_for_peer(&request);
-                self.tell_peer(from, PeerMessage::Held { order: request.order, by: self.index, result });
+                let (order, result) = (request.order, Box::new(result));
+                self.tell_peer(from, PeerMessage::Held { order, by: self.index, result });
             }
-            PeerMessage::Held { order, by, result } => self.held_by_peer(order, by, result),
+            PeerMessage::Held { order, by, result } => self.held_by_peer(order, by, *result),
             PeerMessage::HoldMoney { from, order, payment, customer, money } => {
                 let result = self.change_wallet(&customer, &AccountCommand::Hold { payment, money, spend: false });
                 self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Account(customer));
@@ -64,6 +66,19 @@ impl Host {
                 Some(paying) => self.pay_with_held_money(paying, payment, result),
                 None => self.money_held(order, payment, result),
             },
+            PeerMessage::HoldBid { from, customer, payment, money, backing } => {
+                let set_aside = AccountCommand::SetAside { payment, money, backing };
+                let result = self.change_wallet(&customer, &set_aside).map(|_| ());
+                self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Account(customer));
+                self.tell_peer(from, PeerMessage::BidHeld { payment, result });
+            }
+            PeerMessage::BidHeld { payment, result } => self.bid_held(payment, result),
+            PeerMessage::KeepForBid { customer, payment, money, backing } => {
+                self.set_aside(&customer, payment, money, *backing);
+            }
+            PeerMessage::InquireBid { from, customer, payment, backing } => {
+                self.answer_bid_inquiry(customer, payment, *backing, from);
+            }
             PeerMessage::Abort { order, skus } => {
                 for sku in skus {
                     self.end_tentative(&sku, StockCommand::ReleaseAll { order, reason: ABORTED }, order);
@@ -100,25 +115,36 @@ impl Host {
         }
     }
 
-    fn hold_for_peer(&mut self, request: &HoldRequest) -> Result<SmallVec<[Fill; 2]>, Refusal> {
-        let mut fills = SmallVec::new();
-        let mut holds: Vec<(SkuId, Vec<StockEvent>)> = Vec::new();
-        for (sku, quantity) in &request.items {
-            if let Some(fill) = self.existing_fill(sku, request.order) {
-                let fill = fill?;
-                if !request.mode.partial && fill.filled + fill.backordered != *quantity {
+    fn hold_for_peer(&mut self, request: &HoldRequest) -> Result<HeldItems, Refusal> {
+        let (mut fills, mut market) = (SmallVec::new(), Vec::new());
+        let mut holds: Vec<(SkuId, Hold)> = Vec::new();
+        let claim = Claim {
+            order: request.order,
+            buyer: request.buyer.as_ref(),
+            mode: request.mode,
+            context: request.context.as_deref(),
+            customer: request.buyer.as_ref(),
+            tentative: true,
+        };
+        for (at, (sku, quantity)) in request.items.iter().enumerate() {
+            let of_book = request.of_books.iter().find(|(item, _)| *item == at).map_or(&[][..], |(_, lines)| lines);
+            if let Some(existing) = self.existing_fill(sku, request.order, *quantity, of_book) {
+                let (fill, of_lines) = existing?;
+                let wanted = quantity + of_book.iter().map(|line| line.quantity).sum::<Quantity>();
+                let got = fill.filled + fill.backordered + of_lines.iter().map(|fill| fill.quantity).sum::<Quantity>();
+                if !request.mode.partial && got != wanted {
                     // What an earlier attempt has not given back yet is not this one's.
                     return Err(Refusal::Overloaded);
                 }
                 fills.push(fill);
+                market.extend(of_lines);
                 continue;
             }
-            let (buyer, context) = (request.buyer.as_ref(), request.context.as_deref());
-            let claim = Claim { order: request.order, buyer, mode: request.mode, context };
-            match self.decide_hold(&claim, sku, *quantity, true) {
-                Ok((fill, events)) => {
-                    fills.push(fill);
-                    holds.push((sku.clone(), events));
+            match self.decide_hold(&claim, sku, *quantity, of_book) {
+                Ok(hold) => {
+                    fills.push(hold.fill);
+                    market.extend(hold.market.iter().cloned());
+                    holds.push((sku.clone(), hold));
                 }
                 Err(Refusal::StockExhausted { .. }) if request.mode.partial => fills.push(self.empty_fill(sku)?),
                 Err(refusal) => {
@@ -127,22 +153,41 @@ impl Host {
                 }
             }
         }
-        for (sku, events) in holds {
-            let held: u64 = events.iter().map(held_units).sum();
-            *self.tentative.entry(sku.clone()).or_default() += held;
-            self.change_stock(&sku, &events);
+        for (sku, hold) in holds {
+            let held: u64 = hold.events.iter().map(held_units).sum();
+            let claimed = hold.market.iter().filter(|fill| fill.claim.is_some()).map(|fill| fill.quantity).sum::<u64>();
+            *self.tentative.entry(sku.clone()).or_default() += held + claimed;
+            self.change_stock(&sku, &hold.events);
+            if !hold.market.is_empty() {
+                self.take_from_book(&sku, &hold, false)?;
+            }
             self.schedule_sku(&sku);
         }
-        Ok(fills)
+        Ok((fills, market))
     }
 
     /// What the order has here already, if the question is a repeated one.
-    fn existing_fill(&mut self, sku: &SkuId, order: OrderId) -> Option<Result<Fill, Refusal>> {
+    fn existing_fill(
+        &mut self,
+        sku: &SkuId,
+        order: OrderId,
+        plain: Quantity,
+        of_book: &[MarketDemand],
+    ) -> Option<Result<(Fill, Vec<MarketFill>), Refusal>> {
         let stock = &self.load_sku(sku)?.state;
-        let (held, allocated) = stock.commitments.get(&order)?.units();
+        let commitment = stock.commitments.get(&order);
+        let claims = stock.market().and_then(|market| market.claims_of(order));
+        if commitment.is_none() && claims.is_none() {
+            return None;
+        }
+        let (held, allocated) = commitment.map_or((0, 0), |commitment| commitment.units());
         let backorder = stock.backorders.iter().find(|b| b.order == order);
         let (backordered, waiting) = backorder.map_or((0, false), |b| (b.quantity, b.is_entry));
-        Some(self.empty_fill(sku).map(|fill| Fill { filled: held + allocated, backordered, waiting, ..fill }))
+        // Plain lines come first; what is more has come through the book.
+        let filled = (held + allocated).min(plain);
+        let price = stock.definition.as_ref().map(|definition| definition.price.amount).unwrap_or_default();
+        let market = claimed_again(of_book, claims, held + allocated - filled, price);
+        Some(self.empty_fill(sku).map(|fill| (Fill { filled, backordered, waiting, ..fill }, market)))
     }
 
     /// Ends an order's commitment at a SKU of this partition, and says how many units of it were missing.
@@ -151,6 +196,9 @@ impl Host {
             Ok(events) => {
                 self.note_tentative_end(sku, &command, order);
                 self.change_stock(sku, &events);
+                if let Err(refusal) = self.trade(sku, &command) {
+                    tracing::warn!(%sku, %order, %refusal, "a claim could not be ended");
+                }
                 let short = events.iter().map(|event| match event {
                     StockEvent::ShippedShort { quantity, .. } => *quantity,
                     _ => 0,
@@ -172,15 +220,13 @@ impl Host {
                 | StockCommand::Settle { .. }
                 | StockCommand::ReleaseAll { .. }
                 | StockCommand::Release { .. }
+                | StockCommand::ReleaseClaim { .. }
         );
         if !ends || !self.tentative.contains_key(sku) {
             return;
         }
-        let commitment = self.skus.get(sku).and_then(|hosted| hosted.state.commitments.get(&order));
-        let Some(units) = commitment.filter(|commitment| commitment.tentative).map(|c| c.units().0 + c.units().1)
-        else {
-            return;
-        };
+        let Some(hosted) = self.skus.get(sku) else { return };
+        let units: u64 = tentative_of(&hosted.state).filter(|(of, _)| *of == order).map(|(_, units)| units).sum();
         if let Some(tentative) = self.tentative.get_mut(sku) {
             *tentative = tentative.saturating_sub(units);
             if *tentative == 0 {
@@ -195,9 +241,9 @@ impl Host {
             return;
         }
         let Some(hosted) = self.skus.get(sku) else { return };
-        let tentative = hosted.state.commitments.iter().filter(|(_, commitment)| commitment.tentative);
-        let mut orders: Vec<OrderId> = tentative.map(|(order, _)| *order).collect();
+        let mut orders: Vec<OrderId> = tentative_of(&hosted.state).map(|(order, _)| order).collect();
         orders.sort();
+        orders.dedup();
         for order in orders {
             let (home, from) = (self.home_of_route(order.route()), self.index);
             self.tell_peer(home, PeerMessage::Inquire { from, order, sku: sku.clone() });
@@ -221,14 +267,24 @@ impl Host {
 
     /// Asks the homes of a wallet's holds for other partitions what became of their payments.
     pub(super) fn inquire_money(&mut self, customer: &CustomerId) {
-        let mut payments: Vec<PaymentId> = self.peek_account(customer).0.holds.keys().copied().collect();
+        let account = self.peek_account(customer).0.into_owned();
+        let mut payments: Vec<PaymentId> = account.holds.keys().copied().collect();
+        payments.retain(|payment| !account.bids.contains_key(payment));
+        let mut bids: Vec<_> = account.bids.into_iter().collect();
+        bids.retain(|(_, backing)| self.home_of_name(backing.sku.as_str()) != self.index);
+        bids.sort_by_key(|(payment, _)| *payment);
+        for (payment, backing) in &bids {
+            let (home, from) = (self.home_of_name(backing.sku.as_str()), self.index);
+            let (customer, backing) = (customer.clone(), Box::new(backing.clone()));
+            self.tell_peer(home, PeerMessage::InquireBid { from, customer, payment: *payment, backing });
+        }
         payments.retain(|payment| self.home_of_route(payment.route()) != self.index);
         payments.sort();
         for payment in &payments {
             let (home, from) = (self.home_of_route(payment.route()), self.index);
             self.tell_peer(home, PeerMessage::InquireMoney { from, payment: *payment, customer: customer.clone() });
         }
-        if !payments.is_empty() {
+        if !(payments.is_empty() && bids.is_empty()) {
             self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Account(customer.clone()));
         }
     }
@@ -247,9 +303,8 @@ impl Host {
     /// Counts what is tentative of a SKU that has come into memory, and has it asked about at once.
     pub(super) fn count_tentative(&mut self, sku: &SkuId) {
         let Some(hosted) = self.skus.get(sku) else { return };
-        let tentative = || hosted.state.commitments.values().filter(|commitment| commitment.tentative);
-        if tentative().next().is_some() {
-            let units = tentative().map(|commitment| commitment.units().0 + commitment.units().1).sum();
+        if tentative_of(&hosted.state).next().is_some() {
+            let units = tentative_of(&hosted.state).map(|(_, units)| units).sum();
             self.tentative.insert(sku.clone(), units);
             self.agenda.add(self.now, EntityKey::Sku(sku.clone()));
         } else {
@@ -435,6 +490,41 @@ impl Host {
             gateway @ Incoming::Gateway { .. } => self.handle(gateway),
         }
     }
+}
+
+/// What is tentative of a SKU, by order: units of the house, and units of offers.
+fn tentative_of(stock: &Stock) -> impl Iterator<Item = (OrderId, u64)> {
+    let of_house = stock.commitments.iter().filter(|(_, commitment)| commitment.tentative);
+    let of_house = of_house.map(|(order, commitment)| (*order, commitment.units()));
+    let claims = stock.market().into_iter().flat_map(|market| market.claims());
+    let of_offers = claims.filter(|(_, claims)| claims.tentative).map(|(order, claims)| (*order, claims.units()));
+    of_house.chain(of_offers).map(|(order, (held, allocated))| (order, held + allocated))
+}
+
+/// What lines have of a book, told again: their claims, and `house` units that are more than its plain lines wanted.
+fn claimed_again(
+    of_book: &[MarketDemand],
+    claims: Option<&Claims>,
+    mut house: Quantity,
+    list_price: Amount,
+) -> Vec<MarketFill> {
+    let mut fills = Vec::new();
+    for line in of_book {
+        let mut missing = line.quantity;
+        for claim in claims.iter().flat_map(|claims| &claims.list).filter(|claim| claim.line == line.line) {
+            let (quantity, unit_price) = (claim.held + claim.allocated, claim.unit_price);
+            missing -= quantity;
+            let (seller, claim) = (Some(claim.seller.clone()), Some(claim.number));
+            fills.push(MarketFill { line: line.line, quantity, unit_price, seller, claim });
+        }
+        let of_house = missing.min(house);
+        if of_house > 0 && line.seller == Seller::Any {
+            house -= of_house;
+            let (line, quantity) = (line.line, of_house);
+            fills.push(MarketFill { line, quantity, unit_price: list_price, seller: None, claim: None });
+        }
+    }
+    fills
 }
 
 fn held_units(event: &StockEvent) -> u64 {

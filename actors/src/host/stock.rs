@@ -1,13 +1,13 @@
 //! Commands to SKUs, from callers and from orders.
 
 use stockade_domain::entity::EntityKey;
-use stockade_domain::stock::{Setting, Stock, StockCommand, StockEvent, decide, decide_in};
+use stockade_domain::stock::{Market, Setting, Stock, StockCommand, StockEvent, decide, decide_in};
 use stockade_domain::{OrderId, Refusal, SkuId};
 
 use super::{Handled, Host};
 use crate::command::{Answer, KeyDigest, StockView};
 use crate::faults::Fault;
-use crate::release::Basis;
+use crate::release::{Basis, Reply};
 use crate::table::Hosted;
 
 impl Host {
@@ -33,6 +33,7 @@ impl Host {
         sku: &SkuId,
         command: &StockCommand,
         key: Option<KeyDigest>,
+        reply: &mut Option<Reply>,
     ) -> Result<Handled, Refusal> {
         if let StockCommand::Define(definition) = command {
             self.check_components(definition)?;
@@ -44,8 +45,12 @@ impl Host {
             decide(&Stock::new(sku.clone()), command, self.now, &mut events)?;
             self.skus.insert(sku.clone(), Hosted::new(Stock::new(sku.clone())));
         }
+        if let StockCommand::Market(asked) = command {
+            return self.run_market_command(sku, asked, key, reply);
+        }
         let events = self.decide_stock(sku, command)?;
         let record = self.change_stock(sku, &events);
+        self.trade(sku, command)?;
         self.shared.ports.faults.crash_point(Fault::CrashAfter, || EntityKey::Sku(sku.clone()));
         if let (Some(record), Some(key)) = (record, key) {
             self.turn.add_digest(record, key);
@@ -63,6 +68,7 @@ impl Host {
         let events = self.decide_stock(&sku, &command)?;
         self.note_tentative_end(&sku, &command, order);
         self.change_stock(&sku, &events);
+        self.trade(&sku, &command)?;
         self.shared.ports.faults.crash_point(Fault::CrashAfter, || EntityKey::Sku(sku.clone()));
         Ok(())
     }
@@ -83,12 +89,23 @@ impl Host {
         let mut levels = stock.levels(now);
         let (promised, announcements) = (stock.incoming - stock.unpromised(), stock.announcements().to_vec());
         let in_transit = (stock.in_transit, stock.lost);
+        let offered = stock.market().map_or(0, Market::offered);
         if let Some(parts) = &definition.kit {
             levels.available = self.kits_available(parts);
         }
         let sku = sku.clone();
-        let view =
-            StockView { sku, definition, levels, promised, announcements, in_transit, locations, as_of: 0, created };
+        let view = StockView {
+            sku,
+            definition,
+            levels,
+            promised,
+            announcements,
+            offered,
+            in_transit,
+            locations,
+            as_of: 0,
+            created,
+        };
         Ok((view, basis))
     }
 }

@@ -47,6 +47,7 @@ impl Host {
         self.settled.clear();
         self.take_answers_back();
         self.effects.cut(mark);
+        self.touch_traded();
         if self.turn.command_wrote() {
             for (record, key) in self.turn.cut_command() {
                 self.rebuild(record, &key);

@@ -24,6 +24,7 @@ impl Order {
             body_digest,
             attempt,
             waiting,
+            bid,
         } = event
         else {
             panic!("an order begins with `placed`, not {}", event.name());
@@ -41,6 +42,7 @@ impl Order {
             net:
                 line_net(line.unit_price, line.filled + line.backordered, *currency).expect("a placed line was priced"),
             kit: line.kit.as_ref().map(|parts| Box::new(parts.iter().map(LinePart::from).collect())),
+            claim: line.claim.clone(),
         }));
         let mut order = Self {
             id,
@@ -64,6 +66,7 @@ impl Order {
             attempt: *attempt,
             kept: Amount::ZERO,
             waiting: *waiting,
+            bid: *bid,
         };
         order.start_payments(payments);
         order.secure_if_covered();

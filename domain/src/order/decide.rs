@@ -253,6 +253,12 @@ fn by_sku<'a>(units: impl Iterator<Item = (&'a SkuId, Quantity)>) -> SmallVec<[(
     sums
 }
 
+/// Units of sellers' lines: SKU, claim and units of each that has some.
+fn of_sellers<'a>(order: &'a Order, chosen: &'a [Quantity]) -> impl Iterator<Item = (SkuId, u32, Quantity)> + 'a {
+    let rows = order.lines.iter().zip(chosen).filter(|(_, units)| **units > 0);
+    rows.filter_map(|(line, units)| line.claim.as_ref().map(|claim| (line.sku.clone(), claim.number, *units)))
+}
+
 pub(super) fn number_of(order: &Order, payment: PaymentId) -> Result<u32, Refusal> {
     order.payment_number(payment).ok_or_else(|| Refusal::NotFound { what: format!("payment {payment}") })
 }
@@ -365,11 +371,16 @@ fn cancel_lines(
         return Err(Refusal::BodyInvalid { field: "lines", why: "name at least one line".into() });
     }
     let reason = ReleaseReason::Cancelled;
-    let given_up = || order.lines.iter().zip(&chosen).flat_map(|(line, units)| line.given_up_in_stock(*units));
+    let of_house = || order.lines.iter().zip(&chosen).filter(|(line, _)| line.claim.is_none());
+    let given_up = || of_house().flat_map(|(line, units)| line.given_up_in_stock(*units));
     let filled = by_sku(given_up().map(|(sku, filled, _)| (sku, filled)));
     for (sku, all) in by_sku(given_up().map(|(sku, filled, waiting)| (sku, filled + waiting))) {
         let filled = filled.iter().find(|(name, _)| *name == sku).map_or(0, |(_, units)| *units);
         let release = StockCommand::Release { order: order.id, filled, backordered: all - filled, reason };
+        asks.push(OrderAsk::Stock(sku, release));
+    }
+    for (sku, claim, quantity) in of_sellers(order, &chosen) {
+        let release = StockCommand::ReleaseClaim { order: order.id, claim, quantity, reason };
         asks.push(OrderAsk::Stock(sku, release));
     }
     out.push(OrderEvent::Cancelled { lines: units, whole: false });
@@ -427,8 +438,12 @@ fn ship(
     if units.is_empty() {
         return Err(Refusal::OrderStateInvalid { status: order.status().name(), wanted: "nothing is left to ship" });
     }
-    for (sku, quantity) in by_sku(order.lines.iter().zip(&chosen).flat_map(|(line, units)| line.in_stock(*units))) {
+    let of_house = order.lines.iter().zip(&chosen).filter(|(line, _)| line.claim.is_none());
+    for (sku, quantity) in by_sku(of_house.flat_map(|(line, units)| line.in_stock(*units))) {
         asks.push(OrderAsk::Stock(sku, StockCommand::Ship { order: order.id, quantity }));
+    }
+    for (sku, claim, quantity) in of_sellers(order, &chosen) {
+        asks.push(OrderAsk::Stock(sku, StockCommand::ShipClaim { order: order.id, claim, quantity }));
     }
     out.push(OrderEvent::Shipped { lines: units, tracking });
     Ok(())

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::request::Charge;
 use crate::payment::Method;
 use crate::stock::{Disposition, KitPart};
-use crate::{Amount, Currency, CustomerId, Quantity, SkuId, Timestamp, codec};
+use crate::{Amount, BookOrderId, Currency, CustomerId, Quantity, SkuId, Timestamp, codec};
 
 /// A line as it was accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -30,6 +30,20 @@ pub struct PlacedLine {
     /// What a kit consisted of when it was sold.
     #[n(5)]
     pub kit: Option<Box<Vec<KitPart>>>,
+    /// Units of a seller's offers instead of the house's.
+    #[n(6)]
+    pub claim: Option<Box<LineClaim>>,
+}
+
+/// Whose units a line has, if not the house's.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct LineClaim {
+    /// Its number among the order's claims of the SKU.
+    #[n(0)]
+    pub number: u32,
+    /// Who sells.
+    #[n(1)]
+    pub seller: CustomerId,
 }
 
 /// A payment that the order starts; its id follows from the order, its number and the time.
@@ -100,6 +114,9 @@ pub enum OrderEvent {
         /// It holds nothing and waits to be let in.
         #[cbor(n(9), skip_if = "codec::is_false")]
         waiting: bool,
+        /// The bid whose fill it is.
+        #[n(10)]
+        bid: Option<BookOrderId>,
     },
     /// More payments were started.
     #[n(1)]

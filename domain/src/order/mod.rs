@@ -12,6 +12,7 @@
 //! happened before the order was recorded.
 
 mod apply;
+mod bought;
 mod decide;
 mod event;
 mod kit;
@@ -29,12 +30,13 @@ mod state;
 mod status;
 mod told;
 
+pub use bought::place_bought;
 pub use decide::{OrderAsk, OrderCommand, RefundChoice, decide};
-pub use event::{LineUnits, OrderEvent, PlacedLine, PlannedPayment, ReturnedLine};
+pub use event::{LineClaim, LineUnits, OrderEvent, PlacedLine, PlannedPayment, ReturnedLine};
 pub use kit::{Kit, LinePart};
 pub use pay::{PaymentPlan, plan_payments};
 pub use place::{Demand, Fill, Placement, demand, demand_with, place};
-pub use request::{Charge, ChargeKind, LINES_MAX, NewLine, NewOrder, Tender};
+pub use request::{Charge, ChargeKind, LINES_MAX, LineSupply, NewLine, NewOrder, Tender};
 pub use state::{Line, Order, OrderPayment, Outcome};
 pub use status::{FulfillmentStatus, OrderStatus, ReturnStatus};
 pub use told::news_of_stock;

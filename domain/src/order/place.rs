@@ -3,12 +3,13 @@
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
-use super::event::{OrderEvent, PlacedLine};
+use super::event::{LineClaim, OrderEvent, PlacedLine};
 use super::kit::Kit;
 use super::pay::{PaymentPlan, plan_payments};
 use super::request::{LINES_MAX, NewOrder};
 use crate::codec::list;
 use crate::refusal::Shortage;
+use crate::stock::market::{MarketDemand, MarketFill};
 use crate::{Amount, Currency, Money, Quantity, Refusal, SkuId, Timestamp, check_quantity};
 
 /// Up to this many SKUs a linear search beats a map.
@@ -24,6 +25,8 @@ pub struct Demand {
     /// For each line, its index in `units`, or `KIT` and its index in `kits`.
     of_line: SmallVec<[u16; 8]>,
     kits: Vec<Kit>,
+    /// What lines want of books, each with the index of its SKU in `units`.
+    market: Vec<(u16, MarketDemand)>,
 }
 
 /// Marks the index of a kit.
@@ -33,6 +36,17 @@ impl Demand {
     /// Whether all of it is wanted or nothing, whatever the order allows: a kit is whole.
     pub fn is_indivisible(&self) -> bool {
         !self.kits.is_empty()
+    }
+
+    /// What lines want of the book of the SKU at this place in `units`.
+    pub fn of_book(&self, at: usize) -> Vec<MarketDemand> {
+        let rows = self.market.iter().filter(|(sku, _)| usize::from(*sku) == at);
+        rows.map(|(_, demand)| demand.clone()).collect()
+    }
+
+    /// Whether any line takes from a book.
+    pub fn takes_from_books(&self) -> bool {
+        !self.market.is_empty()
     }
 
     fn kit_of(&self, line: usize) -> Option<&Kit> {
@@ -80,11 +94,24 @@ pub fn demand_with(order: &NewOrder, kit: impl Fn(&SkuId) -> Option<Kit>) -> Res
         return Err(Refusal::TooManyLines { limit: LINES_MAX, found: order.lines.len() });
     }
     let mut sums = Sums::default();
-    let (mut of_line, mut kits) = (SmallVec::new(), Vec::new());
-    for line in &order.lines {
+    let (mut of_line, mut kits, mut market) = (SmallVec::new(), Vec::new(), Vec::new());
+    for (index, line) in order.lines.iter().enumerate() {
         check_quantity(line.quantity)?;
         if line.unit_price.is_some_and(|price| price.amount.is_negative()) {
             return Err(Refusal::MoneyInvalid { why: "a unit price is not negative".into() });
+        }
+        if let Some(supply) = &line.supply {
+            check_supply(line, kit(&line.sku).is_some())?;
+            let at = sums.index_of(&line.sku)?;
+            let demand = MarketDemand {
+                line: index as u32,
+                quantity: line.quantity,
+                seller: supply.seller.clone(),
+                max_unit_price: supply.max_unit_price,
+            };
+            market.push((at, demand));
+            of_line.push(at);
+            continue;
         }
         let Some(sold) = kit(&line.sku) else {
             of_line.push(sums.add(&line.sku, line.quantity)?);
@@ -99,7 +126,18 @@ pub fn demand_with(order: &NewOrder, kit: impl Fn(&SkuId) -> Option<Kit>) -> Res
         of_line.push(KIT | kits.len() as u16);
         kits.push(sold);
     }
-    Ok(Demand { units: sums.units, of_line, kits })
+    Ok(Demand { units: sums.units, of_line, kits, market })
+}
+
+fn check_supply(line: &super::NewLine, is_kit: bool) -> Result<(), Refusal> {
+    if line.unit_price.is_some() {
+        let why = "a line that names a `seller` is paid at the seller's price: leave `unit_price` out".into();
+        return Err(Refusal::BodyInvalid { field: "lines", why });
+    }
+    if is_kit {
+        return Err(Refusal::SkuNotSellable { sku: line.sku.clone(), status: "a kit without a book of its own" });
+    }
+    Ok(())
 }
 
 /// Units by SKU.
@@ -113,19 +151,21 @@ struct Sums {
 impl Sums {
     /// Adds units of a SKU and says where it stands.
     fn add(&mut self, sku: &SkuId, quantity: Quantity) -> Result<u16, Refusal> {
+        let at = self.index_of(sku)?;
+        let sum = &mut self.units[at as usize].1;
+        *sum = sum.saturating_add(quantity);
+        check_quantity(*sum)?;
+        Ok(at)
+    }
+
+    /// Where a SKU stands; a new one is added with no units.
+    fn index_of(&mut self, sku: &SkuId) -> Result<u16, Refusal> {
         let known = if self.units.len() <= LINEAR_SKUS_MAX {
             self.units.iter().position(|(known, _)| known == sku).map(|at| at as u16)
         } else {
             self.index.get(sku).copied()
         };
-        let at = match known {
-            Some(at) => at,
-            None => self.push(sku)?,
-        };
-        let sum = &mut self.units[at as usize].1;
-        *sum = sum.saturating_add(quantity);
-        check_quantity(*sum)?;
-        Ok(at)
+        known.map_or_else(|| self.push(sku), Ok)
     }
 
     fn push(&mut self, sku: &SkuId) -> Result<u16, Refusal> {
@@ -145,7 +185,13 @@ impl Sums {
 }
 
 /// Prices the whole and plans its payments, given what each SKU of the demand gave.
-pub fn place(order: &NewOrder, demand: &Demand, fills: &[Fill], now: Timestamp) -> Result<Placement, Refusal> {
+pub fn place(
+    order: &NewOrder,
+    demand: &Demand,
+    fills: &[Fill],
+    market: &[MarketFill],
+    now: Timestamp,
+) -> Result<Placement, Refusal> {
     assert_eq!(demand.units.len(), fills.len(), "every SKU has answered");
     let waiting = check_waiting(order, demand, fills)?;
     let list_price = |index: usize| match demand.kit_of(index) {
@@ -153,12 +199,18 @@ pub fn place(order: &NewOrder, demand: &Demand, fills: &[Fill], now: Timestamp) 
         None => fills[demand.of_line[index] as usize].price,
     };
     let price_of = |index: usize| order.lines[index].unit_price.unwrap_or_else(|| list_price(index));
-    let currency = price_of(0).currency;
+    let currency = order.lines[0].supply.as_ref().map_or_else(|| price_of(0), |_| list_price(0)).currency;
     let mut left: SmallVec<[(Quantity, Quantity); 1]> =
         list::gather(fills.iter().map(|fill| (fill.filled, fill.backordered)));
     let mut lines = SmallVec::new();
     let mut total = Amount::ZERO;
     for (index, line) in order.lines.iter().enumerate() {
+        if line.supply.is_some() {
+            check_currency(currency, list_price(index).currency)?;
+            let net = take_from_book(order, index, list_price(index), market, &mut lines)?;
+            total = total.checked_add(net).ok_or_else(too_large)?;
+            continue;
+        }
         let price = price_of(index);
         check_currency(currency, price.currency)?;
         let kit = demand.kit_of(index);
@@ -176,7 +228,11 @@ pub fn place(order: &NewOrder, demand: &Demand, fills: &[Fill], now: Timestamp) 
             filled,
             backordered,
             kit: kit.map(|kit| Box::new(kit.parts.clone())),
+            claim: None,
         });
+    }
+    if lines.len() > LINES_MAX {
+        return Err(Refusal::TooManyLines { limit: LINES_MAX, found: lines.len() });
     }
     for charge in &order.charges {
         check_currency(currency, charge.money.currency)?;
@@ -204,8 +260,40 @@ pub fn place(order: &NewOrder, demand: &Demand, fills: &[Fill], now: Timestamp) 
         body_digest: order.body_digest,
         attempt: order.attempt,
         waiting,
+        bid: None,
     };
     Ok(Placement { placed, total, plan })
+}
+
+/// Lines for what a line of the request has got from a book: one for each seller and price. What it did not get stays
+/// with the last. Says what they cost.
+fn take_from_book(
+    order: &NewOrder,
+    index: usize,
+    list_price: Money,
+    market: &[MarketFill],
+    lines: &mut SmallVec<[PlacedLine; 1]>,
+) -> Result<Amount, Refusal> {
+    let (sku, mut wanted) = (&order.lines[index].sku, order.lines[index].quantity);
+    let line_of = |quantity, filled, unit_price, claim| {
+        let sku = sku.clone();
+        PlacedLine { sku, quantity, unit_price, filled, backordered: 0, kit: None, claim }
+    };
+    let mut net = Amount::ZERO;
+    let before = lines.len();
+    for fill in market.iter().filter(|fill| fill.line as usize == index) {
+        let claim = fill.claim.zip(fill.seller.clone());
+        let claim = claim.map(|(number, seller)| Box::new(LineClaim { number, seller }));
+        lines.push(line_of(fill.quantity, fill.quantity, fill.unit_price, claim));
+        wanted -= fill.quantity;
+        let cost = line_net(fill.unit_price, fill.quantity, list_price.currency).ok_or_else(too_large)?;
+        net = net.checked_add(cost).ok_or_else(too_large)?;
+    }
+    match lines[before..].last_mut() {
+        Some(last) => last.quantity += wanted,
+        None => lines.push(line_of(wanted, 0, list_price.amount, None)),
+    }
+    Ok(net)
 }
 
 /// Gives a line what its SKU gave, as far as lines before it have left it: filled units first.
@@ -221,7 +309,7 @@ fn take((filled_left, backordered_left): &mut (Quantity, Quantity), quantity: Qu
 /// cannot be offered at once. It is paid when it is offered.
 fn check_waiting(order: &NewOrder, demand: &Demand, fills: &[Fill]) -> Result<bool, Refusal> {
     let Some(at) = fills.iter().position(|fill| fill.waiting) else { return Ok(false) };
-    if fills.len() > 1 || demand.is_indivisible() {
+    if fills.len() > 1 || demand.is_indivisible() || demand.takes_from_books() {
         let (sku, requested) = demand.units[at].clone();
         return Err(Refusal::StockExhausted { items: vec![Shortage { sku, requested, available: 0 }], as_of: 0 });
     }

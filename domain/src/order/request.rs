@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use crate::payment::Method;
 use crate::stock::HoldContext;
+use crate::stock::market::Seller;
 use crate::{CustomerId, Money, OrderId, Quantity, SkuId};
 
 /// The most lines of one order.
@@ -20,6 +21,24 @@ pub struct NewLine {
     pub quantity: Quantity,
     /// The price of one unit, set by a trusted caller; the SKU's list price otherwise.
     pub unit_price: Option<Money>,
+    /// From whom it may be bought instead of the house.
+    pub supply: Option<Box<LineSupply>>,
+}
+
+/// A line that takes from the SKU's book.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LineSupply {
+    /// From whom.
+    pub seller: Seller,
+    /// What a unit may cost, at most.
+    pub max_unit_price: Option<Money>,
+}
+
+impl NewLine {
+    /// Units of the house at its list price.
+    pub const fn of_house(sku: SkuId, quantity: Quantity) -> Self {
+        Self { sku, quantity, unit_price: None, supply: None }
+    }
 }
 
 /// What a charge is for.
@@ -108,7 +127,7 @@ pub struct NewOrder {
 impl NewOrder {
     /// An order of one line.
     pub fn one(id: OrderId, sku: SkuId, quantity: Quantity) -> Self {
-        Self::new(id, [NewLine { sku, quantity, unit_price: None }])
+        Self::new(id, [NewLine::of_house(sku, quantity)])
     }
 
     /// An order of several lines.

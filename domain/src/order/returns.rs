@@ -32,6 +32,12 @@ pub(super) fn take_back(
         line.returned += quantity;
         returned.push(ReturnedLine { line: *index, quantity: *quantity, disposition: *disposition });
         let buyer = order.customer.clone().or_else(|| order.purchaser_key.clone());
+        if let Some(claim) = &line.claim {
+            // They go back to their seller: the house has no shelf for them.
+            let back = StockCommand::ReturnClaim { order: order.id, claim: claim.number, quantity: *quantity, buyer };
+            asks.push(OrderAsk::Stock(line.sku.clone(), back));
+            continue;
+        }
         for (sku, quantity) in line.in_stock(*quantity) {
             let back = StockCommand::Return {
                 order: Some(order.id),

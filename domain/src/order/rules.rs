@@ -27,7 +27,7 @@ fn amount(text: &str) -> Amount {
 /// A line: its SKU, the price of one, units filled, units that wait.
 fn line(name: &str, price: &str, filled: Quantity, backordered: Quantity) -> PlacedLine {
     let quantity = filled + backordered;
-    PlacedLine { sku: sku(name), quantity, unit_price: amount(price), filled, backordered, kit: None }
+    PlacedLine { sku: sku(name), quantity, unit_price: amount(price), filled, backordered, kit: None, claim: None }
 }
 
 /// An order on somebody's desk, with what it asked of others.
@@ -52,6 +52,7 @@ impl Desk {
             body_digest: 0,
             attempt: 0,
             waiting: false,
+            bid: None,
         };
         let order = Order::create(OrderId::new(START, 1), &placed, START);
         Self { order, now: START, asks: Vec::new() }

@@ -4,12 +4,13 @@ use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 use smallvec::SmallVec;
 
+use super::event::LineClaim;
 use super::kit::LinePart;
 use super::request::Charge;
 use crate::entity::RemoteStep;
 use crate::money::share_of_units;
 use crate::payment::{Method, PaymentState};
-use crate::{Amount, Currency, CustomerId, OrderId, PaymentId, Quantity, SkuId, Timestamp, codec};
+use crate::{Amount, BookOrderId, Currency, CustomerId, OrderId, PaymentId, Quantity, SkuId, Timestamp, codec};
 
 /// A line and what became of its units.
 ///
@@ -49,6 +50,9 @@ pub struct Line {
     /// The components of a kit.
     #[n(10)]
     pub kit: Option<Box<Vec<LinePart>>>,
+    /// Units of a seller's offers instead of the house's.
+    #[n(11)]
+    pub claim: Option<Box<LineClaim>>,
 }
 
 impl Line {
@@ -231,6 +235,9 @@ pub struct Order {
     /// It holds nothing and waits to be let in.
     #[cbor(n(20), skip_if = "codec::is_false")]
     pub waiting: bool,
+    /// The bid whose fill it is.
+    #[n(21)]
+    pub bid: Option<BookOrderId>,
 }
 
 impl Order {

@@ -162,7 +162,8 @@ pub(super) fn displaced(
 ) {
     let mut left = quantity;
     let mut chosen = vec![0; order.lines.len()];
-    let plain = order.lines.iter().enumerate().rev().filter(|(_, line)| line.kit.is_none() && line.sku == *sku);
+    let is_plain = |line: &super::Line| line.kit.is_none() && line.claim.is_none() && line.sku == *sku;
+    let plain = order.lines.iter().enumerate().rev().filter(|(_, line)| is_plain(line));
     for (index, line) in plain {
         chosen[index] = line.unshipped().min(left);
         left -= chosen[index];

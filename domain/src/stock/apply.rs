@@ -7,6 +7,7 @@ use super::admission::Admission;
 use super::command::{Disposition, Unsellable};
 use super::counters::{Counters, shift};
 use super::event::{Pick, Picks, StockEvent, units};
+use super::market::{Market, MarketEvent, NewClaim};
 use super::state::{Announcement, Backorder, Bin, Commitment, CommittedPick, Rare, Stock, bin_for};
 use crate::codec::list;
 use crate::{CustomerId, Location, Lot, OrderId, Quantity, Timestamp};
@@ -16,6 +17,15 @@ pub(super) type Bins = SmallVec<[Bin; 1]>;
 impl Stock {
     /// Takes an event into the state.
     pub fn apply(&mut self, event: &StockEvent) {
+        self.take_in(event, false);
+    }
+
+    /// The same for an event that the live book has already carried out.
+    pub(super) fn apply_live(&mut self, event: &StockEvent) {
+        self.take_in(event, true);
+    }
+
+    fn take_in(&mut self, event: &StockEvent, live: bool) {
         apply_to_bins(&mut self.bins, event);
         match event {
             StockEvent::Defined(definition) => self.definition = Some(definition.clone()),
@@ -74,6 +84,7 @@ impl Stock {
                 self.handled.insert(*order, *step);
             }
             StockEvent::Drawn { seed } => self.draw(seed),
+            StockEvent::Market(event) => self.apply_market(event, live),
             StockEvent::Unpromised { .. }
             | StockEvent::ShippedShort { .. }
             | StockEvent::AdjustedUp { .. }
@@ -82,6 +93,29 @@ impl Stock {
             | StockEvent::LotExpired { .. }
             | StockEvent::WrittenOff { .. } => {}
         }
+    }
+
+    fn apply_market(&mut self, event: &MarketEvent, live: bool) {
+        let rare = self.rare.get_or_insert_default();
+        if let MarketEvent::Opened(rules) = event {
+            rare.market = Some(Box::new(Market::new(rules)));
+        }
+        let market = rare.market.as_mut().expect("a market is opened first");
+        // What is claimed and what is given back counts like what is held of the house.
+        let (given_back, back) = match event {
+            MarketEvent::ClaimReleased { order, fills, .. } => {
+                let buyer = market.claims_of(*order).and_then(|claims| claims.buyer.clone());
+                (buyer, fills.iter().map(|fill| fill.quantity).sum())
+            }
+            MarketEvent::ClaimReturned { buyer, quantity, .. } => (buyer.clone(), *quantity),
+            _ => (None, 0),
+        };
+        market.apply(event, live);
+        if let MarketEvent::Claimed { buyer: Some(buyer), claims, .. } = event {
+            let units: Quantity = claims.iter().map(NewClaim::units).sum();
+            *self.taken.entry(buyer.clone()).or_default() += units;
+        }
+        self.give_back_limit(given_back.as_ref(), back);
     }
 
     fn hold(
@@ -330,6 +364,7 @@ pub(super) fn apply_to_bins(bins: &mut Bins, event: &StockEvent) {
         | StockEvent::ShippedShort { .. }
         | StockEvent::Drawn { .. }
         | StockEvent::NotDrawn { .. }
+        | StockEvent::Market(_)
         | StockEvent::Handled { .. } => {}
     }
 }

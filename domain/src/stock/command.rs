@@ -6,6 +6,7 @@ use minicbor::{Decode, Encode};
 use super::admission::Digest;
 use super::definition::Definition;
 use super::event::ReleaseReason;
+use super::market::{MarketCommand, Taking};
 use super::sourcing::HoldContext;
 use crate::{CustomerId, Location, Lot, Money, OrderId, Quantity, Timestamp};
 
@@ -108,6 +109,8 @@ pub enum StockCommand {
         buyer: Option<CustomerId>,
         tentative: bool,
         context: Option<Box<HoldContext>>,
+        /// What lines take from the book beside `quantity` units of the house.
+        taking: Option<Box<Taking>>,
     },
     Confirm {
         order: OrderId,
@@ -188,7 +191,29 @@ pub enum StockCommand {
         to: Location,
         quantity: Quantity,
     },
-    /// The earliest lot expiry has come.
+    /// Gives back some units of a claim.
+    ReleaseClaim {
+        order: OrderId,
+        claim: u32,
+        quantity: Quantity,
+        reason: ReleaseReason,
+    },
+    /// Ships units of a claim.
+    ShipClaim {
+        order: OrderId,
+        claim: u32,
+        quantity: Quantity,
+    },
+    /// Units of a claim came back to their seller.
+    ReturnClaim {
+        order: OrderId,
+        claim: u32,
+        quantity: Quantity,
+        buyer: Option<CustomerId>,
+    },
+    /// Of a seller or a bidder.
+    Market(Box<MarketCommand>),
+    /// The earliest expiry has come, of a lot or of an offer or bid.
     ExpireLots,
     /// Reveals the seed of a lottery that is closed, and draws.
     Draw {

@@ -38,7 +38,7 @@ pub fn decide_in(
     let (before, now) = (out.len(), setting.now);
     match command {
         C::Define(definition) => define::define(stock, definition, out)?,
-        C::Hold { order, quantity, mode, settled, buyer, tentative, context } => {
+        C::Hold { order, quantity, mode, settled, buyer, tentative, context, taking } => {
             return hold(
                 stock,
                 setting,
@@ -50,6 +50,7 @@ pub fn decide_in(
                     buyer: buyer.as_ref(),
                     tentative: *tentative,
                     context: context.as_deref(),
+                    taking: taking.as_deref(),
                 },
                 out,
             );
@@ -68,6 +69,8 @@ pub fn decide_in(
         C::Release { order, filled, backordered, reason } => {
             release(stock, *order, *filled, *backordered, *reason, out)
         }
+        // What an order does with its claims is carried out by the market (see `Stock::trade`).
+        C::ReleaseClaim { .. } | C::ShipClaim { .. } | C::ReturnClaim { .. } | C::Market(_) => {}
         C::Ship { order, quantity } => ship(stock, *order, *quantity, out)?,
         C::ShipRecorded { order, quantity } => ship_recorded(stock, *order, *quantity, out),
         _ => {

@@ -32,6 +32,7 @@ pub(super) fn define(stock: &Stock, definition: &Definition, out: &mut Vec<Stock
         admission.check()?;
     }
     check_admission_change(stock, definition)?;
+    check_market_change(stock, definition)?;
     if let Some(parts) = &definition.kit {
         check_kit(stock, definition, parts)?;
     }
@@ -50,6 +51,24 @@ fn check_admission_change(stock: &Stock, definition: &Definition) -> Result<(), 
         return Ok(());
     }
     Err(invalid("admission", "orders wait by the present rule: it can be changed when none does"))
+}
+
+/// A book that has begun keeps its rules and its currency; only its band may change.
+fn check_market_change(stock: &Stock, definition: &Definition) -> Result<(), Refusal> {
+    let rules = definition.market.as_deref().copied().unwrap_or_default();
+    rules.check()?;
+    let (Some(market), Some(old)) = (stock.market(), &stock.definition) else { return Ok(()) };
+    if definition.kit.is_some() {
+        return Err(invalid("kit", "a SKU that has a book cannot become a kit"));
+    }
+    if old.price.currency != definition.price.currency {
+        let (wanted, found) = (old.price.currency.to_string(), definition.price.currency.to_string());
+        return Err(Refusal::CurrencyMismatch { wanted, found });
+    }
+    if !market.keeps_rules(&rules) {
+        return Err(invalid("market", "`tick`, `lot` and `self_trade` stay as they are once the book has begun"));
+    }
+    Ok(())
 }
 
 fn check_kit(stock: &Stock, definition: &Definition, parts: &[KitPart]) -> Result<(), Refusal> {

@@ -4,6 +4,7 @@ use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 
 use super::admission::Admission;
+use super::market::MarketRules;
 use super::sourcing::SourcingPlan;
 use crate::{Money, Quantity, SkuId, codec};
 
@@ -87,6 +88,9 @@ pub struct Definition {
     /// What it consists of; a kit has no stock and no book of its own.
     #[n(12)]
     pub kit: Option<Box<Vec<KitPart>>>,
+    /// What prices and quantities its book takes; none: any.
+    #[n(13)]
+    pub market: Option<Box<MarketRules>>,
 }
 
 impl Definition {
@@ -109,6 +113,7 @@ impl Definition {
             preorder: false,
             admission: None,
             kit: None,
+            market: None,
         }
     }
 }

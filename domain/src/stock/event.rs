@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use super::admission::Digest;
 use super::command::Disposition;
 use super::definition::Definition;
+use super::market::MarketEvent;
 use super::sourcing::HoldContext;
 use crate::{CustomerId, Location, Lot, Money, OrderId, Quantity, Timestamp, codec};
 
@@ -278,6 +279,9 @@ pub enum StockEvent {
         #[n(1)]
         quantity: Quantity,
     },
+    /// Something happened in its market.
+    #[n(26)]
+    Market(#[n(0)] Box<MarketEvent>),
 }
 
 impl StockEvent {
@@ -322,6 +326,7 @@ impl StockEvent {
             Self::ShippedShort { .. } => "shipped_short",
             Self::Drawn { .. } => "drawn",
             Self::NotDrawn { .. } => "not_drawn",
+            Self::Market(event) => event.name(),
         }
     }
 }

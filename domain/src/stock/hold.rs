@@ -5,6 +5,7 @@ use super::command::HoldMode;
 use super::decide::Setting;
 use super::definition::{Definition, SkuStatus};
 use super::event::{StockEvent, units};
+use super::market::Taking;
 use super::pick::{self, Source};
 use super::sourcing::HoldContext;
 use super::state::Stock;
@@ -19,6 +20,15 @@ pub(super) struct Demand<'a> {
     pub(super) buyer: Option<&'a CustomerId>,
     pub(super) tentative: bool,
     pub(super) context: Option<&'a HoldContext>,
+    /// What lines take from the book, as planned: its units of the house are held with the others.
+    pub(super) taking: Option<&'a Taking>,
+}
+
+impl Demand<'_> {
+    /// Units of the house that lines take through the book.
+    fn of_lines(&self) -> Quantity {
+        self.taking.map_or(0, |taking| taking.house)
+    }
 }
 
 pub(super) fn hold(
@@ -40,23 +50,33 @@ pub(super) fn hold(
         None => Door::Open,
         Some(_) => admission::door(stock, definition, setting.now)?,
     };
-    check_quantity(demand.quantity)?;
+    if demand.taking.is_none() || demand.quantity > 0 {
+        check_quantity(demand.quantity)?;
+    }
     let buyer = check_limit(stock, definition, demand)?;
-    if stock.commitments.contains_key(&demand.order) {
+    let claims = stock.market().and_then(|market| market.claims_of(demand.order));
+    if stock.commitments.contains_key(&demand.order) || claims.is_some() {
         return Err(Refusal::IdConflict { id: demand.order.to_string() });
     }
     // Whoever waits already comes first: a newcomer joins the queue even if units are free for a moment.
     let open = if stock.backorders.is_empty() && door != Door::Entry { demand.quantity } else { 0 };
     let source = Source::of(definition, demand.context, setting.distances);
-    let mut picks = pick::pick(&stock.bins, &source, setting.now, open);
+    let of_lines = demand.of_lines();
+    let mut picks = pick::pick(&stock.bins, &source, setting.now, open + of_lines);
     if door == Door::Offers && !demand.mode.partial && units(&picks) < demand.quantity {
         // Who waits for a whole order holds nothing while he waits.
         picks.clear();
     }
-    let filled = units(&picks);
+    let filled = units(&picks).saturating_sub(of_lines);
     let backordered = waiting_part(stock, definition, door, demand, demand.quantity - filled);
     let refused = demand.quantity - filled - backordered;
-    if refused > 0 && (!demand.mode.partial || filled + backordered == 0) {
+    let lines_serve = demand.taking.is_some() && (demand.mode.partial || demand.quantity == 0);
+    if units(&picks) + backordered == 0 && lines_serve {
+        // All of it comes from offers.
+        return Ok(());
+    }
+    let nothing = filled + backordered == 0 && !lines_serve;
+    if units(&picks) < of_lines || (refused > 0 && (!demand.mode.partial || nothing)) {
         let available = pick::available(&stock.bins, definition.safety_level, setting.now);
         let items = vec![Shortage { sku: stock.sku.clone(), requested: demand.quantity, available }];
         return Err(Refusal::StockExhausted { items, as_of: 0 });
@@ -112,7 +132,8 @@ fn check_limit<'a>(
         return Err(Refusal::CustomerRequired { why: "a SKU of this order has a limit per customer" });
     };
     let taken = stock.taken.get(buyer).copied().unwrap_or(0);
-    if taken + demand.quantity > limit {
+    let wanted = demand.quantity + demand.taking.map_or(0, |taking| taking.units);
+    if taken + wanted > limit {
         return Err(Refusal::LimitExceeded { sku: stock.sku.clone(), limit, taken });
     }
     Ok(Some(buyer))

@@ -21,6 +21,7 @@ mod definition;
 mod event;
 mod hold;
 mod manage;
+pub mod market;
 mod pick;
 mod promise;
 #[cfg(test)]
@@ -40,6 +41,7 @@ pub use define::KIT_PARTS_MAX;
 pub use definition::{Definition, KitPart, SkuStatus};
 pub use event::units;
 pub use event::{Pick, Picks, ReleaseReason, StockEvent};
+pub use market::{Market, MarketCommand, MarketEvent, MarketRules};
 pub use promise::Promise;
 pub use sourcing::{Distances, HoldContext, SourcingPlan, SourcingStrategy};
 pub use state::{Announcement, Backorder, Bin, Commitment, Rare, Stock, StockLevels};

@@ -37,11 +37,29 @@ fn receive(location: &str, lot: Option<&str>, expires_at: Option<i64>, quantity:
 }
 
 fn hold(n: u128, quantity: Quantity, mode: HoldMode) -> C {
-    C::Hold { order: order(n), quantity, mode, settled: false, buyer: None, tentative: false, context: None }
+    C::Hold {
+        order: order(n),
+        quantity,
+        mode,
+        settled: false,
+        buyer: None,
+        tentative: false,
+        context: None,
+        taking: None,
+    }
 }
 
 fn hold_for(n: u128, quantity: Quantity, buyer: Option<CustomerId>) -> C {
-    C::Hold { order: order(n), quantity, mode: WAIT, settled: false, buyer, tentative: false, context: None }
+    C::Hold {
+        order: order(n),
+        quantity,
+        mode: WAIT,
+        settled: false,
+        buyer,
+        tentative: false,
+        context: None,
+        taking: None,
+    }
 }
 
 fn adjust(location: &str, delta: i64, force: bool) -> C {

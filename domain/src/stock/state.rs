@@ -11,7 +11,9 @@ use super::admission::{Admission, Digest, Lottery};
 use super::counters::Counters;
 use super::definition::Definition;
 use super::event::StockEvent;
+use super::market::Market;
 use super::sourcing::HoldContext;
+use crate::book::Matcher;
 use crate::{CustomerId, Location, Lot, OrderId, Quantity, SkuId, Timestamp, codec};
 
 /// One location and lot of a SKU.
@@ -115,6 +117,9 @@ pub struct Rare {
     /// The commitment to the seed of the last lottery that was drawn.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub drawn: Option<Digest>,
+    /// Offers, bids and the book they meet in; from the first of them on.
+    #[n(2)]
+    pub market: Option<Box<Market>>,
 }
 
 /// The state of one SKU.
@@ -208,6 +213,11 @@ impl Stock {
         self.rare.as_ref().map_or(&[], |rare| &rare.announcements)
     }
 
+    /// Its market, if there ever was an offer or a bid.
+    pub fn market(&self) -> Option<&Market> {
+        self.rare.as_ref().and_then(|rare| rare.market.as_deref())
+    }
+
     /// Whether this lottery's seed was revealed.
     pub fn has_drawn(&self, lottery: &Lottery) -> bool {
         self.rare.as_ref().is_some_and(|rare| rare.drawn == Some(lottery.seed_commitment))
@@ -259,9 +269,11 @@ impl Stock {
         }
     }
 
-    /// When the SKU must be woken: at the earliest expiry of a lot that still has free units.
+    /// When the SKU must be woken: at the earliest expiry of a lot that still has free units, or of an offer or bid.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.bins.iter().filter(|bin| bin.counters.free > 0).filter_map(|bin| bin.expires_at).min()
+        let lots = self.bins.iter().filter(|bin| bin.counters.free > 0).filter_map(|bin| bin.expires_at).min();
+        let orders = self.market().and_then(|market| market.book().next_due());
+        [lots, orders].into_iter().flatten().min()
     }
 
     /// Asserts every invariant that one SKU can check by itself: the identities of each bin, and that holds,
@@ -281,6 +293,7 @@ impl Stock {
         assert!(announced <= self.incoming, "what was announced is incoming");
         let promised: Quantity = self.promises().iter().map(|promise| promise.quantity).sum();
         assert!(promised <= self.incoming, "no more is promised than is coming");
+        self.market().into_iter().for_each(Market::check);
     }
 }
 

@@ -1,17 +1,21 @@
 //! One example of every event, every field filled; a second where an empty field is written otherwise.
 
 use smallvec::smallvec;
-use stockade_domain::account::AccountEvent;
+use stockade_domain::account::{AccountEvent, Backing};
+use stockade_domain::book::{BookEvent, EndReason, FillId, Maker, Owner, SelfTrade, Side, Source, Terms};
 use stockade_domain::entity::{EntityKind, Event, RemoteStep};
 use stockade_domain::ledger::{LedgerAccount, LedgerEvent};
 use stockade_domain::name::Region;
-use stockade_domain::order::{Charge, ChargeKind, LineUnits, OrderEvent, PlacedLine, PlannedPayment, ReturnedLine};
-use stockade_domain::payment::{Method, PaymentEvent};
-use stockade_domain::stock::{
-    Admission, Definition, Disposition, HoldContext, KitPart, Lottery, Pick, Picks, ReleaseReason, SkuStatus,
-    SourcingPlan, SourcingStrategy, StockEvent, Unsellable,
+use stockade_domain::order::{
+    Charge, ChargeKind, LineClaim, LineUnits, OrderEvent, PlacedLine, PlannedPayment, ReturnedLine,
 };
-use stockade_domain::{Amount, CustomerId, Location, Lot, Money, OrderId, PaymentId, SkuId, Timestamp};
+use stockade_domain::payment::{Method, PaymentEvent};
+use stockade_domain::stock::market::{BidPayment, ClaimFill, NewClaim};
+use stockade_domain::stock::{
+    Admission, Definition, Disposition, HoldContext, KitPart, Lottery, MarketEvent, MarketRules, Pick, Picks,
+    ReleaseReason, SkuStatus, SourcingPlan, SourcingStrategy, StockEvent, Unsellable,
+};
+use stockade_domain::{Amount, BookOrderId, CustomerId, Location, Lot, Money, OrderId, PaymentId, SkuId, Timestamp};
 
 /// An event and what it is called in the recording.
 pub struct Example {
@@ -23,7 +27,7 @@ const TIME: Timestamp = Timestamp(1_700_000_000_123_456);
 
 /// Every example, in the order of the recording.
 pub fn all() -> Vec<Example> {
-    let stock = stock().into_iter().map(|(label, event)| (label, Event::Stock(event)));
+    let stock = stock().into_iter().chain(market()).map(|(label, event)| (label, Event::Stock(event)));
     let order = order().into_iter().map(|(label, event)| (label, Event::Order(event)));
     let payment = payment().into_iter().map(|(label, event)| (label, Event::Payment(event)));
     let account = account().into_iter().map(|(label, event)| (label, Event::Account(event)));
@@ -46,6 +50,10 @@ fn ann() -> CustomerId {
 
 fn sku() -> SkuId {
     SkuId::new("SKU-1").unwrap()
+}
+
+fn bid_id() -> BookOrderId {
+    BookOrderId::new(TIME, 0x0bad_cafe)
 }
 
 fn main_hall() -> Location {
@@ -209,9 +217,91 @@ fn defined(change: impl FnOnce(&mut Definition)) -> StockEvent {
     StockEvent::Defined(Box::new(definition))
 }
 
+fn market() -> Vec<(&'static str, StockEvent)> {
+    use MarketEvent as E;
+    let (order, id) = (order_id(), bid_id());
+    let rules = MarketRules {
+        tick: Amount(100),
+        lot: 5,
+        band: Some((Amount(1), Amount(900_000))),
+        self_trade: SelfTrade::Decrement,
+    };
+    let offered = E::Offered {
+        id,
+        seller: ann(),
+        quantity: 7,
+        unit_price: Amount(90_000),
+        body_digest: 11,
+        at: TIME,
+        expires_at: Some(TIME),
+    };
+    let bid = E::Bid {
+        id,
+        customer: ann(),
+        quantity: 7,
+        limit_price: Amount(90_000),
+        payment: BidPayment::Wallet,
+        body_digest: 11,
+        at: TIME,
+        expires_at: None,
+        seller: Some(ann()),
+    };
+    let by_card = E::Bid {
+        id,
+        customer: ann(),
+        quantity: 7,
+        limit_price: Amount(90_000),
+        payment: BidPayment::Card { token: "tok_1".into() },
+        body_digest: 11,
+        at: TIME,
+        expires_at: Some(TIME),
+        seller: None,
+    };
+    let terms = Terms { expires_at: Some(TIME), minimum: 2, source: Source::Seller(Owner(3)), ..Terms::default() };
+    let events = vec![
+        BookEvent::Placed { id, owner: Owner(4), side: Side::Demand, price: 90_000, quantity: 7, ordinal: 8, terms },
+        BookEvent::Filled {
+            fill: FillId(6),
+            maker: Maker::Order(id),
+            taker: id,
+            side: Side::Supply,
+            price: 90_000,
+            quantity: 2,
+        },
+        BookEvent::Ended { id, quantity: 5, reason: EndReason::Expired },
+    ];
+    let fills = || smallvec![ClaimFill { fill: FillId(6), quantity: 2 }];
+    let claims = smallvec![NewClaim { number: 1, seller: ann(), unit_price: Amount(90_000), fills: fills(), line: 3 }];
+    let (buyer, reason) = (Some(ann()), ReleaseReason::Expired);
+    let claimed = E::Claimed { order, claims, settled: true, buyer: buyer.clone(), tentative: true, bid: Some(id) };
+    let all = [
+        ("market_opened", E::Opened(rules)),
+        ("market_offered", offered),
+        ("market_bid", bid),
+        ("market_bid_by_card", by_card),
+        ("market_traded", E::Traded { first: 9, events }),
+        ("market_claimed", claimed),
+        ("market_claims_confirmed", E::ClaimsConfirmed { order }),
+        ("market_claims_settled", E::ClaimsSettled { order }),
+        ("market_claim_released", E::ClaimReleased { order, claim: 1, fills: fills(), reason }),
+        ("market_claim_shipped", E::ClaimShipped { order, claim: 1, fills: fills() }),
+        ("market_claim_returned", E::ClaimReturned { order, claim: 1, quantity: 2, buyer }),
+        ("market_forgotten", E::Forgotten { ids: vec![id] }),
+    ];
+    all.into_iter().map(|(label, event)| (label, StockEvent::Market(Box::new(event)))).collect()
+}
+
 fn order() -> Vec<(&'static str, OrderEvent)> {
     use OrderEvent as E;
-    let line = PlacedLine { sku: sku(), quantity: 5, unit_price: Amount(99_901), filled: 3, backordered: 1, kit: None };
+    let line = PlacedLine {
+        sku: sku(),
+        quantity: 5,
+        unit_price: Amount(99_901),
+        filled: 3,
+        backordered: 1,
+        kit: None,
+        claim: None,
+    };
     let units = || smallvec![LineUnits { line: 0, quantity: 2 }, LineUnits { line: 1999, quantity: 1 }];
     let planned = |method| PlannedPayment { method, amount: Amount(100_000), reference: None };
     let placed = E::Placed {
@@ -225,6 +315,7 @@ fn order() -> Vec<(&'static str, OrderEvent)> {
         body_digest: u64::MAX,
         attempt: 2,
         waiting: false,
+        bid: None,
     };
     let bare = E::Placed {
         customer: None,
@@ -237,10 +328,12 @@ fn order() -> Vec<(&'static str, OrderEvent)> {
         body_digest: 0,
         attempt: 0,
         waiting: false,
+        bid: None,
     };
     let returned = ReturnedLine { line: 0, quantity: 1, disposition: Disposition::WriteOff };
     let kit = Some(Box::new(vec![KitPart { sku: sku(), quantity: 2 }]));
-    let kits = PlacedLine { sku: sku(), quantity: 1, unit_price: Amount(5), filled: 0, backordered: 1, kit };
+    let kits =
+        PlacedLine { sku: sku(), quantity: 1, unit_price: Amount(5), filled: 0, backordered: 1, kit, claim: None };
     let waiting = E::Placed {
         customer: None,
         purchaser_key: Some(ann()),
@@ -252,6 +345,23 @@ fn order() -> Vec<(&'static str, OrderEvent)> {
         body_digest: 0,
         attempt: 0,
         waiting: true,
+        bid: None,
+    };
+    let claim = Some(Box::new(LineClaim { number: 2, seller: ann() }));
+    let of_seller =
+        PlacedLine { sku: sku(), quantity: 4, unit_price: Amount(90_000), filled: 4, backordered: 0, kit: None, claim };
+    let bought = E::Placed {
+        customer: Some(ann()),
+        purchaser_key: None,
+        currency: "EUR".parse().unwrap(),
+        lines: smallvec![of_seller],
+        charges: smallvec![],
+        payments: smallvec![],
+        hold_expires_at: TIME,
+        body_digest: 0,
+        attempt: 0,
+        waiting: false,
+        bid: Some(bid_id()),
     };
     let amount = Amount(-12_300);
     let mut all = vec![
@@ -276,6 +386,7 @@ fn order() -> Vec<(&'static str, OrderEvent)> {
         ("refund_started", E::RefundStarted { number: 0, amount }),
         ("step_done", E::StepDone { step: 8 }),
         ("placed_waiting", waiting),
+        ("bought", bought),
         ("offered", E::Offered { lines: units(), hold_expires_at: TIME }),
         ("shipped_short", E::ShippedShort { sku: sku(), quantity: 2 }),
         ("part_missing", E::PartMissing { line: 1, part: 2, missing: 3 }),
@@ -343,6 +454,7 @@ fn account() -> Vec<(&'static str, AccountEvent)> {
         ("released", E::Released { payment }),
         ("spent", E::Spent { payment, amount: Amount(30_000) }),
         ("refunded", E::Refunded { payment, refund: 2, money: eur("3.00") }),
+        ("set_aside", E::SetAside { payment, amount: Amount(7_500), backing: Backing { sku: sku(), bid: bid_id() } }),
     ]
 }
 
@@ -354,10 +466,10 @@ fn ledger() -> Vec<(&'static str, LedgerEvent)> {
 /// How many events a kind has. A new event does not compile below until it is counted here and has an example.
 pub fn variants(kind: EntityKind) -> usize {
     match kind {
-        EntityKind::Sku => 26,
+        EntityKind::Sku => 27,
         EntityKind::Order => 23,
         EntityKind::Payment => 9,
-        EntityKind::Account => 6,
+        EntityKind::Account => 7,
         EntityKind::Ledger => 1,
     }
 }
@@ -385,6 +497,7 @@ pub fn number(event: &Event) -> usize {
             AccountEvent::Released { .. } => 3,
             AccountEvent::Spent { .. } => 4,
             AccountEvent::Refunded { .. } => 5,
+            AccountEvent::SetAside { .. } => 6,
         },
         Event::Ledger(LedgerEvent::Entered { .. }) => 0,
     }
@@ -418,6 +531,7 @@ fn number_of_stock(event: &StockEvent) -> usize {
         StockEvent::ShippedShort { .. } => 23,
         StockEvent::Drawn { .. } => 24,
         StockEvent::NotDrawn { .. } => 25,
+        StockEvent::Market(_) => 26,
     }
 }
 

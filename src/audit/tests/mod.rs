@@ -178,15 +178,24 @@ fn placed(quantity: u64, filled: u64, backordered: u64, payments: &[(Method, i64
         customer: Some(ann()),
         purchaser_key: None,
         currency: eur(0).currency,
-        lines: [PlacedLine { sku, quantity, unit_price: eur(1000).amount, filled, backordered, kit: None }]
-            .into_iter()
-            .collect(),
+        lines: [PlacedLine {
+            sku,
+            quantity,
+            unit_price: eur(1000).amount,
+            filled,
+            backordered,
+            kit: None,
+            claim: None,
+        }]
+        .into_iter()
+        .collect(),
         charges: Default::default(),
         payments: payments.iter().map(planned).collect(),
         hold_expires_at: DEADLINE,
         body_digest: 0,
         attempt: 0,
         waiting: false,
+        bid: None,
     }
 }
 

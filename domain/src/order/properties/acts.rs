@@ -182,6 +182,7 @@ impl Shop {
             sku: sku(*index),
             quantity: *quantity,
             unit_price: price.map(|price| Money::new(Amount(price), self.currency)),
+            supply: None,
         };
         let id = OrderId::new(self.now, self.orders.len() as u128 + 1);
         let mut order = NewOrder::new(id, cart.rows.iter().map(line));

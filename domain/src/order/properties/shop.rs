@@ -156,6 +156,7 @@ impl Shop {
                 buyer,
                 tentative: false,
                 context: None,
+                taking: None,
             };
             let mut events = Vec::new();
             stock::decide(stock, &hold, self.now, &mut events)?;
@@ -170,7 +171,7 @@ impl Shop {
             });
             holds.push((sku.clone(), events));
         }
-        let placement = order::place(order, &demand, &fills, self.now)?;
+        let placement = order::place(order, &demand, &fills, &[], self.now)?;
         let OrderEvent::Placed { hold_expires_at, attempt, .. } = &placement.placed else { panic!("placed") };
         let ids = (0..).map(|number| Order::payment_id(order.id, *attempt, number, *hold_expires_at));
         let spends = self.decide_wallet(order.customer.as_ref(), &placement.plan, ids)?;

@@ -6,7 +6,7 @@ use crate::payment::Method;
 use crate::{Money, OrderId, PaymentId, QUANTITY_MAX, Quantity, Refusal};
 
 fn new_line(name: &str, quantity: Quantity) -> NewLine {
-    NewLine { sku: sku(name), quantity, unit_price: None }
+    NewLine::of_house(sku(name), quantity)
 }
 
 fn new_order(lines: &[NewLine]) -> NewOrder {
@@ -18,7 +18,7 @@ fn fill(price: &str, filled: Quantity, backordered: Quantity) -> Fill {
 }
 
 fn priced(order: &NewOrder, fills: &[Fill]) -> Result<crate::order::Placement, Refusal> {
-    place(order, &demand(order)?, fills, START)
+    place(order, &demand(order)?, fills, &[], START)
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn lines_of_one_sku_are_one_demand_and_stay_lines_for_price() {
     let order = new_order(&[new_line("a", 2), new_line("b", 1), own_price]);
     let wanted = demand(&order).unwrap();
     assert_eq!(wanted.units[..], [(sku("a"), 5), (sku("b"), 1)]);
-    let placement = place(&order, &wanted, &[fill("1.00", 3, 1), fill("5.00", 1, 0)], START).unwrap();
+    let placement = place(&order, &wanted, &[fill("1.00", 3, 1), fill("5.00", 1, 0)], &[], START).unwrap();
     let OrderEvent::Placed { lines, .. } = &placement.placed else { panic!("{placement:?}") };
     let got: Vec<_> = lines.iter().map(|line| (line.filled, line.backordered)).collect();
     assert_eq!(got, [(2, 0), (1, 0), (1, 1)], "earlier lines come first");

@@ -113,6 +113,7 @@ fn of_orders() -> impl Strategy<Value = StockCommand> {
             buyer,
             tentative: tentative.is_some(),
             context,
+            taking: None,
         },
     );
     let release = (order(), 0..6u64, 0..6u64, reason()).prop_map(|(order, filled, backordered, reason)| C::Release {

@@ -159,6 +159,7 @@ fn a_backorder_is_filled_from_where_its_order_wanted_its_goods() {
         buyer: None,
         tentative: false,
         context: Some(Box::new(HoldContext { region: Some(north.clone()), sourcing: None })),
+        taking: None,
     };
     run(&mut shelf, from(1, 3));
     let picked = |shelf: &Shelf, n| {

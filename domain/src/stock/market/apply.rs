@@ -1,0 +1,234 @@
+//! How a market follows from its events.
+
+use super::claim::{Claim, Claims, NewClaim};
+use super::event::MarketEvent;
+use super::party::Party;
+use super::{Market, OwnerNumber, Parties};
+use crate::book::{BookEvent, FillId, Maker, Matcher, Owner, Side};
+use crate::{BookOrderId, CustomerId, OrderId, Quantity};
+
+impl Market {
+    /// Takes an event into the state. `live`: the book has carried out what it tells.
+    pub(in crate::stock) fn apply(&mut self, event: &MarketEvent, live: bool) {
+        match event {
+            MarketEvent::Opened(_) => {}
+            MarketEvent::Offered { id, seller, quantity, unit_price, body_digest, at, expires_at } => {
+                let party = Party {
+                    side: Side::Supply,
+                    owner: seller.clone(),
+                    price: *unit_price,
+                    offered: *quantity,
+                    open: *quantity,
+                    held: 0,
+                    sold: 0,
+                    payment: None,
+                    body_digest: *body_digest,
+                    created_at: *at,
+                    expires_at: *expires_at,
+                    seller: None,
+                };
+                self.admit(*id, party);
+            }
+            MarketEvent::Bid { id, customer, quantity, limit_price, payment, body_digest, at, expires_at, seller } => {
+                let party = Party {
+                    side: Side::Demand,
+                    owner: customer.clone(),
+                    price: *limit_price,
+                    offered: *quantity,
+                    open: *quantity,
+                    held: 0,
+                    sold: 0,
+                    payment: Some(payment.clone()),
+                    body_digest: *body_digest,
+                    created_at: *at,
+                    expires_at: *expires_at,
+                    seller: seller.clone(),
+                };
+                self.admit(*id, party);
+            }
+            MarketEvent::Traded { events, .. } => {
+                for event in events {
+                    if !live {
+                        self.book.apply(event);
+                    }
+                    self.follow(event);
+                }
+            }
+            MarketEvent::Claimed { order, claims, settled, buyer, tentative, .. } => {
+                self.claim(*order, claims, *settled, buyer.as_ref(), *tentative);
+            }
+            MarketEvent::ClaimsConfirmed { order } => {
+                self.claims.get_mut(order).expect("confirmed claims exist").tentative = false;
+            }
+            MarketEvent::ClaimsSettled { order } => {
+                let claims = self.claims.get_mut(order).expect("settled claims exist");
+                claims.tentative = false;
+                for claim in &mut claims.list {
+                    claim.allocated += std::mem::take(&mut claim.held);
+                }
+            }
+            MarketEvent::ClaimReleased { order, claim, fills, .. }
+            | MarketEvent::ClaimShipped { order, claim, fills } => {
+                let claims = self.claims.get_mut(order).expect("units leave a claim that exists");
+                let claim = claims.list.iter_mut().find(|c| c.number == *claim).expect("units leave their claim");
+                claim.lower(fills);
+                claims.list.retain(|claim| claim.held + claim.allocated > 0);
+                if claims.list.is_empty() {
+                    self.claims.remove(order);
+                }
+            }
+            MarketEvent::ClaimReturned { .. } => {}
+            MarketEvent::Forgotten { ids } => ids.iter().for_each(|id| self.forget(*id)),
+        }
+    }
+
+    fn admit(&mut self, id: BookOrderId, party: Party) {
+        self.count_owner(&party.owner.clone());
+        if let Some(seller) = party.seller.clone() {
+            self.count_owner(&seller);
+        }
+        let before = self.parties.insert(id, party);
+        assert!(before.is_none(), "an offer or bid comes in once");
+    }
+
+    fn count_owner(&mut self, name: &CustomerId) {
+        let next = Owner(self.last_owner + 1);
+        let number = self.owners.entry(name.clone()).or_insert(OwnerNumber { owner: next, parties: 0 });
+        number.parties += 1;
+        if number.owner == next {
+            self.last_owner += 1;
+        }
+    }
+
+    fn uncount_owner(&mut self, name: &CustomerId) {
+        let Some(number) = self.owners.get_mut(name) else { return };
+        number.parties -= 1;
+        if number.parties == 0 {
+            self.owners.remove(name);
+        }
+    }
+
+    fn forget(&mut self, id: BookOrderId) {
+        let Some(party) = self.parties.remove(&id) else { return };
+        self.over.retain(|over| *over != id);
+        self.uncount_owner(&party.owner);
+        if let Some(seller) = &party.seller {
+            self.uncount_owner(seller);
+        }
+    }
+
+    /// Keeps the parties' accounts beside the book's.
+    fn follow(&mut self, event: &BookEvent<BookOrderId>) {
+        match *event {
+            BookEvent::Filled { fill, maker, taker, side, quantity, .. } => {
+                let (supply, demand) = match (side, maker) {
+                    (Side::Demand, maker) => (maker, taker),
+                    (Side::Supply, Maker::Order(maker)) => (Maker::Order(taker), maker),
+                    (Side::Supply, Maker::House) => unreachable!("the house does not buy"),
+                };
+                self.fills.insert(fill.0, Parties { supply, demand, held: quantity });
+                self.each_party(supply, demand, |party, _| {
+                    party.open -= quantity;
+                    party.held += quantity;
+                });
+            }
+            BookEvent::Ended { id, quantity, .. } => self.lower_open(id, quantity),
+            BookEvent::Reduced { id, quantity, .. } => {
+                let open = self.parties.get(&id).map_or(0, |party| party.open);
+                self.lower_open(id, quantity.min(open));
+            }
+            BookEvent::Amended { id, price, quantity, .. } => {
+                if let Some(party) = self.parties.get_mut(&id) {
+                    party.offered += quantity.saturating_sub(party.open);
+                    party.open = quantity;
+                    party.price.0 = price;
+                }
+            }
+            BookEvent::Settled { fill, quantity } => {
+                let Parties { supply, demand, .. } = self.lower_fill(fill, quantity);
+                self.each_party(supply, demand, |party, _| {
+                    party.held -= quantity;
+                    party.sold += quantity;
+                });
+            }
+            BookEvent::Released { fill, quantity, returns, reopened } => {
+                let Parties { supply, demand, .. } = self.lower_fill(fill, quantity);
+                self.each_party(supply, demand, |party, side| {
+                    party.held -= quantity;
+                    party.open += if side == returns { reopened } else { 0 };
+                });
+            }
+            BookEvent::Placed { .. }
+            | BookEvent::Refreshed { .. }
+            | BookEvent::BandSet { .. }
+            | BookEvent::AuctionOpened
+            | BookEvent::Uncrossed { .. } => {}
+        }
+    }
+
+    fn lower_open(&mut self, id: BookOrderId, quantity: Quantity) {
+        if let Some(party) = self.parties.get_mut(&id) {
+            party.open -= quantity;
+            if party.is_over() {
+                self.over.push_back(id);
+            }
+        }
+    }
+
+    fn each_party(
+        &mut self,
+        supply: Maker<BookOrderId>,
+        demand: BookOrderId,
+        mut change: impl FnMut(&mut Party, Side),
+    ) {
+        let supply = match supply {
+            Maker::Order(id) => Some((id, Side::Supply)),
+            Maker::House => None,
+        };
+        for (id, side) in supply.into_iter().chain([(demand, Side::Demand)]) {
+            // What an order of the shop takes has no party on its side.
+            if let Some(party) = self.parties.get_mut(&id).filter(|party| party.side == side) {
+                change(party, side);
+                if party.is_over() {
+                    self.over.push_back(id);
+                }
+            }
+        }
+    }
+
+    fn lower_fill(&mut self, fill: FillId, quantity: Quantity) -> Parties {
+        let parties = self.fills.get_mut(&fill.0).expect("a fill is held until it ends");
+        parties.held -= quantity;
+        let parties = *parties;
+        if parties.held == 0 {
+            self.fills.remove(&fill.0);
+        }
+        parties
+    }
+
+    fn claim(
+        &mut self,
+        order: OrderId,
+        claims: &[NewClaim],
+        settled: bool,
+        buyer: Option<&CustomerId>,
+        tentative: bool,
+    ) {
+        let list = claims.iter().map(|new| {
+            let units = new.units();
+            let (held, allocated) = if settled { (0, units) } else { (units, 0) };
+            Claim {
+                number: new.number,
+                seller: new.seller.clone(),
+                unit_price: new.unit_price,
+                fills: new.fills.clone(),
+                held,
+                allocated,
+                line: new.line,
+            }
+        });
+        let claims = Claims { buyer: buyer.cloned(), tentative, list: list.collect() };
+        let before = self.claims.insert(order, claims);
+        assert!(before.is_none(), "an order claims of a SKU once");
+    }
+}

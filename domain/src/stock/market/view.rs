@@ -1,0 +1,77 @@
+//! What can be seen of a market.
+
+use super::Market;
+use super::party::Party;
+use crate::book::{LevelDepth, Matcher, Side};
+use crate::stock::{Setting, Stock};
+use crate::{Amount, BookOrderId, Money, Quantity};
+
+/// The depth of a SKU's book: offers and bids by price, the house apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BookLevels {
+    /// Events of the book so far; the increments that follow are numbered on from here.
+    pub sequence: u64,
+    /// What the house sells now, and at what price; nothing while somebody waits for it.
+    pub house: Option<(Amount, Quantity)>,
+    /// Offers, the cheapest first.
+    pub offers: Vec<LevelDepth>,
+    /// Bids, the highest first.
+    pub bids: Vec<LevelDepth>,
+    /// In what all prices are.
+    pub currency: crate::Currency,
+}
+
+/// An offer or bid with its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartyView {
+    /// Its id.
+    pub id: BookOrderId,
+    /// As it stands.
+    pub party: Party,
+    /// In what its price is.
+    pub price: Money,
+    /// Units of its fills that are paid and not shipped.
+    pub allocated: Quantity,
+}
+
+impl Market {
+    /// Units of an offer's fills that are paid and not shipped.
+    fn allocated_of(&self, id: BookOrderId) -> Quantity {
+        let of_it = |fill: &super::ClaimFill| {
+            let parties = self.fills.get(&fill.fill.0);
+            parties.is_some_and(|parties| parties.demand == id || parties.supply == crate::book::Maker::Order(id))
+        };
+        let allocated = self.claims.values().flat_map(|claims| &claims.list).filter(|claim| claim.allocated > 0);
+        // A claim is paid as a whole.
+        allocated.flat_map(|claim| &claim.fills).filter(|fill| of_it(fill)).map(|fill| fill.quantity).sum()
+    }
+}
+
+impl Stock {
+    /// The depth of the book, at most so many levels of each side; none if the SKU is not defined.
+    pub fn book_levels(&self, setting: &Setting<'_>, levels: usize) -> Option<BookLevels> {
+        let currency = self.definition.as_ref()?.price.currency;
+        let depth = |side| self.market().map_or_else(Vec::new, |market| market.book.depth(side, levels));
+        Some(BookLevels {
+            sequence: self.market().map_or(0, |market| market.book.sequence()),
+            house: self.house(setting).map(|house| (Amount(house.price), house.available)),
+            offers: depth(Side::Supply),
+            bids: depth(Side::Demand),
+            currency,
+        })
+    }
+
+    /// The offer or bid with this id.
+    pub fn party_view(&self, id: BookOrderId, side: Side) -> Option<PartyView> {
+        let market = self.market()?;
+        let party = market.party(id).filter(|party| party.side == side)?.clone();
+        let price = Money::new(party.price, self.definition.as_ref()?.price.currency);
+        Some(PartyView { id, price, allocated: market.allocated_of(id), party })
+    }
+
+    /// Offers or bids with open units, in priority order, at most `limit`.
+    pub fn party_views(&self, side: Side, limit: usize) -> Vec<PartyView> {
+        let orders = self.market().map_or_else(Vec::new, |market| market.book.orders(side));
+        orders.into_iter().take(limit).filter_map(|order| self.party_view(order.id, side)).collect()
+    }
+}
