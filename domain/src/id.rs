@@ -129,11 +129,9 @@ impl PaymentId {
         Self(uuid_v7(attempt_time, (mixed >> 40 << ROUTE_BITS) | route))
     }
 
-    /// The name under which a wallet sets money aside for a bid; it lives in the partition `route`, which is that of
-    /// the SKU.
-    pub const fn of_bid(bid: BookOrderId, route: u16) -> Self {
-        let mixed = (bid.0 ^ 0x5EED).wrapping_mul(SPREAD);
-        Self(uuid_v7(bid.time(), (mixed >> 40 << ROUTE_BITS) | route as u128))
+    /// The name under which a wallet sets money aside for a bid.
+    pub const fn of_bid(bid: BookOrderId) -> Self {
+        Self(uuid_v7(bid.time(), (bid.0 ^ 0x5EED).wrapping_mul(SPREAD) >> 40))
     }
 }
 

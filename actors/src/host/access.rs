@@ -118,7 +118,7 @@ impl Host {
 
     /// A SKU is about to change: its record in the turn.
     pub(super) fn begin_stock_change(&mut self, sku: &SkuId) -> u32 {
-        self.snapshot_before_change(|host| host.skus.get_mut(sku), EntityKind::Sku, sku.as_str().as_bytes());
+        self.snapshot_stock(sku);
         let hosted = self.skus.get_mut(sku).expect("a SKU that changes is loaded");
         let record = hosted.record().unwrap_or_else(|| {
             let record = self.turn.add_record(EntityKey::Sku(sku.clone()));
@@ -127,6 +127,11 @@ impl Host {
         });
         self.checkpoint.mark_dirty(&mut hosted.dirty_since, || EntityKey::Sku(sku.clone()));
         record
+    }
+
+    /// A SKU may change: a checkpoint that still needs it as it is takes it now.
+    pub(super) fn snapshot_stock(&mut self, sku: &SkuId) {
+        self.snapshot_before_change(|host| host.skus.get_mut(sku), EntityKind::Sku, sku.as_str().as_bytes());
     }
 
     /// A SKU has changed: its gauge and its place on the agenda follow, and its orders are told.

@@ -51,7 +51,7 @@ impl Host {
         if hosted.state.market().is_none() && !matches!(command, StockCommand::Market(_)) {
             return Ok(Trade::default());
         }
-        let record = self.begin_stock_change(sku);
+        self.snapshot_stock(sku);
         let trading = Trading { setting: self.setting(), route: self.index as u16, settled };
         // The book changes while it decides: should it panic, the SKU is built anew.
         self.trading = Some(sku.clone());
@@ -59,8 +59,9 @@ impl Host {
         let traded = hosted.state.trade(command, &trading);
         self.trading = None;
         let mut trade = traded?;
-        trade.events.iter().for_each(|event| self.turn.push_event(record, event));
         if !trade.events.is_empty() {
+            let record = self.begin_stock_change(sku);
+            trade.events.iter().for_each(|event| self.turn.push_event(record, event));
             self.end_stock_change(sku, record, false, &trade.events);
             self.schedule_sku(sku);
         }
@@ -191,10 +192,6 @@ impl Host {
         Backing { sku: sku.clone(), bid }
     }
 
-    fn bid_name(&self, bid: BookOrderId) -> PaymentId {
-        PaymentId::of_bid(bid, self.index as u16)
-    }
-
     /// Has the wallet of a new bid set its money aside. Answers only if that takes longer than this turn.
     fn ask_bidder(
         &mut self,
@@ -209,7 +206,7 @@ impl Host {
         }
         stockade_domain::check_quantity(bid.quantity)?;
         let money = reserve(bid.limit_price, bid.quantity)?;
-        let (payment, backing) = (self.bid_name(bid.id), Self::backing(sku, bid.id));
+        let (payment, backing) = (PaymentId::of_bid(bid.id), Self::backing(sku, bid.id));
         if self.home_of_name(bid.customer.as_str()) == self.index {
             // Its answer counts for the whole turn: nobody else is asked between this and the bid.
             let mut events = Vec::new();
@@ -278,7 +275,7 @@ impl Host {
         price: Option<Money>,
         quantity: Option<stockade_domain::Quantity>,
     ) -> Result<(), Refusal> {
-        let (payment, backing) = (self.bid_name(id), Self::backing(sku, id));
+        let (payment, backing) = (PaymentId::of_bid(id), Self::backing(sku, id));
         let Some(view) = self.load_sku(sku).and_then(|hosted| hosted.state.party_view(id, Side::Demand)) else {
             return Err(Refusal::NotFound { what: format!("bid {id}") });
         };
@@ -307,7 +304,7 @@ impl Host {
             return;
         }
         let money = needed(&view);
-        self.tell_wallet_of_bid(&view.party.owner.clone(), self.bid_name(bid), money, Self::backing(sku, bid));
+        self.tell_wallet_of_bid(&view.party.owner.clone(), PaymentId::of_bid(bid), money, Self::backing(sku, bid));
     }
 
     fn tell_wallet_of_bid(&mut self, customer: &CustomerId, payment: PaymentId, money: Money, backing: Backing) {

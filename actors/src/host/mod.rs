@@ -352,6 +352,7 @@ impl Host {
     /// Appends the turn and releases its effects.
     fn commit(&mut self) {
         if self.turn.is_empty() && self.effects.is_empty() {
+            self.forget_records();
             self.turn.clear();
             return;
         }
@@ -379,7 +380,7 @@ impl Host {
         self.turn.clear();
     }
 
-    /// The turn will never be written: nobody has a record in it any more.
+    /// Nothing of the turn is written: nobody has a record in it any more.
     fn forget_records(&mut self) {
         use stockade_domain::entity::EntityKey;
         for key in self.turn.owners() {

@@ -66,7 +66,7 @@ impl Order {
             attempt: *attempt,
             kept: Amount::ZERO,
             waiting: *waiting,
-            bid: *bid,
+            bid: bid.clone(),
         };
         order.start_payments(payments);
         order.secure_if_covered();

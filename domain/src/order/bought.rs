@@ -32,7 +32,7 @@ pub fn place_bought(bought: &Bought, now: Timestamp) -> (OrderEvent, Tender) {
         body_digest: 0,
         attempt: 0,
         waiting: false,
-        bid: Some(bought.bid),
+        bid: Some(Box::new(bought.bid)),
     };
     let tender = match &bought.payment {
         BidPayment::Wallet => Tender::by(Method::Wallet),

@@ -88,6 +88,7 @@ pub struct ReturnedLine {
 /// One fact about an order.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[allow(missing_docs, reason = "the fields are the values that the variant's sentence names")]
+#[allow(clippy::large_enum_variant, reason = "the largest is the one that every order has: a box would cost it")]
 pub enum OrderEvent {
     /// It was accepted; its stock is held.
     #[n(0)]
@@ -116,7 +117,7 @@ pub enum OrderEvent {
         waiting: bool,
         /// The bid whose fill it is.
         #[n(10)]
-        bid: Option<BookOrderId>,
+        bid: Option<Box<BookOrderId>>,
     },
     /// More payments were started.
     #[n(1)]

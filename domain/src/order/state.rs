@@ -237,7 +237,7 @@ pub struct Order {
     pub waiting: bool,
     /// The bid whose fill it is.
     #[n(21)]
-    pub bid: Option<BookOrderId>,
+    pub bid: Option<Box<BookOrderId>>,
 }
 
 impl Order {

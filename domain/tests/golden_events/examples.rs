@@ -361,7 +361,7 @@ fn order() -> Vec<(&'static str, OrderEvent)> {
         body_digest: 0,
         attempt: 0,
         waiting: false,
-        bid: Some(bid_id()),
+        bid: Some(Box::new(bid_id())),
     };
     let amount = Amount(-12_300);
     let mut all = vec![

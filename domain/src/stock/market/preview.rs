@@ -199,7 +199,7 @@ impl MarketPlan {
 
 fn check_demand(definition: &Definition, rules: &MarketRules, line: &MarketDemand) -> Result<(), Refusal> {
     check_quantity(line.quantity)?;
-    if line.quantity % rules.lot != 0 {
+    if !line.quantity.is_multiple_of(rules.lot) {
         return Err(Refusal::BodyInvalid { field: "lines", why: format!("quantities are multiples of {}", rules.lot) });
     }
     let Some(max) = line.max_unit_price else {
