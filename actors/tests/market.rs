@@ -3,8 +3,6 @@
 #[allow(dead_code, reason = "each test binary uses its part")]
 mod support;
 
-use std::time::Duration;
-
 use stockade_actors::command::{Answer, BookView, Command, OrderView, PartyAnswer};
 use stockade_actors::faults::{Fault, FaultRule};
 use stockade_domain::account::AccountCommand;
