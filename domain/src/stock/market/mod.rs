@@ -24,7 +24,10 @@
 mod apply;
 mod claim;
 mod command;
+mod end;
+mod enter;
 mod event;
+mod meet;
 mod party;
 mod preview;
 mod rules;

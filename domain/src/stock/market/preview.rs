@@ -7,6 +7,7 @@ use super::rules::MarketRules;
 use crate::book::{
     Book, BookCommand, BookEvent, Context, House, Maker, Matcher, Place, PreviewFill, Side, Source, TimeInForce,
 };
+use crate::order::LINES_MAX;
 use crate::refusal::Shortage;
 use crate::stock::definition::{Definition, SkuStatus};
 use crate::stock::pick::{self, Source as StockSource};
@@ -126,6 +127,9 @@ impl Stock {
                     Maker::Order(id) => market.and_then(|market| market.party(id)).map(|party| party.owner.clone()),
                 };
                 plan.add(before, wish.lines[index].line, &fill, seller, &mut claims);
+                if plan.fills.len() > LINES_MAX {
+                    return Err(Refusal::TooManyLines { limit: LINES_MAX, found: plan.fills.len() });
+                }
             }
         }
         let found = plan.units();

@@ -3,24 +3,16 @@
 //! Everything that can refuse is asked before: an order's lines by [`Stock::plan_market`], an offer or bid by the book
 //! itself, which changes nothing when it refuses. So a trade that has begun ends.
 
-use smallvec::SmallVec;
-
-use super::claim::{ClaimFill, NewClaim};
-use super::command::{MarketCommand, NewBid, NewOffer};
 use super::event::MarketEvent;
 use super::party::BidPayment;
-use super::preview::{MarketDemand, MarketFill, place_of};
+use super::preview::{MarketDemand, MarketFill};
 use super::{Market, PARTY_RETENTION_SECONDS};
-use crate::book::{
-    BookCommand, BookEvent, BookRefusal, Context, FillId, House, Maker, Matcher, Owner, Place, Side, Source,
-    TimeInForce,
-};
+use crate::book::{BookCommand, BookRefusal};
 use crate::refusal::Shortage;
 use crate::stock::definition::SkuStatus;
-use crate::stock::pick::{self, Source as StockSource};
 use crate::stock::state::Rare;
-use crate::stock::{ReleaseReason, Setting, Stock, StockCommand, StockEvent};
-use crate::{Amount, BookOrderId, CustomerId, Money, OrderId, Quantity, Refusal, SkuId, Timestamp, check_quantity};
+use crate::stock::{Setting, Stock, StockCommand, StockEvent};
+use crate::{Amount, BookOrderId, CustomerId, OrderId, Quantity, Refusal, SkuId, Timestamp};
 
 /// How many forgotten ids one command clears away.
 const FORGET_MAX: usize = 16;
@@ -96,9 +88,6 @@ pub struct Trade {
     pub bids: Vec<BookOrderId>,
 }
 
-/// A step of a trade that an order's command implies.
-type Events = Vec<BookEvent<BookOrderId>>;
-
 impl Stock {
     /// Carries out what a command means for the market, after its events for the house were applied. Only a command of a
     /// seller or bidder can be refused, and then nothing has changed.
@@ -156,11 +145,11 @@ impl Stock {
         }
     }
 
-    fn live(&mut self) -> &mut Market {
+    pub(super) fn live(&mut self) -> &mut Market {
         self.rare.as_mut().and_then(|rare| rare.market.as_mut()).expect("the SKU has a market")
     }
 
-    fn record(&mut self, event: MarketEvent, trade: &mut Trade) {
+    pub(super) fn record(&mut self, event: MarketEvent, trade: &mut Trade) {
         let event = StockEvent::Market(Box::new(event));
         self.apply_live(&event);
         trade.events.push(event);
@@ -179,414 +168,6 @@ impl Stock {
         }
     }
 
-    fn trade_for_party(
-        &mut self,
-        command: &MarketCommand,
-        trading: &Trading<'_>,
-        trade: &mut Trade,
-    ) -> Result<(), Refusal> {
-        match command {
-            MarketCommand::Offer(offer) => self.offer(offer, trading, trade),
-            MarketCommand::Bid(bid) => self.bid(bid, trading, trade),
-            MarketCommand::Amend { id, side, price, quantity } => {
-                self.check_party(*id, *side)?;
-                if let Some(price) = price {
-                    self.check_price(*price)?;
-                }
-                quantity.map_or(Ok(()), check_quantity)?;
-                let price = price.map(|money| money.amount.0);
-                self.execute_for(*id, &BookCommand::Amend { id: *id, price, quantity: *quantity }, trading, trade)
-            }
-            MarketCommand::Withdraw { id, side } => {
-                if self.check_party(*id, *side)? == 0 {
-                    // What is over stays as it is; a repeated withdrawal is harmless.
-                    return Ok(());
-                }
-                self.execute_for(*id, &BookCommand::Cancel { id: *id }, trading, trade)
-            }
-            MarketCommand::WithdrawAll { side, owner } => {
-                let Some(market) = self.market() else { return Ok(()) };
-                let number = owner.as_ref().map(|name| market.owner(name));
-                if number == Some(Owner::NOBODY) {
-                    return Ok(());
-                }
-                self.execute_freely(&BookCommand::CancelAll { owner: number, side: *side }, trading, trade);
-                Ok(())
-            }
-        }
-    }
-
-    /// The open units of an offer or bid; refuses one that is not known.
-    fn check_party(&self, id: BookOrderId, side: Side) -> Result<Quantity, Refusal> {
-        let party = self.market().and_then(|market| market.party(id)).filter(|party| party.side == side);
-        let what = if side == Side::Supply { "offer" } else { "bid" };
-        party.map(|party| party.open).ok_or_else(|| Refusal::NotFound { what: format!("{what} {id}") })
-    }
-
-    fn check_price(&self, price: Money) -> Result<(), Refusal> {
-        let definition = self.check_market()?;
-        if price.currency != definition.price.currency {
-            let (wanted, found) = (definition.price.currency.to_string(), price.currency.to_string());
-            return Err(Refusal::CurrencyMismatch { wanted, found });
-        }
-        if price.amount.0 <= 0 {
-            return Err(Refusal::MoneyInvalid { why: "a price is positive".into() });
-        }
-        Ok(())
-    }
-
-    /// Refuses an id that was used with another request; says whether it was used with this one.
-    fn is_repeated(&self, id: BookOrderId, body_digest: u64) -> Result<bool, Refusal> {
-        match self.market().and_then(|market| market.party(id)) {
-            Some(party) if party.body_digest == body_digest && body_digest != 0 => Ok(true),
-            Some(_) => Err(Refusal::IdConflict { id: id.to_string() }),
-            None => Ok(false),
-        }
-    }
-
-    fn offer(&mut self, offer: &NewOffer, trading: &Trading<'_>, trade: &mut Trade) -> Result<(), Refusal> {
-        if self.is_repeated(offer.id, offer.body_digest)? {
-            return Ok(());
-        }
-        self.check_price(offer.unit_price)?;
-        check_quantity(offer.quantity)?;
-        if matches!(offer.time_in_force, TimeInForce::Ioc | TimeInForce::Fok) {
-            return Err(invalid("time_in_force", "an offer stands: `gtc` or `gtd`"));
-        }
-        let event = MarketEvent::Offered {
-            id: offer.id,
-            seller: offer.seller.clone(),
-            quantity: offer.quantity,
-            unit_price: offer.unit_price.amount,
-            body_digest: offer.body_digest,
-            at: trading.setting.now,
-            expires_at: expiry(offer.time_in_force),
-        };
-        let place = Place {
-            time_in_force: offer.time_in_force,
-            post_only: offer.post_only,
-            minimum: offer.minimum,
-            displayed: offer.displayed,
-            ..Place::limit(offer.id, Side::Supply, offer.unit_price.amount.0, offer.quantity)
-        };
-        self.enter(&offer.seller, None, place, event, trading, trade)
-    }
-
-    fn bid(&mut self, bid: &NewBid, trading: &Trading<'_>, trade: &mut Trade) -> Result<(), Refusal> {
-        if self.is_repeated(bid.id, bid.body_digest)? {
-            return Ok(());
-        }
-        self.check_price(bid.limit_price)?;
-        check_quantity(bid.quantity)?;
-        self.check_bid_limit(bid)?;
-        let event = MarketEvent::Bid {
-            id: bid.id,
-            customer: bid.customer.clone(),
-            quantity: bid.quantity,
-            limit_price: bid.limit_price.amount,
-            payment: bid.payment.clone(),
-            body_digest: bid.body_digest,
-            at: trading.setting.now,
-            expires_at: expiry(bid.time_in_force),
-            seller: bid.seller.clone(),
-        };
-        let place = Place {
-            time_in_force: bid.time_in_force,
-            post_only: bid.post_only,
-            minimum: bid.minimum,
-            ..Place::limit(bid.id, Side::Demand, bid.limit_price.amount.0, bid.quantity)
-        };
-        self.enter(&bid.customer, bid.seller.as_ref(), place, event, trading, trade)
-    }
-
-    /// What a customer bids for counts against the limit like what he has.
-    fn check_bid_limit(&self, bid: &NewBid) -> Result<(), Refusal> {
-        let Some(limit) = self.definition.as_ref().and_then(|definition| definition.limit_per_customer) else {
-            return Ok(());
-        };
-        let bids = self.market().into_iter().flat_map(|market| market.standing(Side::Demand));
-        let open: Quantity = bids.filter(|party| party.owner == bid.customer).map(|party| party.open).sum();
-        let taken = open + self.taken.get(&bid.customer).copied().unwrap_or(0);
-        if taken + bid.quantity > limit {
-            return Err(Refusal::LimitExceeded { sku: self.sku.clone(), limit, taken });
-        }
-        Ok(())
-    }
-
-    /// A new offer or bid goes to the book, and is recorded if the book takes it.
-    fn enter(
-        &mut self,
-        name: &CustomerId,
-        seller: Option<&CustomerId>,
-        place: Place<BookOrderId>,
-        event: MarketEvent,
-        trading: &Trading<'_>,
-        trade: &mut Trade,
-    ) -> Result<(), Refusal> {
-        if self.market().is_none() {
-            let rules = self.definition.as_ref().and_then(|definition| definition.market.as_deref().copied());
-            self.record(MarketEvent::Opened(rules.unwrap_or_default()), trade);
-        }
-        // Names get their numbers with the event; the book must know them before.
-        let market = self.live();
-        let next = market.last_owner + 1;
-        let number = |name: &CustomerId, next: u32| match market.owner(name) {
-            Owner::NOBODY => Owner(next),
-            known => known,
-        };
-        let owner = number(name, next);
-        let source = match seller {
-            None => Source::Anyone,
-            Some(seller) if seller == name => Source::Seller(owner),
-            Some(seller) => Source::Seller(number(seller, next + u32::from(owner == Owner(next)))),
-        };
-        let place = Place { owner, source, ..place };
-        let mut events = Events::new();
-        let context = self.context(trading);
-        let quantity = place.quantity;
-        let executed = self.live().book.execute(&BookCommand::Place(place), &context, &mut events);
-        executed.map_err(|refusal| refuse(&refusal, self, quantity))?;
-        self.record(event, trade);
-        self.finish(events, None, trading, trade);
-        Ok(())
-    }
-
-    fn context(&self, trading: &Trading<'_>) -> Context {
-        Context { now: trading.setting.now, house: self.house(&trading.setting) }
-    }
-
-    /// Lets the book carry a command out that it may refuse.
-    fn execute_for(
-        &mut self,
-        id: BookOrderId,
-        command: &BookCommand<BookOrderId>,
-        trading: &Trading<'_>,
-        trade: &mut Trade,
-    ) -> Result<(), Refusal> {
-        let (mut events, context) = (Events::new(), self.context(trading));
-        let executed = self.live().book.execute(command, &context, &mut events);
-        executed.map_err(|refusal| refuse(&refusal, self, 0))?;
-        trade.bids.push(id);
-        self.finish(events, None, trading, trade);
-        Ok(())
-    }
-
-    /// Lets the book carry a command out that it cannot refuse.
-    fn execute_freely(&mut self, command: &BookCommand<BookOrderId>, trading: &Trading<'_>, trade: &mut Trade) {
-        let (mut events, context) = (Events::new(), self.context(trading));
-        let executed = self.live().book.execute(command, &context, &mut events);
-        executed.unwrap_or_else(|refusal| panic!("the book refused {command:?}: {refusal}"));
-        self.finish(events, None, trading, trade);
-    }
-
-    /// Records what the book has done, and makes of its fills what they become: claims of the order that takes, orders
-    /// of the bids that got something.
-    fn finish(&mut self, mut events: Events, taker: Option<&Taker<'_>>, trading: &Trading<'_>, trade: &mut Trade) {
-        if events.is_empty() {
-            return;
-        }
-        let fills: Vec<Fill> = events.iter().filter_map(Fill::of).collect();
-        // The house keeps its own counters: what it gives has left the book.
-        for fill in fills.iter().filter(|fill| fill.supply == Maker::House) {
-            let settle = BookCommand::Settle { fill: fill.fill, quantity: fill.quantity };
-            let context = Context { now: trading.setting.now, house: None };
-            self.live().book.execute(&settle, &context, &mut events).expect("a new fill is held");
-        }
-        for event in &events {
-            trade.bids.extend(event_orders(event));
-        }
-        let first = self.live().book.sequence() + 1 - events.len() as u64;
-        self.record(MarketEvent::Traded { first, events }, trade);
-        let mut rest = Vec::new();
-        let mut own = Vec::new();
-        for fill in fills {
-            match taker {
-                Some(taker) if fill.demand == BookOrderId::from(taker.order) => own.push(fill),
-                _ => rest.push(fill),
-            }
-        }
-        if let Some(taker) = taker {
-            self.give_line(&own, taker, trade);
-        }
-        for (bid, fills) in by_bid(rest) {
-            self.buy(bid, &fills, trading, trade);
-        }
-        let bids = std::mem::take(&mut trade.bids);
-        let market = self.live();
-        let is_bid = |id: &BookOrderId| market.party(*id).is_some_and(|party| party.side == Side::Demand);
-        trade.bids = bids.into_iter().filter(is_bid).collect();
-    }
-
-    fn seller_of(&self, supply: Maker<BookOrderId>) -> Option<CustomerId> {
-        match supply {
-            Maker::House => None,
-            Maker::Order(id) => {
-                let party = self.market().and_then(|market| market.party(id)).expect("an offer that sold is known");
-                Some(party.owner.clone())
-            }
-        }
-    }
-
-    /// Fills by seller and price, in the order of the fills.
-    fn group(&self, fills: &[Fill]) -> Vec<(Option<CustomerId>, Amount, SmallVec<[ClaimFill; 1]>)> {
-        let mut groups: Vec<(Option<CustomerId>, Amount, SmallVec<[ClaimFill; 1]>)> = Vec::new();
-        for fill in fills {
-            let (seller, price) = (self.seller_of(fill.supply), Amount(fill.price));
-            let row = ClaimFill { fill: fill.fill, quantity: fill.quantity };
-            match groups.iter_mut().find(|(known, at, _)| *known == seller && *at == price) {
-                Some((_, _, fills)) => fills.push(row),
-                None => groups.push((seller, price, SmallVec::from_iter([row]))),
-            }
-        }
-        groups
-    }
-
-    /// What one line of an order got; its claims are made when all its lines are through.
-    fn give_line(&mut self, fills: &[Fill], taker: &Taker<'_>, trade: &mut Trade) {
-        let mut claims = trade.fills.iter().filter(|fill| fill.claim.is_some()).count() as u32;
-        for (seller, unit_price, fills) in self.group(fills) {
-            let quantity = fills.iter().map(|fill| fill.quantity).sum();
-            let claim = seller.is_some().then_some(claims);
-            claims += u32::from(claim.is_some());
-            if let (Some(seller), Some(number)) = (&seller, claim) {
-                let seller = seller.clone();
-                taker.claims.borrow_mut().push(NewClaim { number, seller, unit_price, fills, line: taker.line });
-            }
-            trade.fills.push(MarketFill { line: taker.line, quantity, unit_price, seller, claim });
-        }
-    }
-
-    fn take_lines(
-        &mut self,
-        order: OrderId,
-        taking: &Taking,
-        buyer: Option<&CustomerId>,
-        tentative: bool,
-        trading: &Trading<'_>,
-        trade: &mut Trade,
-    ) {
-        let claims = std::cell::RefCell::new(SmallVec::new());
-        let mut house_left = taking.house;
-        let price = self.definition.as_ref().map_or(0, |definition| definition.price.amount.0);
-        for line in &taking.lines {
-            let market = self.market();
-            let book = &market.expect("the SKU has a market").book;
-            let Some(place) = place_of(market, book, order, taking.customer.as_ref(), line) else { continue };
-            let house = (house_left > 0).then_some(House { price, available: house_left });
-            let context = Context { now: trading.setting.now, house };
-            let mut events = Events::new();
-            let executed = self.live().book.execute(&BookCommand::Place(place), &context, &mut events);
-            executed.unwrap_or_else(|refusal| panic!("the book refused what was planned: {refusal}"));
-            let from_house = events.iter().filter_map(Fill::of).filter(|fill| fill.supply == Maker::House);
-            house_left -= from_house.map(|fill| fill.quantity).sum::<Quantity>();
-            let taker = Taker { order, line: line.line, claims: &claims };
-            self.finish(events, Some(&taker), trading, trade);
-        }
-        let claims = claims.into_inner();
-        if !claims.is_empty() {
-            let buyer = self.definition.as_ref().and_then(|d| d.limit_per_customer).and(buyer.cloned());
-            let (settled, bid) = (trading.settled, None);
-            self.record(MarketEvent::Claimed { order, claims, settled, buyer, tentative, bid }, trade);
-        }
-    }
-
-    /// A bid has got something: units of the house are held, units of offers claimed, for an order to be made.
-    fn buy(&mut self, bid: BookOrderId, fills: &[Fill], trading: &Trading<'_>, trade: &mut Trade) {
-        let party = self.market().and_then(|market| market.party(bid)).expect("a bid that got something is known");
-        let (customer, payment) = (party.owner.clone(), party.payment.clone().expect("a bid says how it pays"));
-        let definition = self.definition.as_deref().expect("a SKU with a market is defined");
-        let (currency, hold_ttl_seconds) = (definition.price.currency, definition.hold_ttl_seconds);
-        let buyer = definition.limit_per_customer.map(|_| customer.clone());
-        let order = OrderId::of_bid(bid, fills[0].fill.0, trading.setting.now, trading.route);
-        let (mut lines, mut claims, mut house) = (Vec::new(), SmallVec::new(), 0);
-        for (seller, unit_price, fills) in self.group(fills) {
-            let quantity: Quantity = fills.iter().map(|fill| fill.quantity).sum();
-            let claim = seller.is_some().then_some(claims.len() as u32);
-            match (&seller, claim) {
-                (Some(seller), Some(number)) => {
-                    claims.push(NewClaim { number, seller: seller.clone(), unit_price, fills, line: 0 });
-                }
-                _ => house += quantity,
-            }
-            lines.push(BoughtLine { quantity, unit_price, seller, claim });
-        }
-        if house > 0 {
-            let source = StockSource::of(definition, None, trading.setting.distances);
-            let picks = pick::pick(&self.bins, &source, trading.setting.now, house);
-            let held = StockEvent::Held {
-                order,
-                picks,
-                backordered: 0,
-                settled: false,
-                buyer: buyer.clone(),
-                tentative: false,
-                context: None,
-            };
-            self.apply_live(&held);
-            trade.events.push(held);
-        }
-        if !claims.is_empty() {
-            let (settled, tentative, bid) = (false, false, Some(bid));
-            self.record(MarketEvent::Claimed { order, claims, settled, buyer, tentative, bid }, trade);
-        }
-        let sku = self.sku.clone();
-        trade.bought.push(Bought { order, sku, bid, customer, payment, lines, currency, hold_ttl_seconds });
-    }
-
-    // ---- what orders do with their claims; a repeated message finds nothing to do ----
-
-    fn confirm_claims(&mut self, order: OrderId, trade: &mut Trade) {
-        if self.live().claims.get(&order).is_some_and(|claims| claims.tentative) {
-            self.record(MarketEvent::ClaimsConfirmed { order }, trade);
-        }
-    }
-
-    fn settle_claims(&mut self, order: OrderId, trade: &mut Trade) {
-        if self.live().claims.get(&order).is_some_and(|claims| claims.units().0 > 0) {
-            self.record(MarketEvent::ClaimsSettled { order }, trade);
-        }
-    }
-
-    fn release_all_claims(&mut self, order: OrderId, reason: ReleaseReason, trading: &Trading<'_>, trade: &mut Trade) {
-        let numbers: SmallVec<[u32; 4]> =
-            self.live().claims.get(&order).into_iter().flat_map(|claims| &claims.list).map(|c| c.number).collect();
-        for number in numbers {
-            self.release_claim(order, number, Quantity::MAX, reason, trading, trade);
-        }
-    }
-
-    fn release_claim(
-        &mut self,
-        order: OrderId,
-        claim: u32,
-        quantity: Quantity,
-        reason: ReleaseReason,
-        trading: &Trading<'_>,
-        trade: &mut Trade,
-    ) {
-        let Some(fills) = self.claim_fills(order, claim, quantity) else { return };
-        let released = fills.clone();
-        self.record(MarketEvent::ClaimReleased { order, claim, fills: released, reason }, trade);
-        for ClaimFill { fill, quantity } in fills {
-            let back = BookCommand::Release { fill, quantity, returns: Side::Supply };
-            self.execute_freely(&back, trading, trade);
-        }
-    }
-
-    fn ship_claim(&mut self, order: OrderId, claim: u32, quantity: Quantity, trading: &Trading<'_>, trade: &mut Trade) {
-        let Some(fills) = self.claim_fills(order, claim, quantity) else { return };
-        let shipped = fills.clone();
-        self.record(MarketEvent::ClaimShipped { order, claim, fills: shipped }, trade);
-        for ClaimFill { fill, quantity } in fills {
-            self.execute_freely(&BookCommand::Settle { fill, quantity }, trading, trade);
-        }
-    }
-
-    fn claim_fills(&mut self, order: OrderId, claim: u32, quantity: Quantity) -> Option<SmallVec<[ClaimFill; 1]>> {
-        let fills = self.live().claims.get(&order)?.get(claim)?.take(quantity);
-        (!fills.is_empty()).then_some(fills)
-    }
-
     /// Ids that are too old to be used again need not be remembered.
     fn forget_old(&mut self, now: Timestamp, trade: &mut Trade) {
         let Some(market) = self.market() else { return };
@@ -598,69 +179,6 @@ impl Stock {
         if !ids.is_empty() {
             self.record(MarketEvent::Forgotten { ids }, trade);
         }
-    }
-}
-
-/// The line of an order that takes.
-struct Taker<'a> {
-    order: OrderId,
-    line: u32,
-    claims: &'a std::cell::RefCell<SmallVec<[NewClaim; 1]>>,
-}
-
-/// A fill, by side.
-#[derive(Debug, Clone, Copy)]
-struct Fill {
-    fill: FillId,
-    supply: Maker<BookOrderId>,
-    demand: BookOrderId,
-    price: i64,
-    quantity: Quantity,
-}
-
-impl Fill {
-    fn of(event: &BookEvent<BookOrderId>) -> Option<Self> {
-        let BookEvent::Filled { fill, maker, taker, side, price, quantity } = *event else { return None };
-        let (supply, demand) = match (side, maker) {
-            (Side::Demand, maker) => (maker, taker),
-            (Side::Supply, Maker::Order(maker)) => (Maker::Order(taker), maker),
-            (Side::Supply, Maker::House) => unreachable!("the house does not buy"),
-        };
-        Some(Self { fill, supply, demand, price, quantity })
-    }
-}
-
-/// Fills by bid, in the order in which each got its first.
-fn by_bid(fills: Vec<Fill>) -> Vec<(BookOrderId, Vec<Fill>)> {
-    let mut bids: Vec<(BookOrderId, Vec<Fill>)> = Vec::new();
-    for fill in fills {
-        match bids.iter_mut().find(|(bid, _)| *bid == fill.demand) {
-            Some((_, fills)) => fills.push(fill),
-            None => bids.push((fill.demand, vec![fill])),
-        }
-    }
-    bids
-}
-
-/// The orders of the book that an event changes.
-fn event_orders(event: &BookEvent<BookOrderId>) -> SmallVec<[BookOrderId; 2]> {
-    match *event {
-        BookEvent::Filled { maker, taker, .. } => match maker {
-            Maker::Order(maker) => SmallVec::from_iter([taker, maker]),
-            Maker::House => SmallVec::from_iter([taker]),
-        },
-        BookEvent::Ended { id, .. }
-        | BookEvent::Reduced { id, .. }
-        | BookEvent::Amended { id, .. }
-        | BookEvent::Placed { id, .. } => SmallVec::from_iter([id]),
-        _ => SmallVec::new(),
-    }
-}
-
-const fn expiry(time_in_force: TimeInForce) -> Option<Timestamp> {
-    match time_in_force {
-        TimeInForce::Gtd(at) => Some(at),
-        _ => None,
     }
 }
 
@@ -685,8 +203,4 @@ pub(super) fn refuse(refusal: &BookRefusal, stock: &Stock, requested: Quantity) 
             Refusal::BookRefused { code: refusal.code(), why }
         }
     }
-}
-
-fn invalid(field: &'static str, why: &str) -> Refusal {
-    Refusal::BodyInvalid { field, why: why.into() }
 }
