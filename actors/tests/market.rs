@@ -45,6 +45,7 @@ fn new_offer(world: &mut World, seller: &str, quantity: u64, price: &str) -> New
         post_only: false,
         minimum: 0,
         displayed: None,
+        serials: Vec::new(),
         body_digest: 1,
     }
 }

@@ -352,8 +352,13 @@ fn describe_market(event: &MarketEvent) -> (Option<u64>, Option<OrderId>, Option
         MarketEvent::Claimed { order, claims, .. } => {
             (Some(claims.iter().map(NewClaim::units).sum()), Some(*order), None)
         }
-        MarketEvent::ClaimReleased { order, fills, .. } | MarketEvent::ClaimShipped { order, fills, .. } => {
-            (sum(fills), Some(*order), None)
+        MarketEvent::ClaimReleased { order, fills, .. } => (sum(fills), Some(*order), None),
+        MarketEvent::ClaimShipped { order, fills, serials, .. } => {
+            let names = serials.as_ref().map(|names| {
+                let names: Vec<&str> = names.iter().map(|serial| serial.as_str()).collect();
+                format!("serials {}", names.join(", "))
+            });
+            (sum(fills), Some(*order), names)
         }
         MarketEvent::ClaimReturned { order, quantity, .. } => (Some(*quantity), Some(*order), None),
         MarketEvent::ClaimsConfirmed { order } | MarketEvent::ClaimsSettled { order } => (None, Some(*order), None),

@@ -95,8 +95,6 @@ codes! {
     IdempotencyKeyReused "idempotency_key_reused" "idempotency-key-reused" 422 "Idempotency key used with another body" "use a new key, or repeat the first body";
     WouldTrade "would_trade" "would-trade" 409 "Would trade at once" "offer or bid without `post_only`, or at another price";
     BookFull "book_full" "book-full" 409 "The book is full" "nothing happened; wait until offers or bids have ended";
-    AuctionOpen "auction_open" "auction-open" 409 "An auction is open" "nothing happened; wait until it is over";
-    NoAuction "no_auction" "no-auction" 409 "No auction is open" "nothing is there to end";
     PreconditionFailed "precondition_failed" "precondition-failed" 412 "Changed meanwhile" "read it again and repeat with its new `ETag`";
     Unauthorized "unauthorized" "unauthorized" 401 "Key missing or unknown" "send `Authorization: Bearer <key>`";
     Forbidden "forbidden" "forbidden" 403 "Not allowed with this key" "use a key that may do this";

@@ -10,7 +10,7 @@ use stockade_domain::order::{
     Charge, ChargeKind, LineClaim, LineUnits, OrderEvent, PlacedLine, PlannedPayment, ReturnedLine,
 };
 use stockade_domain::payment::{Method, PaymentEvent};
-use stockade_domain::stock::market::{BidPayment, ClaimFill, NewClaim};
+use stockade_domain::stock::market::{BidPayment, ClaimFill, NewClaim, Serial};
 use stockade_domain::stock::{
     Admission, Definition, Disposition, HoldContext, KitPart, Lottery, MarketEvent, MarketRules, Pick, Picks,
     ReleaseReason, SkuStatus, SourcingPlan, SourcingStrategy, StockEvent, Unsellable,
@@ -234,6 +234,18 @@ fn market() -> Vec<(&'static str, StockEvent)> {
         body_digest: 11,
         at: TIME,
         expires_at: Some(TIME),
+        serials: None,
+    };
+    let serials = || Some(Box::new(vec![Serial::new("s1").unwrap(), Serial::new("s 2").unwrap()]));
+    let numbered = E::Offered {
+        id,
+        seller: ann(),
+        quantity: 2,
+        unit_price: Amount(90_000),
+        body_digest: 11,
+        at: TIME,
+        expires_at: None,
+        serials: serials(),
     };
     let bid = E::Bid {
         id,
@@ -284,9 +296,11 @@ fn market() -> Vec<(&'static str, StockEvent)> {
         ("market_claims_confirmed", E::ClaimsConfirmed { order }),
         ("market_claims_settled", E::ClaimsSettled { order }),
         ("market_claim_released", E::ClaimReleased { order, claim: 1, fills: fills(), reason }),
-        ("market_claim_shipped", E::ClaimShipped { order, claim: 1, fills: fills() }),
+        ("market_claim_shipped", E::ClaimShipped { order, claim: 1, fills: fills(), serials: None }),
         ("market_claim_returned", E::ClaimReturned { order, claim: 1, quantity: 2, buyer }),
         ("market_forgotten", E::Forgotten { ids: vec![id] }),
+        ("market_offered_numbered", numbered),
+        ("market_claim_shipped_numbered", E::ClaimShipped { order, claim: 1, fills: fills(), serials: serials() }),
     ];
     all.into_iter().map(|(label, event)| (label, StockEvent::Market(Box::new(event)))).collect()
 }

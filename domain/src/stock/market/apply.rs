@@ -3,16 +3,24 @@
 use super::claim::{Claim, Claims, NewClaim};
 use super::event::MarketEvent;
 use super::party::Party;
+use super::serials::Serials;
 use super::{Market, OwnerNumber, Parties};
 use crate::book::{BookEvent, FillId, Maker, Matcher, Owner, Side};
 use crate::{BookOrderId, CustomerId, OrderId, Quantity};
+
+/// Which units leave a fill.
+#[derive(Debug, Clone, Copy)]
+enum Leaving {
+    First,
+    Last,
+}
 
 impl Market {
     /// Takes an event into the state. `live`: the book has carried out what it tells.
     pub(in crate::stock) fn apply(&mut self, event: &MarketEvent, live: bool) {
         match event {
             MarketEvent::Opened(_) => {}
-            MarketEvent::Offered { id, seller, quantity, unit_price, body_digest, at, expires_at } => {
+            MarketEvent::Offered { id, seller, quantity, unit_price, body_digest, at, expires_at, serials } => {
                 let party = Party {
                     side: Side::Supply,
                     owner: seller.clone(),
@@ -26,6 +34,7 @@ impl Market {
                     created_at: *at,
                     expires_at: *expires_at,
                     seller: None,
+                    serials: serials.as_ref().map(|names| Box::new(Serials::new(names))),
                 };
                 self.admit(*id, party);
             }
@@ -43,6 +52,7 @@ impl Market {
                     created_at: *at,
                     expires_at: *expires_at,
                     seller: seller.clone(),
+                    serials: None,
                 };
                 self.admit(*id, party);
             }
@@ -68,7 +78,7 @@ impl Market {
                 }
             }
             MarketEvent::ClaimReleased { order, claim, fills, .. }
-            | MarketEvent::ClaimShipped { order, claim, fills } => {
+            | MarketEvent::ClaimShipped { order, claim, fills, .. } => {
                 let claims = self.claims.get_mut(order).expect("units leave a claim that exists");
                 let claim = claims.list.iter_mut().find(|c| c.number == *claim).expect("units leave their claim");
                 claim.lower(fills);
@@ -126,7 +136,8 @@ impl Market {
                     (Side::Supply, Maker::Order(maker)) => (Maker::Order(taker), maker),
                     (Side::Supply, Maker::House) => unreachable!("the house does not buy"),
                 };
-                self.fills.insert(fill.0, Parties { supply, demand, held: quantity });
+                let serials = self.serials_at(supply).map_or_else(Vec::new, |serials| serials.take(quantity));
+                self.fills.insert(fill.0, Parties { supply, demand, held: quantity, serials });
                 self.each_party(supply, demand, |party, _| {
                     party.open -= quantity;
                     party.held += quantity;
@@ -140,19 +151,25 @@ impl Market {
             BookEvent::Amended { id, price, quantity, .. } => {
                 if let Some(party) = self.parties.get_mut(&id) {
                     party.offered += quantity.saturating_sub(party.open);
+                    if let Some(serials) = &mut party.serials {
+                        serials.withdraw(party.open.saturating_sub(quantity));
+                    }
                     party.open = quantity;
                     party.price.0 = price;
                 }
             }
             BookEvent::Settled { fill, quantity } => {
-                let Parties { supply, demand, .. } = self.lower_fill(fill, quantity);
+                let (Parties { supply, demand, .. }, _) = self.lower_fill(fill, quantity, Leaving::First);
                 self.each_party(supply, demand, |party, _| {
                     party.held -= quantity;
                     party.sold += quantity;
                 });
             }
             BookEvent::Released { fill, quantity, returns, reopened } => {
-                let Parties { supply, demand, .. } = self.lower_fill(fill, quantity);
+                let (Parties { supply, demand, .. }, numbers) = self.lower_fill(fill, quantity, Leaving::Last);
+                if let Some(serials) = self.serials_at(supply).filter(|_| returns == Side::Supply) {
+                    serials.put_back(&numbers[..numbers.len().min(reopened as usize)]);
+                }
                 self.each_party(supply, demand, |party, side| {
                     party.held -= quantity;
                     party.open += if side == returns { reopened } else { 0 };
@@ -169,10 +186,19 @@ impl Market {
     fn lower_open(&mut self, id: BookOrderId, quantity: Quantity) {
         if let Some(party) = self.parties.get_mut(&id) {
             party.open -= quantity;
+            if let Some(serials) = &mut party.serials {
+                serials.withdraw(quantity);
+            }
             if party.is_over() {
                 self.over.push_back(id);
             }
         }
+    }
+
+    /// The serial numbers of whoever's units they are.
+    fn serials_at(&mut self, supply: Maker<BookOrderId>) -> Option<&mut Serials> {
+        let Maker::Order(id) = supply else { return None };
+        self.parties.get_mut(&id)?.serials.as_deref_mut()
     }
 
     fn each_party(
@@ -196,14 +222,20 @@ impl Market {
         }
     }
 
-    fn lower_fill(&mut self, fill: FillId, quantity: Quantity) -> Parties {
+    /// Units leave a fill, and their serial numbers with them.
+    fn lower_fill(&mut self, fill: FillId, quantity: Quantity, leaving: Leaving) -> (Parties, Vec<u32>) {
         let parties = self.fills.get_mut(&fill.0).expect("a fill is held until it ends");
         parties.held -= quantity;
-        let parties = *parties;
+        let units = parties.serials.len().min(quantity as usize);
+        let numbers = match leaving {
+            Leaving::First => parties.serials.drain(..units).collect(),
+            Leaving::Last => parties.serials.split_off(parties.serials.len() - units),
+        };
+        let parties = parties.clone();
         if parties.held == 0 {
             self.fills.remove(&fill.0);
         }
-        parties
+        (parties, numbers)
     }
 
     fn claim(

@@ -1,6 +1,7 @@
 //! What sellers and bidders can ask of a market.
 
 use super::party::BidPayment;
+use super::serials::Serial;
 use crate::book::{Side, TimeInForce};
 use crate::{BookOrderId, CustomerId, Money, Quantity};
 
@@ -23,6 +24,8 @@ pub struct NewOffer {
     pub minimum: Quantity,
     /// Shows at most this many units at a time.
     pub displayed: Option<Quantity>,
+    /// One serial number for each unit, or none at all.
+    pub serials: Vec<Serial>,
     /// A digest of the request: the same id with another digest is a conflict.
     pub body_digest: u64,
 }

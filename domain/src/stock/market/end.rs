@@ -63,8 +63,11 @@ impl Stock {
         trade: &mut Trade,
     ) {
         let Some(fills) = self.claim_fills(order, claim, quantity) else { return };
-        let shipped = fills.clone();
-        self.record(MarketEvent::ClaimShipped { order, claim, fills: shipped }, trade);
+        let (shipped, market) = (fills.clone(), self.live());
+        let of_claim = market.claims.get(&order).and_then(|claims| claims.get(claim));
+        let serials = of_claim.map_or_else(Vec::new, |claim| market.serials_of(claim, quantity));
+        let serials = (!serials.is_empty()).then(|| Box::new(serials));
+        self.record(MarketEvent::ClaimShipped { order, claim, fills: shipped, serials }, trade);
         for ClaimFill { fill, quantity } in fills {
             self.execute_freely(&BookCommand::Settle { fill, quantity }, trading, trade);
         }

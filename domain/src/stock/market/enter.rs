@@ -2,6 +2,7 @@
 
 use super::command::{MarketCommand, NewBid, NewOffer};
 use super::event::MarketEvent;
+use super::serials::Serials;
 use super::trade::{Trade, Trading, refuse};
 use crate::book::{BookCommand, Matcher, Owner, Place, Side, Source, TimeInForce};
 use crate::stock::Stock;
@@ -23,6 +24,7 @@ impl Stock {
                     self.check_price(*price)?;
                 }
                 quantity.map_or(Ok(()), check_quantity)?;
+                self.check_numbered(*id, *quantity)?;
                 let price = price.map(|money| money.amount.0);
                 self.execute_for(*id, &BookCommand::Amend { id: *id, price, quantity: *quantity }, trading, trade)
             }
@@ -50,6 +52,17 @@ impl Stock {
         let party = self.market().and_then(|market| market.party(id)).filter(|party| party.side == side);
         let what = if side == Side::Supply { "offer" } else { "bid" };
         party.map(|party| party.open).ok_or_else(|| Refusal::NotFound { what: format!("{what} {id}") })
+    }
+
+    /// Units with serial numbers cannot become more.
+    fn check_numbered(&self, id: BookOrderId, quantity: Option<Quantity>) -> Result<(), Refusal> {
+        let party = self.market().and_then(|market| market.party(id));
+        match party.zip(quantity) {
+            Some((party, quantity)) if party.serials.is_some() && quantity > party.open => {
+                Err(invalid("quantity", "new units of an offer with serial numbers are another offer"))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_price(&self, price: Money) -> Result<(), Refusal> {
@@ -82,6 +95,9 @@ impl Stock {
         if matches!(offer.time_in_force, TimeInForce::Ioc | TimeInForce::Fok) {
             return Err(invalid("time_in_force", "an offer stands: `gtc` or `gtd`"));
         }
+        if !offer.serials.is_empty() {
+            Serials::check(&offer.serials, offer.quantity)?;
+        }
         let event = MarketEvent::Offered {
             id: offer.id,
             seller: offer.seller.clone(),
@@ -90,6 +106,7 @@ impl Stock {
             body_digest: offer.body_digest,
             at: trading.setting.now,
             expires_at: expiry(offer.time_in_force),
+            serials: (!offer.serials.is_empty()).then(|| Box::new(offer.serials.clone())),
         };
         let place = Place {
             time_in_force: offer.time_in_force,

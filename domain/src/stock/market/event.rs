@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 use super::claim::{ClaimFill, NewClaim};
 use super::party::BidPayment;
 use super::rules::MarketRules;
+use super::serials::Serial;
 use crate::book::BookEvent;
 use crate::stock::ReleaseReason;
 use crate::{Amount, BookOrderId, CustomerId, OrderId, Quantity, Timestamp, codec};
@@ -34,6 +35,9 @@ pub enum MarketEvent {
         at: Timestamp,
         #[n(6)]
         expires_at: Option<Timestamp>,
+        /// The serial numbers of the units.
+        #[n(7)]
+        serials: Option<Box<Vec<Serial>>>,
     },
     /// Somebody bids. What the book makes of it follows.
     #[n(2)]
@@ -118,6 +122,9 @@ pub enum MarketEvent {
         claim: u32,
         #[cbor(n(2), with = "codec::list")]
         fills: SmallVec<[ClaimFill; 1]>,
+        /// The serial numbers of the units.
+        #[n(3)]
+        serials: Option<Box<Vec<Serial>>>,
     },
     /// Sold units came back to their seller.
     #[n(9)]

@@ -31,6 +31,7 @@ mod meet;
 mod party;
 mod preview;
 mod rules;
+mod serials;
 #[cfg(test)]
 mod tests;
 mod trade;
@@ -47,6 +48,7 @@ pub use event::MarketEvent;
 pub use party::{BidPayment, Party};
 pub use preview::{MarketDemand, MarketFill, MarketPlan, MarketWish, Seller};
 pub use rules::MarketRules;
+pub use serials::{Serial, Serials};
 pub use trade::{Bought, BoughtLine, Taking, Trade, Trading};
 pub use view::{BookLevels, PartyView};
 
@@ -57,7 +59,7 @@ use crate::{BookOrderId, CustomerId, OrderId, Quantity, codec};
 pub const PARTY_RETENTION_SECONDS: u32 = 25 * 3600;
 
 /// The parties of a fill whose units are held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Parties {
     /// Whose units.
     #[n(0)]
@@ -68,6 +70,9 @@ pub struct Parties {
     /// Units still held.
     #[n(2)]
     pub held: Quantity,
+    /// The serial numbers of the held units, by place in their offer's list, where it has one.
+    #[n(3)]
+    pub serials: Vec<u32>,
 }
 
 /// A name by which the book knows a seller or a customer while something of theirs stands.
@@ -156,6 +161,19 @@ impl Market {
         self.claims.get(&order)
     }
 
+    /// The serial numbers of a claim's first `quantity` units, where its offers have them.
+    pub fn serials_of(&self, claim: &Claim, quantity: Quantity) -> Vec<Serial> {
+        let mut names = Vec::new();
+        for ClaimFill { fill, quantity } in claim.take(quantity) {
+            let Some(parties) = self.fills.get(&fill.0).filter(|parties| !parties.serials.is_empty()) else { continue };
+            let Maker::Order(id) = parties.supply else { continue };
+            if let Some(serials) = self.parties.get(&id).and_then(|party| party.serials.as_ref()) {
+                names.extend(serials.named(&parties.serials[..quantity as usize]).cloned());
+            }
+        }
+        names
+    }
+
     /// Every order that has something of offers, in no order that anything may depend on.
     pub fn claims(&self) -> impl Iterator<Item = (&OrderId, &Claims)> {
         self.claims.iter()
@@ -191,6 +209,8 @@ impl Market {
                 None => (0, party.held),
             };
             assert_eq!((party.open, party.held), (open, held), "a party is as in the book: {party:?}");
+            let numbers = party.serials.as_ref().map(|serials| serials.free());
+            assert!(numbers.is_none_or(|free| free == party.open), "each open unit has its number: {party:?}");
             assert!(party.offered >= party.open + party.held + party.sold, "a party's units add up: {party:?}");
         }
         let mut claimed: FxHashMap<u64, Quantity> = FxHashMap::default();
@@ -203,6 +223,8 @@ impl Market {
         }
         for (fill, parties) in &self.fills {
             assert_eq!(claimed.remove(fill), Some(parties.held), "a held fill is claimed, whole");
+            let numbers = parties.serials.len() as u64;
+            assert!(numbers == 0 || numbers == parties.held, "each held unit has its number: {parties:?}");
         }
         assert!(claimed.is_empty(), "only held fills are claimed");
     }

@@ -3,6 +3,7 @@
 use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 
+use super::serials::Serials;
 use crate::book::Side;
 use crate::{Amount, Currency, CustomerId, Quantity, Timestamp, codec};
 
@@ -62,6 +63,9 @@ pub struct Party {
     /// A bid that buys from this seller only.
     #[n(11)]
     pub seller: Option<CustomerId>,
+    /// The serial numbers of an offer's units.
+    #[n(12)]
+    pub serials: Option<Box<Serials>>,
 }
 
 impl Party {

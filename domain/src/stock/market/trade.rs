@@ -199,8 +199,8 @@ pub(super) fn refuse(refusal: &BookRefusal, stock: &Stock, requested: Quantity) 
             let items = vec![Shortage { sku: stock.sku.clone(), requested, available: *available }];
             Refusal::StockExhausted { items, as_of: 0 }
         }
-        BookRefusal::WouldTrade | BookRefusal::BookFull { .. } | BookRefusal::AuctionOpen | BookRefusal::NoAuction => {
-            Refusal::BookRefused { code: refusal.code(), why }
-        }
+        BookRefusal::WouldTrade | BookRefusal::BookFull { .. } => Refusal::BookRefused { code: refusal.code(), why },
+        // A SKU's book holds no auctions.
+        BookRefusal::AuctionOpen | BookRefusal::NoAuction => Refusal::ActorFailed,
     }
 }
