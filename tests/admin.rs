@@ -208,28 +208,35 @@ fn metrics(server: &Served) -> HashMap<String, f64> {
     let media_type = page.header("content-type").unwrap();
     assert!(media_type.starts_with("application/openmetrics-text; version=1.0.0"), "{media_type}");
     assert!(page.text.ends_with("\n# EOF\n") && page.text.matches("# EOF").count() == 1, "{}", page.text);
-    let (mut samples, mut families) = (HashMap::new(), HashMap::new());
-    let (mut family, mut has_help) = (("", ""), false);
+    let mut samples = HashMap::new();
+    let mut families: HashMap<String, &str> = HashMap::new();
+    let mut family = String::new();
     for line in page.text.lines().filter(|line| *line != "# EOF") {
+        // An exemplar stands behind its sample.
+        let line = line.split(" # ").next().unwrap();
         let words: Vec<&str> = line.splitn(4, ' ').collect();
         match words[..] {
-            ["#", "TYPE", name, kind] => {
-                assert!(["gauge", "counter"].contains(&kind), "{line}");
-                assert!(families.insert(name, kind).is_none(), "{name} twice");
-                (family, has_help) = ((name, kind), false);
-            }
             ["#", "HELP", name, help] => {
-                assert!(name == family.0 && help.ends_with('.'), "{line}");
-                has_help = true;
+                assert!(help.ends_with('.') && !families.contains_key(name), "{line}");
+                family = name.to_owned();
             }
-            [sample, value] => {
-                let suffix = if family.1 == "counter" { "_total" } else { "" };
+            ["#", "TYPE", name, kind] => {
+                assert!(name == family && ["gauge", "counter", "histogram"].contains(&kind), "{line}");
+                families.insert(name.to_owned(), kind);
+            }
+            ["#", "UNIT", name, unit] => assert!(name == family && name.ends_with(unit), "{line}"),
+            _ => {
+                let (sample, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("not OpenMetrics: {line}"));
+                let suffixes: &[&str] = match families.get(&family) {
+                    Some(&"counter") => &["_total"],
+                    Some(&"histogram") => &["_bucket", "_sum", "_count"],
+                    _ => &[""],
+                };
                 let name = sample.split('{').next().unwrap();
-                assert!(has_help && name == format!("{}{suffix}", family.0), "{line} is not of {family:?}");
+                assert!(suffixes.iter().any(|suffix| name == format!("{family}{suffix}")), "{line} is not of {family}");
                 let value: f64 = value.parse().unwrap();
                 assert!(value >= 0.0 && samples.insert(sample.to_owned(), value).is_none(), "{line}");
             }
-            _ => panic!("not OpenMetrics: {line}"),
         }
     }
     samples
@@ -242,11 +249,16 @@ fn the_metrics_are_openmetrics_and_their_counters_move() {
     server.define("A");
     assert_eq!(server.public("GET", "/nowhere", "").status, 404);
     let after = metrics(&server);
-    let moved = |name: &str| after[name] - before[name];
-    assert_eq!(moved("stockade_http_responses_total{class=\"4xx\"}"), 1.0);
-    // Two writes, and the page itself.
-    assert_eq!(moved("stockade_http_responses_total{class=\"2xx\"}"), 3.0);
+    let moved = |name: &str| after[name] - before.get(name).copied().unwrap_or(0.0);
+    let answers = |of: &str| moved(&format!("stockade_http_request_duration_seconds_count{{{of}}}"));
+    let labels = |method, resource, class| format!(r#"method="{method}",resource="{resource}",class="{class}""#);
+    assert_eq!(answers(&labels("PUT", "skus", "2xx")), 1.0);
+    assert_eq!(answers(&labels("GET", "other", "4xx")), 1.0);
+    assert_eq!(moved(r#"stockade_http_refusals_total{code="not_found"}"#), 1.0);
     assert!(moved("stockade_durable_sequence") >= 2.0);
+    assert!(moved("stockade_journal_sync_duration_seconds_count") >= 1.0);
+    assert!(moved("stockade_journal_group_records_sum") >= 2.0);
+    assert!(after["stockade_resident_bytes"] > 1e6);
     assert_eq!((after["stockade_failed"], after["stockade_draining"]), (0.0, 0.0));
 }
 

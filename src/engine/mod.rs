@@ -24,6 +24,7 @@ mod simulated_gateway;
 mod snapshot;
 mod threads;
 mod upkeep;
+mod write_times;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,6 +46,7 @@ pub use request::{NewOrder, Payment, Sku};
 pub use simulated_gateway::{DECLINED_TOKEN, LOST_ANSWER_TOKEN, SILENT_TOKEN, SimulatedGateway};
 pub use snapshot::{MoneyJson, Text, TimeJson};
 pub use snapshot::{OrderSnapshot, SkuSnapshot, StockSnapshot, WalletSnapshot};
+pub use write_times::WriteTimes;
 
 pub(crate) use admission::Target;
 use ids::IdMaker;
@@ -72,6 +74,7 @@ struct Inner {
     buffer: Arc<GroupBuffer>,
     faults: Arc<Faults>,
     threads: Threads,
+    write_times: WriteTimes,
 }
 
 impl Engine {
@@ -83,6 +86,11 @@ impl Engine {
     /// An engine without a directory; everything is gone when it is dropped.
     pub fn in_memory() -> Result<Self, EngineError> {
         Self::open(Config::in_memory())
+    }
+
+    /// How long the journal takes to make groups of records durable.
+    pub fn write_times(&self) -> &WriteTimes {
+        &self.0.write_times
     }
 
     /// How many partitions it has.

@@ -39,6 +39,7 @@ use super::ids::IdMaker;
 use super::keys::Keys;
 use super::projector::{Checkpoint, Projector, Resume};
 use super::threads::{Running, Seat, Threads, spawn_writer};
+use super::write_times::WriteTimes;
 use super::{Engine, Inner};
 
 /// Bytes of journal read at once while opening.
@@ -264,7 +265,8 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
     hosts.iter_mut().for_each(Host::finish_recovery);
 
     let failed = Arc::new(AtomicBool::new(false));
-    let writer = spawn_writer(journal, &buffer, &departures, &failed)?;
+    let write_times = WriteTimes::default();
+    let writer = spawn_writer(journal, &buffer, &departures, &failed, &write_times)?;
     let resume = Resume { checkpoints, checkpointed };
     let (clock, records) = (Arc::clone(&config.clock), config.checkpoint_records);
     let projector = Projector::new(Arc::clone(&history), upkeep, mailboxes.clone(), &resume, clock, records)
@@ -289,6 +291,7 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
         buffer,
         faults,
         threads: Threads { history, failed, room, room_wanted, keeps, replayed, running },
+        write_times,
         config,
     })))
 }

@@ -18,6 +18,7 @@ use super::CLOSE_MAX;
 use super::error::EngineError;
 use super::history::History;
 use super::projector::ProjectorHandle;
+use super::write_times::{TimedJournal, WriteTimes};
 
 /// When nothing was written for so long, a seal proves what was.
 const SEAL_AFTER: Duration = Duration::from_millis(200);
@@ -127,7 +128,9 @@ pub(super) fn spawn_writer(
     buffer: &Arc<GroupBuffer>,
     departures: &Arc<Departures>,
     failed: &Arc<AtomicBool>,
+    times: &WriteTimes,
 ) -> Result<JoinHandle<()>, EngineError> {
+    let journal = TimedJournal { journal, times: times.clone() };
     let departing = Box::new(Departing { failed: Arc::clone(failed) });
     Writer::new(Box::new(journal), Arc::clone(buffer), Arc::clone(departures), departing)
         .spawn(SEAL_AFTER)

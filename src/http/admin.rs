@@ -56,7 +56,7 @@ pub(super) fn answer(shared: &Shared, request: &AdminRequest<'_>) -> Reply {
         }
         "/metrics" => {
             request.reads()?;
-            let page = metrics::page(&shared.engine, &shared.answered, shared.connections.open(), shared.is_draining());
+            let page = shared.metrics.page();
             let mut response = Response::new(Bytes::from(page));
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(metrics::MEDIA_TYPE));
             Ok(response)

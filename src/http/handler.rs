@@ -1,7 +1,7 @@
 //! From a request as warp hands it over to its answer: who asks, on which side, and whole or by the line.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes};
 use futures_core::Stream;
@@ -15,7 +15,8 @@ use super::callers::Callers;
 use super::drain::Drain;
 use super::listener::ConnectionGauge;
 use super::log_level::LogLevel;
-use super::metrics::Answered;
+use super::metrics::Metrics;
+use super::problem::Code;
 use super::routes::{self, Reply, Request};
 use super::trace::TraceId;
 use super::{batch, body};
@@ -34,7 +35,7 @@ pub(super) struct Shared {
     pub(super) callers: Callers,
     pub(super) body_bytes_max: usize,
     pub(super) bodies: BodyRoom,
-    pub(super) answered: Answered,
+    pub(super) metrics: Metrics,
     /// Of the public listener.
     pub(super) connections: ConnectionGauge,
     /// Stops the public listener.
@@ -71,6 +72,7 @@ where
     D: Buf,
 {
     let (shared, side) = (&*door.shared, door.side);
+    let (begun, asked) = (Instant::now(), method.clone());
     let response = if side == Side::Public && path.as_str() == batch::PATH && method == Method::POST {
         let batch = shared.callers.identify(&headers);
         let batch = batch.and_then(|_| batch::answer(&shared.engine, &headers, body, shared.body_bytes_max));
@@ -86,7 +88,9 @@ where
         };
         answer.await.unwrap_or_else(|problem| problem.into_http(TraceId::of(&headers))).map(Into::into)
     };
-    shared.answered.count(response.status());
+    let trace = headers.contains_key("traceparent").then(|| TraceId::of(&headers));
+    let code = response.extensions().get::<Code>().copied();
+    shared.metrics.note(&asked, path.as_str(), (response.status(), code), begun.elapsed(), trace);
     response
 }
 

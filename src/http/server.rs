@@ -17,7 +17,7 @@ use super::handler::{Door, Shared, Side, handle};
 use super::limits::Limits;
 use super::listener::{BindError, Listener, serve_on};
 use super::log_level::LogLevel;
-use super::metrics::Answered;
+use super::metrics::Metrics;
 use crate::engine::Engine;
 
 /// How long the admin listener finishes its own answers after the public one has ended.
@@ -123,12 +123,14 @@ impl Server {
         let body_bytes_max = limits.body_bytes_max;
         let public = Listener::bind(options.listen, limits)?;
         let (drain, admin_drain) = (Arc::new(Drain::new()), Drain::new());
+        let watched = Arc::clone(&drain);
+        let metrics = Metrics::new(&engine, public.gauge(), Box::new(move || watched.has_begun()));
         let shared = Arc::new(Shared {
             engine,
             callers: Callers::new(&options.api_keys),
             body_bytes_max,
             bodies: BodyRoom::default(),
-            answered: Answered::default(),
+            metrics,
             connections: public.gauge(),
             drain: Arc::clone(&drain),
             drain_deadline: options.drain_deadline,
