@@ -85,6 +85,7 @@ pub(super) struct Order {
     placing: bool,
     cancel_requested: bool,
     delivered: bool,
+    completed: bool,
     attempt: u32,
     pub(super) owed: Vec<(u32, RemoteStep)>,
     step_next: u32,
@@ -133,6 +134,7 @@ impl Order {
             placing: payments.iter().any(|payment| payment.method == Method::Card),
             cancel_requested: false,
             delivered: false,
+            completed: false,
             attempt: *attempt,
             owed: Vec::new(),
             step_next: 0,
@@ -203,6 +205,7 @@ impl Order {
             }),
             E::Shipped { lines, .. } => self.each(lines, scene, |line, units| line.shipped += units),
             E::Delivered => self.delivered = true,
+            E::Completed => self.completed = true,
             E::Returned { lines, refund } => self.take_back(lines, refund.0, books, scene),
             E::RefundGranted { amount, .. } => {
                 self.expect_refundable(amount.0, scene);
@@ -285,9 +288,18 @@ impl Order {
                 ),
                 (!self.delivered, "it was delivered already"),
             ],
-            E::Returned { lines, .. } => {
-                &[(open && any_shipped, "nothing was shipped"), (!lines.is_empty(), "no line was named")]
-            }
+            E::Completed => &[
+                (
+                    open && any_shipped && self.lines.iter().all(|line| line.unshipped() + line.backordered == 0),
+                    "not all of it was shipped",
+                ),
+                (!self.completed, "it was completed already"),
+            ],
+            E::Returned { lines, .. } => &[
+                (open && any_shipped, "nothing was shipped"),
+                (!self.completed, "it was completed"),
+                (!lines.is_empty(), "no line was named"),
+            ],
             E::RefundGranted { .. } => &[(open && self.secured, "it was not paid or was over")],
             E::StepOwed { step, .. } => &[(*step == self.step_next, "another step was next")],
             E::StepDone { step } => &[(self.owed.iter().any(|(owed, _)| owed == step), "the step was not owed")],
@@ -458,6 +470,7 @@ impl Order {
             Outcome::Refused => return None,
             Outcome::Cancelled => OrderStatus::Cancelled,
             Outcome::Expired => OrderStatus::Expired,
+            Outcome::Open if self.completed => OrderStatus::Completed,
             Outcome::Open if returned > 0 && returned == all => OrderStatus::Returned,
             Outcome::Open if returned > 0 => OrderStatus::PartiallyReturned,
             Outcome::Open if shipped > 0 && shipped < all => OrderStatus::PartiallyShipped,

@@ -363,7 +363,7 @@ impl Request<'_> {
             let list = format!("events/{order}");
             return self.facts(&list, |page| self.engine.order_events(order, page)).await;
         }
-        let known = ["pay", "extend", "cancel", "ship", "deliver", "returns", "refunds"];
+        let known = ["pay", "extend", "cancel", "ship", "deliver", "complete", "returns", "refunds"];
         if !known.contains(&what) {
             return Err(Problem::new(Code::NotFound));
         }
@@ -388,6 +388,7 @@ impl Request<'_> {
             "cancel" => self.json_or_empty::<CancelBody>()?.command(),
             "ship" => self.json_or_empty::<ShipBody>()?.command(),
             "deliver" => self.json_or_empty::<DeliverBody>()?.command(),
+            "complete" => self.json_or_empty::<DeliverBody>()?.command().map(|_| OrderCommand::Complete),
             "returns" => self.json::<ReturnBody>()?.command(),
             _ => self.json::<RefundRequestBody>()?.command(),
         }

@@ -23,6 +23,7 @@ const RESOURCES: &[&str] = &[
     "orders/cancel",
     "orders/ship",
     "orders/deliver",
+    "orders/complete",
     "orders/returns",
     "orders/refunds",
     "quotes",
