@@ -4,8 +4,6 @@ use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
 
 /// Why a step did not pass.
 #[derive(Debug, thiserror::Error)]
@@ -41,8 +39,9 @@ pub struct Program {
 impl Program {
     /// This program.
     pub fn new(program: impl AsRef<OsStr>) -> Self {
-        let mut command = Command::new(program.as_ref());
-        command.current_dir(root());
+        // Both streams through one pipe: which program a result is of shows in the order of the lines.
+        let mut command = Command::new("sh");
+        command.args(["-c", "exec \"$0\" \"$@\" 2>&1"]).arg(program.as_ref()).current_dir(root());
         Self { command, shown: program.as_ref().to_string_lossy().into_owned(), is_quiet: false }
     }
 
@@ -83,26 +82,13 @@ impl Program {
         if !self.is_quiet {
             println!("$ {}", self.shown);
         }
-        self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.command.stdin(Stdio::null()).stdout(Stdio::piped());
         let missing = |source| StepError::Missing { program: self.shown.clone(), source };
         let mut child = self.command.spawn().map_err(missing)?;
-        let (sender, lines) = mpsc::channel();
-        let streams: [Option<Box<dyn std::io::Read + Send>>; 2] = [
-            child.stdout.take().map(|stream| Box::new(stream) as Box<dyn std::io::Read + Send>),
-            child.stderr.take().map(|stream| Box::new(stream) as Box<dyn std::io::Read + Send>),
-        ];
-        for stream in streams.into_iter().flatten() {
-            let sender = sender.clone();
-            thread::spawn(move || {
-                for line in BufReader::new(stream).split(b'\n').map_while(Result::ok) {
-                    // Nobody reads any more: the program is being waited for all the same.
-                    let _ = sender.send(String::from_utf8_lossy(&line).into_owned());
-                }
-            });
-        }
-        drop(sender);
         let mut output = String::new();
-        for line in lines {
+        let stdout = child.stdout.take().expect("its output is piped");
+        for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line);
             if !self.is_quiet {
                 println!("{line}");
             }

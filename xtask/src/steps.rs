@@ -75,14 +75,14 @@ fn spelling() -> Result<String, StepError> {
 }
 
 fn policy() -> Result<String, StepError> {
-    let deny = tools::from_crates("cargo-deny", "0.19.0", "")?;
+    let deny = tools::from_crates("cargo-deny", "0.20.2", "")?;
     // Advisories come from a repository that a closed network does not reach; `deny.toml` says how they are asked for.
     Program::new(&deny).args("--locked --workspace check bans licenses sources").run()?;
     Ok("licences, bans, sources".into())
 }
 
 fn unused() -> Result<String, StepError> {
-    let machete = tools::from_crates("cargo-machete", "0.9.1", "")?;
+    let machete = tools::from_crates("cargo-machete", "0.9.2", "")?;
     Program::new(machete).run()?;
     Ok("nothing unused".into())
 }
