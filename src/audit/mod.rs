@@ -139,6 +139,7 @@ impl Auditor {
         if derived.projects(seq) {
             match &key {
                 EntityKey::Sku(sku) => derived.models.movement(sku.as_str(), seq),
+                EntityKey::Account(customer) => derived.models.statement(customer.as_str(), seq),
                 EntityKey::Order(id) => self.project_order(*id, placed, seq, &mut derived.models),
                 _ => {}
             }

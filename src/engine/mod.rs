@@ -22,6 +22,7 @@ mod queries;
 mod request;
 mod simulated_gateway;
 mod snapshot;
+mod statement;
 mod threads;
 mod upkeep;
 mod write_times;

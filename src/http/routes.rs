@@ -124,6 +124,11 @@ async fn any_other(request: Request<'_>) -> Reply {
             request.only("GET", &[&Method::GET])?;
             reply(StatusCode::OK, &request.engine.wallet(customer(name)?.as_str()).await?)
         }
+        [Some("wallets"), Some(name), Some("statement"), None] => {
+            request.only("GET", &[&Method::GET])?;
+            let customer = customer(name)?;
+            request.facts(&format!("statement/{customer}"), |page| request.engine.statement(&customer, page)).await
+        }
         [Some("wallets"), Some(name), Some("credits"), None] => {
             request.only("POST", &[&Method::POST])?.credit(name).await
         }
