@@ -45,6 +45,7 @@ pub const ALL: &[Step] = &[
     heavy("long", "long tests, and those that read the data beside the checkout", long),
     heavy("duel", "ten million random commands on two books", duel),
     heavy("conformance", "suites and campaigns by others (tracebook-conformance)", conformance),
+    heavy("examples", "every example runs to its end", examples),
     heavy("docs", "the documentation builds without a warning", docs),
     heavy("demo", "a newcomer's first minute", demo),
     aside("coverage", "lines that tests reach (tarpaulin), with its gates", coverage::run),
@@ -135,6 +136,17 @@ fn duel() -> Result<String, StepError> {
 fn conformance() -> Result<String, StepError> {
     let output = Program::new(".ci/conformance").run()?;
     Ok(output.lines().last().unwrap_or("passed").to_owned())
+}
+
+fn examples() -> Result<String, StepError> {
+    let files = std::fs::read_dir(root().join("examples")).map_err(|error| StepError::Fault(error.to_string()))?;
+    let mut names: Vec<String> =
+        files.flatten().filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".rs")?.to_owned())).collect();
+    names.sort();
+    for name in &names {
+        cargo(&format!("run --quiet --locked --example {name}")).run()?;
+    }
+    Ok(format!("{} ran: {}", names.len(), names.join(", ")))
 }
 
 fn docs() -> Result<String, StepError> {
