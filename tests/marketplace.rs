@@ -5,11 +5,13 @@
 mod wire;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use stockade::http::{Server, ServerOptions};
 use stockade::{Config, Engine, ManualClock, Timestamp};
+use tempfile::TempDir;
 use wire::{Answer, Wire};
 
 const START: Timestamp = Timestamp(1_790_000_000_000_000);
@@ -18,6 +20,7 @@ struct Shop {
     engine: Engine,
     server: Server,
     address: SocketAddr,
+    home: Arc<TempDir>,
 }
 
 fn eur(amount: &str) -> Value {
@@ -25,13 +28,17 @@ fn eur(amount: &str) -> Value {
 }
 
 impl Shop {
-    fn open(config: Config) -> Self {
-        let engine = Engine::open(config).unwrap();
+    fn open() -> Self {
+        Self::at(Arc::new(tempfile::tempdir().unwrap()), |config| config)
+    }
+
+    fn at(home: Arc<TempDir>, with: impl FnOnce(Config) -> Config) -> Self {
+        let engine = Engine::open(with(Config::at(home.path().join("shop")))).unwrap();
         let free = ([127, 0, 0, 1], 0).into();
         let options = ServerOptions { listen: free, admin: free, ..ServerOptions::default() };
         let server = Server::start(engine.clone(), options).unwrap();
         let address = server.addresses().0;
-        Self { engine, server, address }
+        Self { engine, server, address, home }
     }
 
     fn define(&self, sku: &str, price: &str, units: u64) {
@@ -75,8 +82,12 @@ impl Shop {
     }
 
     fn close(self) {
-        self.server.shutdown(Duration::from_secs(5));
-        self.engine.close_blocking().unwrap();
+        let Self { engine, server, home, .. } = self;
+        server.shutdown(Duration::from_secs(5));
+        engine.close_blocking().unwrap();
+        drop(engine);
+        let report = stockade::audit::audit(&home.path().join("shop"), |_, _| ()).unwrap();
+        assert!(report.is_clean(), "{:#?}", report.faults);
     }
 }
 
@@ -101,7 +112,7 @@ fn levels(book: &Value, side: &str) -> Vec<(String, u64, u64)> {
 
 #[test]
 fn a_marketplace_from_its_first_offer_to_the_last_parcel() {
-    let shop = Shop::open(Config::in_memory());
+    let shop = Shop::open();
     shop.define("MUG", "10.00", 2);
     let bob = shop.offer("bob", 3, "9.00");
     let eve = shop.offer("eve", 3, "12.50");
@@ -143,7 +154,7 @@ fn a_marketplace_from_its_first_offer_to_the_last_parcel() {
 
 #[test]
 fn a_bid_waits_is_filled_paid_from_the_wallet_and_gives_back_what_it_does_not_need() {
-    let shop = Shop::open(Config::in_memory());
+    let shop = Shop::open();
     shop.define("MUG", "10.00", 0);
     assert_eq!(shop.post("/wallets/dora/credits", &json!({"amount": eur("100.00")})).status, 201);
     let poor = shop.bid("dora", 50, "9.00");
@@ -172,7 +183,7 @@ fn a_bid_waits_is_filled_paid_from_the_wallet_and_gives_back_what_it_does_not_ne
 
 #[test]
 fn what_makes_no_sense_is_refused_by_name_and_changes_nothing() {
-    let shop = Shop::open(Config::in_memory().clock(ManualClock::at(START)));
+    let shop = Shop::at(Arc::new(tempfile::tempdir().unwrap()), |config| config.clock(ManualClock::at(START)));
     shop.define("MUG", "10.00", 1);
     shop.offer("bob", 3, "9.00");
     let before = (shop.get("/skus/MUG/book"), shop.get("/skus/MUG/stock"));
@@ -240,9 +251,9 @@ fn what_makes_no_sense_is_refused_by_name_and_changes_nothing() {
 
 #[test]
 fn offers_are_made_once_under_a_key_and_under_an_id_also_after_a_restart() {
-    let home = tempfile::tempdir().unwrap();
-    let config = || Config::at(home.path().join("shop")).clock(ManualClock::at(START));
-    let shop = Shop::open(config());
+    let home = Arc::new(tempfile::tempdir().unwrap());
+    let reopen = || Shop::at(Arc::clone(&home), |config| config.clock(ManualClock::at(START)));
+    let shop = reopen();
     shop.define("MUG", "10.00", 1);
     let body = json!({"seller": "bob", "quantity": 3, "unit_price": eur("9.00")});
     let keyed = |shop: &Shop, body: &Value| shop.send("POST", "/skus/MUG/offers", &[("idempotency-key", "k1")], body);
@@ -264,7 +275,7 @@ fn offers_are_made_once_under_a_key_and_under_an_id_also_after_a_restart() {
     let before = (shop.get("/skus/MUG/book"), shop.get("/skus/MUG/offers"), shop.get("/wallets/dora"));
     shop.close();
 
-    let shop = Shop::open(config());
+    let shop = reopen();
     let after = (shop.get("/skus/MUG/book"), shop.get("/skus/MUG/offers"), shop.get("/wallets/dora"));
     assert_eq!(after, before);
     let again = keyed(&shop, &body);
@@ -276,7 +287,7 @@ fn offers_are_made_once_under_a_key_and_under_an_id_also_after_a_restart() {
 
 #[test]
 fn lists_of_offers_are_in_priority_order_by_owner_and_in_pages() {
-    let shop = Shop::open(Config::in_memory());
+    let shop = Shop::open();
     shop.define("MUG", "10.00", 0);
     for (seller, price) in [("bob", "9.00"), ("eve", "8.00"), ("bob", "8.00"), ("eve", "9.50")] {
         shop.offer(seller, 1, price);
@@ -301,7 +312,7 @@ fn many_buyers_of_many_sellers_get_each_unit_once_and_pay_no_more_than_they_woul
     const SELLERS: u64 = 20;
     const UNITS: u64 = 10;
     const HOUSE: u64 = 100;
-    let shop = Shop::open(Config::in_memory());
+    let shop = Shop::open();
     shop.define("MUG", "10.00", HOUSE);
     let offers: Vec<Value> =
         (0..SELLERS).map(|n| shop.offer(&format!("s{n}"), UNITS, &format!("{}.00", 5 + n))).collect();
