@@ -83,6 +83,11 @@ pub fn promotion(promotion: &Promotion) -> Result<(), PromotionError> {
     })
 }
 
+/// Whether it has amounts and names no currency.
+pub fn lacks_currency(of: &Promotion) -> bool {
+    matches!(promotion(of), Err(PromotionError::Invalid { path, .. }) if path == "currency")
+}
+
 struct Check {
     currency: Option<Currency>,
 }

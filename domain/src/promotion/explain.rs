@@ -9,7 +9,7 @@ use super::facts::Facts;
 use super::phrase::{self, either, money};
 use super::pricing::{Explanation, Pricing, Reason, Verdict};
 use super::rule::Promotion;
-use crate::{Amount, Refusal};
+use crate::{Amount, Currency, Money, Refusal};
 
 impl RuleSet {
     /// What became of every promotion, in the order of their places. The cart and its context are those that were
@@ -25,14 +25,14 @@ impl RuleSet {
             }
         });
         let verdicts: Vec<Verdict> = verdicts.collect();
-        Ok((0..).zip(verdicts).map(|(rule, verdict)| self.explanation(rule, verdict)).collect())
+        Ok((0..).zip(verdicts).map(|(rule, verdict)| self.explanation(rule, verdict, cart.currency)).collect())
     }
 
-    /// A verdict on the rule at a place, with its code and its sentence.
-    pub fn explanation(&self, rule: u32, verdict: Verdict) -> Explanation {
+    /// A verdict on the rule at a place, with its code and its sentence, for a cart in this currency.
+    pub fn explanation(&self, rule: u32, verdict: Verdict, currency: Currency) -> Explanation {
         let promotion = self.promotion(rule);
         let (code, amount, text) = match verdict {
-            Verdict::Applied(amount) => (200, amount, applied(promotion, amount)),
+            Verdict::Applied(amount) => (200, amount, applied(promotion, Money::new(amount, currency))),
             Verdict::Refused(reason) => (403, Amount::ZERO, self.refused(promotion, reason)),
         };
         let sentence = format!("{}: {text}", promotion.name);
@@ -69,7 +69,7 @@ impl RuleSet {
                 action => format!("it needs {}", scopes(action)),
             },
             Reason::BelowTier => match &promotion.then {
-                Action::Tiers(tiers) => format!("it begins at {}", lowest(tiers, promotion)),
+                Action::Tiers(tiers) => format!("it begins with {}", lowest(tiers, promotion)),
                 _ => "no step of it is reached".to_owned(),
             },
             Reason::TooFewUnits => format!("it needs {}", enough(&promotion.then)),
@@ -81,10 +81,10 @@ impl RuleSet {
     }
 }
 
-fn applied(promotion: &Promotion, amount: Amount) -> String {
+fn applied(promotion: &Promotion, money: Money) -> String {
     match &promotion.then {
         Action::Gift(gift) => format!("{} x {} as a gift", gift.quantity, gift.sku),
-        _ => format!("{} off", money(amount, promotion.currency)),
+        _ => format!("{money} off"),
     }
 }
 
@@ -109,7 +109,7 @@ fn scopes(action: &Action) -> String {
 
 /// How many units an action is about.
 fn enough(action: &Action) -> String {
-    let units = |count: u64, of: &Scope| format!("{count} units of {}", phrase::scope(of));
+    let units = phrase::units_of;
     match action {
         Action::Nth(nth) => units(nth.n, &nth.of),
         Action::BuyGet(deal) if deal.get_of.is_none() => units(deal.buy + deal.get, &deal.of),
@@ -125,8 +125,8 @@ fn enough(action: &Action) -> String {
 fn lowest(tiers: &Tiers, promotion: &Promotion) -> String {
     let step = tiers.steps.iter().min_by_key(|step| (step.spend, step.units));
     match step.map(|step| (step.spend, step.units)) {
-        Some((Some(spend), _)) => format!("{} for {}", money(spend, promotion.currency), phrase::scope(&tiers.of)),
-        Some((None, Some(units))) => format!("{units} units of {}", phrase::scope(&tiers.of)),
+        Some((Some(spend), _)) => format!("{} for {}", phrase::scope(&tiers.of), money(spend, promotion.currency)),
+        Some((None, Some(units))) => phrase::units_of(units, &tiers.of),
         _ => "its first step".to_owned(),
     }
 }

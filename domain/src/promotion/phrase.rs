@@ -25,21 +25,26 @@ pub(super) fn money(amount: Amount, currency: Option<Currency>) -> String {
 
 /// Lines that are meant: `goods of category books by Acme, but not SKU-1`.
 pub(super) fn scope(scope: &Scope) -> String {
-    let part = |before: &str, names: &[String]| (!names.is_empty()).then(|| format!(" {before} {}", either(names)));
+    let part = |before: &str, names: &[String]| (!names.is_empty()).then(|| format!("{before} {}", either(names)));
     let labels = |of: &[super::names::Label]| of.iter().map(ToString::to_string).collect::<Vec<_>>();
     let skus = |of: &[crate::SkuId]| of.iter().map(ToString::to_string).collect::<Vec<_>>();
     let among = [
-        part("that are", &skus(&scope.sku)),
-        part("of category", &labels(&scope.category)),
-        part("by", &labels(&scope.brand)),
+        part(" that are", &skus(&scope.sku)),
+        part(" of category", &labels(&scope.category)),
+        part(" by", &labels(&scope.brand)),
     ];
     let except = [
-        part("but not", &skus(&scope.except_sku)),
-        part("but not of category", &labels(&scope.except_category)),
-        part("but not by", &labels(&scope.except_brand)),
+        part(", but not", &skus(&scope.except_sku)),
+        part(", but not of category", &labels(&scope.except_category)),
+        part(", but not by", &labels(&scope.except_brand)),
     ];
     let text: String = among.into_iter().chain(except).flatten().collect();
     format!("goods{text}")
+}
+
+/// `3 units of goods by Acme`.
+pub(super) fn units_of(units: u64, of: &Scope) -> String {
+    format!("{units} {} of {}", if units == 1 { "unit" } else { "units" }, scope(of))
 }
 
 fn range<T: ToString + PartialEq>(least: Option<T>, most: Option<T>) -> String {
@@ -66,8 +71,10 @@ fn order_number(number: &OrderNumber) -> String {
         return "the customer's first order".to_owned();
     }
     let mut text = "the customer's order".to_owned();
-    if number.from.is_some() || number.to.is_some() {
-        text += &format!(" number {}", range(number.from, number.to));
+    match (number.from, number.to) {
+        (None, None) => {}
+        (Some(from), Some(to)) if from == to => text += &format!(" number {from}"),
+        (from, to) => text += &format!(" number {}", range(from, to)),
     }
     number.every.into_iter().for_each(|every| text += &format!(", every {every}th"));
     text
