@@ -35,18 +35,21 @@ impl Rate {
     /// Off a base, in whole minor units, half up.
     fn off(self, base: i64, unit: i64) -> i64 {
         match self {
-            Self::Percent(hundredths) => {
-                round(i128::from(base) * i128::from(hundredths), i128::from(unit) * 10_000, unit)
-            }
+            Self::Percent(hundredths) => round(base, i64::from(hundredths), 10_000, unit),
             Self::Amount(amount) => amount.min(base),
         }
     }
 }
 
-/// `value` in whole `step`s, half up, where a step is worth `unit`.
-fn round(value: i128, step: i128, unit: i64) -> i64 {
-    let steps = (value + step / 2).div_euclid(step);
-    i64::try_from(steps * i128::from(unit)).unwrap_or(i64::MAX)
+/// `value * times / parts` in whole `unit`s, half up. Nearly always it fits 64 bits, where dividing is many times
+/// faster.
+fn round(value: i64, times: i64, parts: i64, unit: i64) -> i64 {
+    let step = parts * unit;
+    if let Some(sum) = value.checked_mul(times).and_then(|product| product.checked_add(step / 2)) {
+        return sum.div_euclid(step) * unit;
+    }
+    let sum = i128::from(value) * i128::from(times) + i128::from(step / 2);
+    i64::try_from(sum.div_euclid(i128::from(step)) * i128::from(unit)).unwrap_or(i64::MAX)
 }
 
 /// A step of the tiers, highest first.
@@ -63,7 +66,7 @@ pub(super) enum Deal {
     Unit { rate: Rate, of: Lines },
     Charge { rate: Rate, kind: ChargeKind },
     Tiers { steps: Box<[Step]>, of: Lines },
-    BuyGet { buy: Quantity, get: Quantity, rate: Rate, of: Lines, get_of: Option<Lines>, times: Quantity },
+    BuyGet { buy: Quantity, get: Quantity, rate: Rate, of: Lines, get_of: Option<Box<Lines>>, times: Quantity },
     Gift,
     UnitPrice { unit: i64, of: Lines },
     Bundle { parts: Box<[(Quantity, Lines)]>, price: i64, times: Quantity },
@@ -105,7 +108,7 @@ impl Deal {
                 get: deal.get,
                 rate: Rate::new(None, deal.percent),
                 of: Lines::compile(&deal.of, names),
-                get_of: deal.get_of.as_ref().map(|of| Lines::compile(of, names)),
+                get_of: deal.get_of.as_ref().map(|of| Box::new(Lines::compile(of, names))),
                 times: deal.times.unwrap_or(Quantity::MAX),
             },
             Action::Gift(_) => Self::Gift,
@@ -140,20 +143,40 @@ pub(super) struct Share {
     pub amount: i64,
 }
 
-/// A rule wants these slots, all or none.
+/// A rule wants these slots, all or none. Its shares are claims, each the most that it may take there, until it wins:
+/// most bids lose, and sharing exactly is the dearest step.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bid {
     pub rule: u32,
+    /// The rule's place among those considered.
+    pub considered: u32,
     pub amount: i64,
-    pub from: u32,
-    pub to: u32,
+    from: u32,
+    to: u32,
 }
 
 /// What the rules of a lane bid.
 #[derive(Default)]
 pub(super) struct Bids {
-    pub shares: Vec<Share>,
+    shares: Vec<Share>,
     pub bids: Vec<Bid>,
+    /// The claims of bids for all lines: they are the same, and one of them wins at most.
+    everything: Option<Claims>,
+}
+
+/// What a bid claims: a range of the shares, and what it comes to.
+#[derive(Clone, Copy)]
+struct Claims {
+    from: u32,
+    to: u32,
+    sum: i64,
+}
+
+/// Who bids: a rule and its place among those considered.
+#[derive(Clone, Copy)]
+pub(super) struct Bidder {
+    pub rule: u32,
+    pub considered: u32,
 }
 
 /// A lane as it begins: what earlier lanes have left of each slot.
@@ -177,10 +200,10 @@ impl Floor<'_, '_> {
 
     /// What some units of a line come to.
     fn units_base(&self, basis: Basis, slot: usize, line: &LineFacts, units: Quantity) -> i64 {
-        let unit = i128::from(self.facts.unit);
         match basis {
-            Basis::List => round(i128::from(line.unit_price) * i128::from(units), unit, self.facts.unit),
+            Basis::List => self.times(line.unit_price, units),
             Basis::Net => {
+                let unit = i128::from(self.facts.unit);
                 let part = i128::from(self.left[slot]) * i128::from(units) / i128::from(line.quantity);
                 (part / unit * unit) as i64
             }
@@ -197,13 +220,13 @@ impl Floor<'_, '_> {
     }
 
     fn times(&self, amount: i64, units: Quantity) -> i64 {
-        round(i128::from(amount) * i128::from(units), i128::from(self.facts.unit), self.facts.unit)
+        round(amount, i64::try_from(units).unwrap_or(i64::MAX), 1, self.facts.unit)
     }
 }
 
 impl Bids {
     /// Lets a rule bid, or says why it has nothing to offer.
-    pub fn offer(&mut self, at: u32, rule: &Rule, floor: &Floor<'_, '_>) -> Result<(), Reason> {
+    pub fn offer(&mut self, at: Bidder, rule: &Rule, floor: &Floor<'_, '_>) -> Result<(), Reason> {
         let first = self.shares.len();
         let basis = rule.basis;
         match &rule.deal {
@@ -227,52 +250,50 @@ impl Bids {
                 self.each_line(at, rule, floor, of, off)
             }
             Deal::Order { rate, of } => {
-                let (base, _) = self.claim_lines(floor, basis, of)?;
-                self.share_out(at, rule, floor, first, rate.off(base, floor.facts.unit))
+                let (claims, base, _) = self.claim_lines(floor, basis, of)?;
+                self.bid(at, rule, claims, rate.off(base, floor.facts.unit))
             }
             Deal::Tiers { steps, of } => {
-                let (base, units) = self.claim_lines(floor, basis, of)?;
+                let (claims, base, units) = self.claim_lines(floor, basis, of)?;
                 let reached = |step: &&Step| {
                     step.spend.is_none_or(|spend| base >= spend) && step.units.is_none_or(|least| units >= least)
                 };
-                let Some(step) = steps.iter().find(reached) else {
-                    self.shares.truncate(first);
-                    return Err(Reason::BelowTier);
-                };
-                self.share_out(at, rule, floor, first, step.rate.off(base, floor.facts.unit))
+                let step = steps.iter().find(reached).ok_or(Reason::BelowTier)?;
+                self.bid(at, rule, claims, step.rate.off(base, floor.facts.unit))
             }
             Deal::Charge { rate, kind } => {
                 let base = self.claim_charges(floor, basis, *kind)?;
-                self.share_out(at, rule, floor, first, rate.off(base, floor.facts.unit))
+                self.bid(at, rule, self.since(first), rate.off(base, floor.facts.unit))
             }
             Deal::BuyGet { buy, get, rate, of, get_of: None, times } => {
                 let off = self.buy_get(floor, basis, (*buy, *get, *times), *rate, of)?;
-                self.share_out(at, rule, floor, first, off)
+                self.bid(at, rule, self.since(first), off)
             }
             Deal::BuyGet { buy, get, rate, of, get_of: Some(get_of), times } => {
                 let off = self.buy_get_other(floor, basis, (*buy, *get, *times), *rate, [of, get_of])?;
-                self.share_out(at, rule, floor, first, off)
+                self.bid(at, rule, self.since(first), off)
             }
             Deal::Bundle { parts, price, times } => {
                 let off = self.bundle(floor, basis, parts, *price, *times)?;
-                self.share_out(at, rule, floor, first, off)
+                self.bid(at, rule, self.since(first), off)
             }
             Deal::Gift => {
                 self.shares.push(Share { slot: floor.gift(), amount: 0 });
-                self.push(at, first, 0);
+                self.push(at, self.since(first), 0);
                 Ok(())
             }
         }
     }
 
-    fn push(&mut self, rule: u32, first: usize, amount: i64) {
-        self.bids.push(Bid { rule, amount, from: first as u32, to: self.shares.len() as u32 });
+    fn push(&mut self, at: Bidder, claims: Claims, amount: i64) {
+        let (Bidder { rule, considered }, Claims { from, to, .. }) = (at, claims);
+        self.bids.push(Bid { rule, considered, amount, from, to });
     }
 
     /// Bids for each line by itself; with a cap they are one bid, because the cap is for all of them.
     fn each_line(
         &mut self,
-        at: u32,
+        at: Bidder,
         rule: &Rule,
         floor: &Floor<'_, '_>,
         of: &Lines,
@@ -287,7 +308,7 @@ impl Bids {
                 sum += amount;
                 self.shares.push(Share { slot: slot as u32, amount });
                 if rule.cap == i64::MAX {
-                    self.push(at, self.shares.len() - 1, amount);
+                    self.push(at, self.since(self.shares.len() - 1), amount);
                 }
             }
         }
@@ -295,12 +316,23 @@ impl Bids {
             (false, _) => Err(Reason::NothingInScope),
             (true, 0) => Err(Reason::NothingOff),
             _ if rule.cap == i64::MAX => Ok(()),
-            _ => self.share_out(at, rule, floor, first, sum),
+            _ => self.bid(at, rule, self.since(first), sum),
         }
     }
 
-    /// Claims what is left of the lines; gives what they come to and how many units they are.
-    fn claim_lines(&mut self, floor: &Floor<'_, '_>, basis: Basis, of: &Lines) -> Result<(i64, Quantity), Reason> {
+    /// Claims what is left of the lines; gives the claims, what the lines come to and how many units they are.
+    fn claim_lines(
+        &mut self,
+        floor: &Floor<'_, '_>,
+        basis: Basis,
+        of: &Lines,
+    ) -> Result<(Claims, i64, Quantity), Reason> {
+        let known = if of.is_everything() { self.everything } else { None };
+        if let Some(claims) = known {
+            let base = if basis == Basis::List { floor.facts.subtotal } else { claims.sum };
+            return Ok((claims, base, floor.facts.units));
+        }
+        let from = self.shares.len();
         let (mut meant, mut base, mut units) = (false, 0, 0);
         for (slot, line) in of.of(floor.facts) {
             meant = true;
@@ -310,7 +342,20 @@ impl Bids {
                 self.shares.push(Share { slot: slot as u32, amount: floor.left[slot] });
             }
         }
-        if meant { Ok((base, units)) } else { Err(Reason::NothingInScope) }
+        if !meant {
+            return Err(Reason::NothingInScope);
+        }
+        let claims = self.since(from);
+        if of.is_everything() {
+            self.everything = Some(claims);
+        }
+        Ok((claims, base, units))
+    }
+
+    /// The claims since then.
+    fn since(&self, from: usize) -> Claims {
+        let sum = self.shares[from..].iter().map(|share| share.amount).sum();
+        Claims { from: from as u32, to: self.shares.len() as u32, sum }
     }
 
     fn claim_charges(&mut self, floor: &Floor<'_, '_>, basis: Basis, kind: ChargeKind) -> Result<i64, Reason> {
@@ -454,32 +499,41 @@ impl Bids {
         Ok(sum - floor.times(price, bundles))
     }
 
-    /// Makes one bid of the claims since `first`: an amount is shared over them by largest remainder, and neither a
-    /// claim nor the cap is exceeded.
-    fn share_out(
-        &mut self,
-        at: u32,
-        rule: &Rule,
-        floor: &Floor<'_, '_>,
-        first: usize,
-        amount: i64,
-    ) -> Result<(), Reason> {
-        let claimed: i64 = self.shares[first..].iter().map(|share| share.amount).sum();
-        let amount = amount.min(rule.cap).min(claimed);
-        if amount <= 0 {
-            self.shares.truncate(first);
-            return Err(Reason::NothingOff);
-        }
-        if amount < claimed {
-            let unit = floor.facts.unit;
+    /// What a bid claims of each slot.
+    pub fn claims(&self, bid: &Bid) -> &[Share] {
+        &self.shares[bid.from as usize..bid.to as usize]
+    }
+
+    /// Shares the amount of a bid over its claims by largest remainder; no claim is exceeded.
+    pub fn share_out(&mut self, bid: &Bid, unit: i64) -> &[Share] {
+        let shares = &mut self.shares[bid.from as usize..bid.to as usize];
+        let claimed: i64 = shares.iter().map(|share| share.amount).sum();
+        if bid.amount < claimed {
             let claims: SmallVec<[Quantity; 16]> =
-                self.shares[first..].iter().map(|share| (share.amount / unit) as Quantity).collect();
-            let parts = largest_remainder((amount / unit) as Quantity, &claims);
-            for (share, part) in self.shares[first..].iter_mut().zip(parts) {
+                shares.iter().map(|share| (share.amount / unit) as Quantity).collect();
+            let parts = largest_remainder((bid.amount / unit) as Quantity, &claims);
+            for (share, part) in shares.iter_mut().zip(parts) {
                 share.amount = part as i64 * unit;
             }
         }
-        self.push(at, first, amount);
-        Ok(())
+        shares
+    }
+
+    /// Bids an amount for the claims; neither they nor the cap are exceeded.
+    fn bid(&mut self, at: Bidder, rule: &Rule, claims: Claims, amount: i64) -> Result<(), Reason> {
+        match amount.min(rule.cap).min(claims.sum) {
+            amount if amount > 0 => {
+                self.push(at, claims, amount);
+                Ok(())
+            }
+            _ => Err(Reason::NothingOff),
+        }
+    }
+
+    /// Begins a lane.
+    pub fn clear(&mut self) {
+        self.shares.clear();
+        self.bids.clear();
+        self.everything = None;
     }
 }

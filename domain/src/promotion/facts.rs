@@ -40,6 +40,10 @@ pub(super) struct Facts<'a> {
     pub cart: &'a Cart,
     pub context: &'a CartContext,
     pub lines: SmallVec<[LineFacts; 16]>,
+    /// What the lines come to at list prices.
+    pub subtotal: i64,
+    /// How many units the lines are.
+    pub units: u64,
     /// Tier, region, channel.
     pub buyer: [u32; 3],
     pub coupons: SmallVec<[u32; 2]>,
@@ -74,6 +78,8 @@ impl<'a> Facts<'a> {
                 gross: gross.0,
             });
         }
+        let subtotal = total.0;
+        let units = cart.lines.iter().map(|line| line.quantity).sum();
         for charge in &cart.charges {
             if charge.money.currency != cart.currency {
                 let (wanted, found) = (cart.currency.to_string(), charge.money.currency.to_string());
@@ -92,7 +98,18 @@ impl<'a> Facts<'a> {
         let buyer = of_buyer.map(|(kind, text)| text.as_ref().map_or(UNKNOWN, |text| rules.name(kind, text)));
         let coupons = context.coupons.iter().map(|coupon| rules.name(Kind::Coupon, coupon.batch.as_str())).collect();
         let (weekday, minute) = civil::weekday_and_minute(context.now, context.utc_offset_minutes);
-        Ok(Self { cart, context, lines, buyer, coupons, weekday, minute, unit: cart.currency.minor_unit() })
+        Ok(Self {
+            cart,
+            context,
+            lines,
+            subtotal,
+            units,
+            buyer,
+            coupons,
+            weekday,
+            minute,
+            unit: cart.currency.minor_unit(),
+        })
     }
 }
 

@@ -17,7 +17,7 @@ use smallvec::SmallVec;
 use super::action::Action;
 use super::cart::{Cart, CartContext};
 use super::compile::RuleSet;
-use super::deal::{Bid, Bids, Floor};
+use super::deal::{Bid, Bidder, Bids, Floor};
 use super::facts::{Facts, Kind};
 use super::pricing::{
     Considered, CouponUse, Discount, GrantedGift, Priced, Pricing, PromotionUse, Reason, Target, Uses, Verdict,
@@ -105,11 +105,12 @@ impl<'a, 'c> Sale<'a, 'c> {
     fn run_lane(&mut self, lane: u32, eligible: &[(u32, u32)]) {
         self.taken.fill(NOBODY);
         let mut bids = std::mem::take(&mut self.bids);
-        (bids.shares.clear(), bids.bids.clear());
+        bids.clear();
         let floor = Floor { facts: self.facts, left: &self.left };
         for (_, at) in eligible {
             let considered = &mut self.considered[*at as usize];
-            if let Err(reason) = bids.offer(considered.rule, &self.rules.rules[considered.rule as usize], &floor) {
+            let bidder = Bidder { rule: considered.rule, considered: *at };
+            if let Err(reason) = bids.offer(bidder, &self.rules.rules[bidder.rule as usize], &floor) {
                 considered.verdict = Verdict::Refused(reason);
             }
         }
@@ -117,10 +118,10 @@ impl<'a, 'c> Sale<'a, 'c> {
             // A stable sort: bids of one amount stay in the order of their rules' places and lines.
             bids.bids.sort_by_key(|bid| std::cmp::Reverse(bid.amount));
         }
-        for bid in &bids.bids {
-            let outcome = self.take(bid, &bids);
-            let at = eligible.partition_point(|(_, at)| self.considered[*at as usize].rule < bid.rule);
-            let verdict = &mut self.considered[eligible[at].1 as usize].verdict;
+        for at in 0..bids.bids.len() {
+            let bid = bids.bids[at];
+            let outcome = self.take(&bid, &mut bids);
+            let verdict = &mut self.considered[bid.considered as usize].verdict;
             match (outcome, &mut *verdict) {
                 (Ok(()), Verdict::Applied(sum)) => sum.0 += bid.amount,
                 (Ok(()), Verdict::Refused(_)) => *verdict = Verdict::Applied(Amount(bid.amount)),
@@ -132,7 +133,7 @@ impl<'a, 'c> Sale<'a, 'c> {
     }
 
     /// Gives a bid its slots, or says to whom they went.
-    fn take(&mut self, bid: &Bid, bids: &Bids) -> Result<(), Reason> {
+    fn take(&mut self, bid: &Bid, bids: &mut Bids) -> Result<(), Reason> {
         let rule = &self.rules.rules[bid.rule as usize];
         if let Some(by) = self.stopped_by.filter(|by| *by != bid.rule) {
             return Err(Reason::Stopped(by));
@@ -140,11 +141,10 @@ impl<'a, 'c> Sale<'a, 'c> {
         if let Some((_, by)) = self.sets.iter().find(|(set, by)| *by != bid.rule && rule.exclusive.contains(set)) {
             return Err(Reason::Excluded(*by));
         }
-        let shares = &bids.shares[bid.from as usize..bid.to as usize];
-        if let Some(share) = shares.iter().find(|share| self.taken[share.slot as usize] != NOBODY) {
-            return Err(Reason::Taken(self.taken[share.slot as usize]));
+        if let Some(claim) = bids.claims(bid).iter().find(|claim| self.taken[claim.slot as usize] != NOBODY) {
+            return Err(Reason::Taken(self.taken[claim.slot as usize]));
         }
-        for share in shares {
+        for share in bids.share_out(bid, self.facts.unit) {
             let slot = share.slot as usize;
             self.taken[slot] = bid.rule;
             self.left[slot] -= share.amount;

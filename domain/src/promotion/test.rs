@@ -14,9 +14,18 @@ fn has(names: &[u32], name: u32) -> bool {
     if names.len() <= 8 { names.contains(&name) } else { names.binary_search(&name).is_ok() }
 }
 
+/// How a scope is asked. Nearly all name one thing, and thousands of them are asked about every cart.
+#[derive(Clone, Copy)]
+enum Form {
+    Everything,
+    /// One name of this kind.
+    One(u8, u32),
+    Lists,
+}
+
 /// A [`Scope`] in numbers.
 pub(super) struct Lines {
-    everything: bool,
+    form: Form,
     /// By SKU, brand, category; empty: any.
     pub among: [Names; 3],
     except: [Names; 3],
@@ -24,10 +33,31 @@ pub(super) struct Lines {
 
 impl Lines {
     /// Whether a line is meant.
+    #[inline]
     pub fn mean(&self, line: &LineFacts) -> bool {
-        self.everything
-            || (self.among.iter().zip(line.names).all(|(among, name)| among.is_empty() || has(among, name))
-                && self.except.iter().zip(line.names).all(|(except, name)| !has(except, name)))
+        match self.form {
+            Form::Everything => true,
+            Form::One(kind, name) => line.names[kind as usize] == name,
+            Form::Lists => self.lists_mean(line),
+        }
+    }
+
+    fn lists_mean(&self, line: &LineFacts) -> bool {
+        self.among.iter().zip(line.names).all(|(among, name)| among.is_empty() || has(among, name))
+            && self.except.iter().zip(line.names).all(|(except, name)| !has(except, name))
+    }
+
+    /// Whether every line is meant, whatever it is.
+    pub fn is_everything(&self) -> bool {
+        matches!(self.form, Form::Everything)
+    }
+
+    /// What the lines that are meant come to at list prices.
+    fn subtotal(&self, facts: &Facts<'_>) -> i64 {
+        match self.form {
+            Form::Everything => facts.subtotal,
+            _ => self.of(facts).map(|(_, line)| line.gross).sum(),
+        }
     }
 
     /// The lines that are meant, with their places.
@@ -36,19 +66,23 @@ impl Lines {
     }
 
     pub fn compile(scope: &Scope, names: &mut Interner) -> Self {
-        Self {
-            everything: scope.is_everything(),
-            among: [
-                skus(&scope.sku, names),
-                labels(Kind::Brand, &scope.brand, names),
-                labels(Kind::Category, &scope.category, names),
-            ],
-            except: [
-                skus(&scope.except_sku, names),
-                labels(Kind::Brand, &scope.except_brand, names),
-                labels(Kind::Category, &scope.except_category, names),
-            ],
-        }
+        let among = [
+            skus(&scope.sku, names),
+            labels(Kind::Brand, &scope.brand, names),
+            labels(Kind::Category, &scope.category, names),
+        ];
+        let except = [
+            skus(&scope.except_sku, names),
+            labels(Kind::Brand, &scope.except_brand, names),
+            labels(Kind::Category, &scope.except_category, names),
+        ];
+        let mut named = (0..).zip(&among).filter(|(_, names)| !names.is_empty());
+        let form = match (named.next(), named.next(), except.iter().all(|names| names.is_empty())) {
+            (None, None, true) => Form::Everything,
+            (Some((kind, of)), None, true) if of.len() == 1 => Form::One(kind, of[0]),
+            _ => Form::Lists,
+        };
+        Self { form, among, except }
     }
 }
 
@@ -117,10 +151,7 @@ impl Test {
             Self::All(of) => of.iter().all(|each| each.holds(facts)),
             Self::Any(of) => of.iter().any(|each| each.holds(facts)),
             Self::Not(contrary) => !contrary.holds(facts),
-            Self::Subtotal { at_least, at_most, of } => {
-                let sum: i64 = of.of(facts).map(|(_, line)| line.gross).sum();
-                (*at_least..=*at_most).contains(&sum)
-            }
+            Self::Subtotal { at_least, at_most, of } => (*at_least..=*at_most).contains(&of.subtotal(facts)),
             Self::Quantity { at_least, at_most, of } => {
                 let sum: u64 = of.of(facts).map(|(_, line)| line.quantity).sum();
                 (*at_least..=*at_most).contains(&sum)
