@@ -23,6 +23,7 @@
 //! | [`engine`] | the handle that embedders and the server use |
 //! | [`http`] | the server: routes, problems, the accept loop |
 //! | [`cli`] | the commands of the binary |
+//! | [`promotions`] | promotions in YAML and JSON |
 //! | [`replay`] | real order history, through the engine |
 //! | [`audit`] | everything recomputed from the journal, with code of its own |
 //!
@@ -32,6 +33,7 @@ pub mod audit;
 pub mod cli;
 pub mod engine;
 pub mod http;
+pub mod promotions;
 pub mod replay;
 
 pub use engine::{Bid, Config, DECLINED_TOKEN, Engine, EngineError, NewOrder, Offer, OrderSnapshot, Payment, Sku};
