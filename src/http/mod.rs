@@ -39,6 +39,7 @@ pub mod log_level;
 mod metrics;
 mod order_body;
 pub mod paging;
+mod payments;
 pub mod problem;
 mod pulse;
 mod render;
