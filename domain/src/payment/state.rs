@@ -322,6 +322,10 @@ impl Payment {
             | PaymentEvent::ChargedBack { .. } => self.progress_mut().apply(event, now),
             PaymentEvent::SettlementSent | PaymentEvent::Settled => {}
         }
+        let nothing_to_ask = self.open.is_none() && (!self.goes_back_by_itself() || self.refundable().0 == 0);
+        if let Some(progress) = self.progress.as_mut().filter(|_| nothing_to_ask) {
+            progress.given_up = false;
+        }
         self.check();
     }
 
