@@ -21,6 +21,7 @@
 //! | module | concept |
 //! |---|---|
 //! | [`engine`] | the handle that embedders and the server use |
+//! | [`gateway`] | card gateways: simulated, over HTTP, and what guards them |
 //! | [`http`] | the server: routes, problems, the accept loop |
 //! | [`cli`] | the commands of the binary |
 //! | [`promotions`] | promotions in YAML and JSON |
@@ -32,11 +33,13 @@
 pub mod audit;
 pub mod cli;
 pub mod engine;
+pub mod gateway;
 pub mod http;
 pub mod promotions;
 pub mod replay;
 
-pub use engine::{Bid, Config, DECLINED_TOKEN, Engine, EngineError, NewOrder, Offer, OrderSnapshot, Payment, Sku};
+pub use engine::{Bid, Config, Engine, EngineError, NewOrder, Offer, OrderSnapshot, Payment, Sku};
+pub use gateway::DECLINED_TOKEN;
 pub use stockade_actors::ports::{Clock, Gateway, GatewayAnswer, ManualClock, Notifier, SystemClock};
 pub use stockade_domain::book::{Side, TimeInForce};
 pub use stockade_domain::payment::gateway::{GatewayCall, GatewayOutcome, Operation};

@@ -8,9 +8,10 @@ use stockade_domain::account::AccountCommand;
 use stockade_domain::book::Side;
 use stockade_domain::ledger::{Ledger, LedgerEvent};
 use stockade_domain::order::{NewOrder, Order, OrderCommand, Tender};
+use stockade_domain::payment::{Payment, PaymentCommand};
 use stockade_domain::stock::market::{BookLevels, PartyView};
 use stockade_domain::stock::{Announcement, Counters, Definition, StockCommand, StockLevels};
-use stockade_domain::{Amount, BookOrderId, Currency, CustomerId, Location, OrderId, Quantity, SkuId};
+use stockade_domain::{Amount, BookOrderId, Currency, CustomerId, Location, OrderId, PaymentId, Quantity, SkuId};
 
 /// The digest of an idempotency key with its scope.
 pub type KeyDigest = [u8; 16];
@@ -84,6 +85,15 @@ pub enum Command {
     ReadAccount {
         customer: CustomerId,
     },
+    Payment {
+        payment: PaymentId,
+        command: Box<PaymentCommand>,
+    },
+    ReadPayment {
+        payment: PaymentId,
+    },
+    /// Payments whose gateway is not asked any more until somebody says so.
+    ReadDeadLetters,
     Enter {
         event: Box<LedgerEvent>,
     },
@@ -110,6 +120,7 @@ impl Command {
                 | Self::Pay { .. }
                 | Self::Order { .. }
                 | Self::Account { .. }
+                | Self::Payment { .. }
                 | Self::Enter { .. }
         )
     }
@@ -125,6 +136,8 @@ pub enum Answer {
     Party(Box<PartyAnswer>),
     Parties(Box<Vec<PartyAnswer>>),
     Account(AccountView),
+    Payment(Box<Payment>),
+    Payments(Box<Vec<Payment>>),
     Ledger(Box<Ledger>),
     Count(u64),
     Sequences(Vec<u64>),

@@ -6,11 +6,13 @@
 //! | event | debit | credit |
 //! |---|---|---|
 //! | wallet credited | cash | wallets |
-//! | payment secured | its tender | deposits |
+//! | payment secured, or a part of it captured | its tender | deposits |
 //! | order secured | deposits | revenue (exact), charges, rounding |
 //! | units of a secured order cancelled or returned | revenue (exact), charges, rounding | deposits |
 //! | refund without goods, or for less than the goods | goodwill | deposits |
 //! | refund done | deposits | its tender |
+//! | refund reversed | its tender | deposits |
+//! | charged back by a bank | bad debt | its tender |
 
 use compact_str::CompactString;
 use minicbor::{Decode, Encode};
@@ -168,6 +170,16 @@ pub fn of_payment(before: &Payment, event: &PaymentEvent) -> Option<(Currency, P
     let postings = match event {
         PaymentEvent::Paid { .. } => {
             smallvec![debit(tender, before.money.amount), credit(LedgerAccount::Deposits, before.money.amount)]
+        }
+        PaymentEvent::Captured { moved, .. } => {
+            smallvec![debit(tender, *moved), credit(LedgerAccount::Deposits, *moved)]
+        }
+        PaymentEvent::RefundReversed { number } => {
+            let amount = before.refunds[*number as usize - 1].amount;
+            smallvec![debit(tender, amount), credit(LedgerAccount::Deposits, amount)]
+        }
+        PaymentEvent::ChargedBack { amount } => {
+            smallvec![debit(LedgerAccount::BadDebt, *amount), credit(tender, *amount)]
         }
         PaymentEvent::Refunded { number } => {
             let amount = before.refunds[*number as usize - 1].amount;

@@ -9,6 +9,7 @@
 //! | units came back for less (or more) than they cost | deposits (goodwill) | goodwill (deposits) |
 //! | money was given back without goods | goodwill | deposits |
 //! | a refund went out | deposits | its tender |
+//! | a bank took a payment back | bad debt | its tender |
 //! | an entry by hand | as it says | as it says |
 
 use std::collections::BTreeMap;
@@ -58,6 +59,10 @@ impl Books {
 
     pub(super) fn refund(&mut self, currency: Currency, method: Method, amount: i128) {
         self.post(currency, &[(A::Deposits, amount), (tender(method), -amount)]);
+    }
+
+    pub(super) fn charge_back(&mut self, currency: Currency, method: Method, amount: i128) {
+        self.post(currency, &[(A::BadDebt, amount), (tender(method), -amount)]);
     }
 
     pub(super) fn recognise(&mut self, currency: Currency, exact: i128, due: i128, charges: i128) {

@@ -14,6 +14,8 @@ enum Asked {
     Charge,
     Void,
     Refund,
+    /// Taking what is set aside, or setting it aside anew.
+    Capture,
 }
 
 /// A refund: how much, and how it ended if it did.
@@ -34,6 +36,18 @@ pub(super) struct Payment {
     pub(super) state: PaymentState,
     asked: Asked,
     refunds: SmallVec<[Refund; 1]>,
+    /// What was taken.
+    captured: i128,
+    /// What was asked for, of the capture under way.
+    capturing: Option<(u32, i128)>,
+    captures: u32,
+    set_aside: i128,
+    disputed: i128,
+    charged_back: i128,
+    /// A refund had gone back and came again.
+    reversed: bool,
+    /// It came when nobody waited for it and goes back by itself: its order counts it as failed.
+    pub(super) automatic: bool,
     /// It has records of its own; one that its order secured has none until some of it goes back.
     has_actor: bool,
     /// Its order was refused and placed again: nobody follows this payment any more.
@@ -64,6 +78,14 @@ impl Payment {
             state: Pending,
             asked: if *method == Method::Card { Asked::Charge } else { Asked::Nothing },
             refunds: SmallVec::new(),
+            captured: 0,
+            capturing: None,
+            captures: 0,
+            set_aside: 0,
+            disputed: 0,
+            charged_back: 0,
+            reversed: false,
+            automatic: false,
             has_actor: true,
             superseded: false,
         })
@@ -81,6 +103,14 @@ impl Payment {
             state: Paid,
             asked: Asked::Nothing,
             refunds: SmallVec::new(),
+            captured: i128::from(money.amount.0),
+            capturing: None,
+            captures: 0,
+            set_aside: 0,
+            disputed: 0,
+            charged_back: 0,
+            reversed: false,
+            automatic: false,
             has_actor: false,
             superseded: false,
         }
@@ -101,14 +131,15 @@ impl Payment {
             E::Paid { .. } => {
                 self.step(event, Paid, scene);
                 self.asked = Asked::Nothing;
+                self.captured = amount;
                 books.secure(self.money.currency, self.method, amount);
             }
-            E::Failed { .. } => {
+            E::Failed { .. } | E::Cancelled { .. } | E::Lapsed { .. } | E::AuthenticationFailed { .. } => {
                 self.step(event, Failed, scene);
                 self.asked = Asked::Nothing;
             }
             E::VoidStarted => {
-                let charges = self.state == Pending && self.asked == Asked::Charge;
+                let charges = self.state == Pending && self.method == Method::Card && self.asked != Asked::Void;
                 scene.expect(charges, Rule::PaymentTransition, || "undone, but no charge was open".into());
                 self.asked = Asked::Void;
             }
@@ -121,14 +152,16 @@ impl Payment {
                 self.refunds.push(Refund { amount: amount.0, done: None });
                 self.asked = if self.method == Method::Card { Asked::Refund } else { Asked::Nothing };
                 let sum = self.sum(|refund| refund.done != Some(false));
-                let within = amount.0 > 0 && sum <= i128::from(self.money.amount.0);
-                scene.expect(within, Rule::RefundExceeds, || format!("{sum} of {} are to go back", self.money));
+                let within = amount.0 > 0 && sum + self.charged_back <= self.captured;
+                scene.expect(within, Rule::RefundExceeds, || {
+                    format!("{sum} of {} are to go back, where {} was taken", self.money, self.captured)
+                });
             }
             E::Refunded { number } => {
                 if let Some(gone) = self.end_refund(*number, true, scene) {
                     books.refund(self.money.currency, self.method, gone);
                 }
-                let to = if self.refunded() == amount { Refunded } else { Paid };
+                let to = self.after_going_back();
                 self.step(event, to, scene);
                 self.asked = Asked::Nothing;
             }
@@ -137,11 +170,99 @@ impl Payment {
                 self.step(event, Paid, scene);
                 self.asked = Asked::Nothing;
             }
-            E::RetryScheduled { .. } => {
+            E::RetryScheduled { .. } | E::Queued { .. } | E::GivenUp { .. } => {
                 let open = self.asked != Asked::Nothing;
                 scene.expect(open, Rule::PaymentTransition, || "nothing was open that could be asked again".into());
             }
+            E::Resumed | E::ActionRequired { .. } | E::ActionDone | E::AbandonNoted => {}
+            E::IntegrityBroken { asked, moved } => {
+                scene.expect(asked != moved, Rule::PaymentTransition, || "nothing was wrong with the amount".into());
+            }
+            E::SettlementSent | E::Settled => {
+                let paid = self.state == Paid;
+                scene.expect(paid, Rule::PaymentTransition, || "settled, but it is not paid".into());
+            }
+            E::LateSuccess { .. } => {
+                self.automatic = true;
+                self.state = if self.state == Failed { Pending } else { self.state };
+            }
+            _ => self.take_parts(event, books, scene),
         }
+    }
+
+    /// What is set aside, taken in parts, and taken back by a bank.
+    fn take_parts(&mut self, event: &PaymentEvent, books: &mut Books, scene: &mut Scene<'_>) {
+        use PaymentEvent as E;
+        let currency = self.money.currency;
+        match event {
+            E::Authorized { amount, .. } => {
+                let open = self.state == Pending && self.asked == Asked::Charge && amount.0 > 0;
+                let within = amount.0 <= self.money.amount.0;
+                scene.expect(open && within, Rule::PaymentTransition, || "set aside, but not asked for".into());
+                self.set_aside = i128::from(amount.0);
+                self.asked = Asked::Nothing;
+            }
+            E::CaptureStarted { number, amount } => {
+                self.captures += 1;
+                let within = self.captured + i128::from(amount.0) <= self.set_aside && amount.0 > 0;
+                let next = *number == self.captures && self.asked == Asked::Nothing;
+                scene.expect(within && next, Rule::PaymentTransition, || "more is taken than is set aside".into());
+                self.capturing = Some((*number, i128::from(amount.0)));
+                self.asked = Asked::Capture;
+            }
+            E::Captured { number, moved, .. } => {
+                let known = self.capturing.take().is_some_and(|(open, _)| open == *number) && moved.0 > 0;
+                scene.expect(known, Rule::PaymentTransition, || "taken, but not asked for".into());
+                self.captured += i128::from(moved.0);
+                books.secure(currency, self.method, i128::from(moved.0));
+                self.step(event, Paid, scene);
+                self.asked = Asked::Nothing;
+            }
+            E::CaptureFailed { number, .. } => {
+                let known = self.capturing.take().is_some_and(|(open, _)| open == *number);
+                scene.expect(known, Rule::PaymentTransition, || "not taken, but not asked for either".into());
+                self.asked = Asked::Nothing;
+            }
+            E::RenewalStarted { .. } => {
+                let idle = self.asked == Asked::Nothing && self.set_aside > 0;
+                scene.expect(idle, Rule::PaymentTransition, || "nothing was set aside".into());
+                self.asked = Asked::Capture;
+            }
+            E::Renewed { .. } => self.asked = Asked::Nothing,
+            E::RefundReversed { number } => {
+                let refund = (*number as usize).checked_sub(1).and_then(|at| self.refunds.get_mut(at));
+                match refund.filter(|refund| refund.done == Some(true)) {
+                    Some(refund) => {
+                        refund.done = Some(false);
+                        self.reversed = true;
+                        books.secure(currency, self.method, i128::from(refund.amount));
+                    }
+                    None => scene.fault(Rule::PaymentTransition, format!("refund {number} had not gone back")),
+                }
+            }
+            E::DisputeOpened { amount, .. } => {
+                let left = self.captured - self.refunded() - self.charged_back;
+                let within = self.state == Paid && amount.0 > 0 && i128::from(amount.0) <= left;
+                scene.expect(within, Rule::RefundExceeds, || format!("{} are questioned of {left}", amount.0));
+                self.disputed = i128::from(amount.0);
+            }
+            E::DisputeWon => self.disputed = 0,
+            E::DisputeLost => self.step(event, Refunding, scene),
+            E::ChargedBack { amount } => {
+                let amount = i128::from(amount.0);
+                let questioned = amount == std::mem::take(&mut self.disputed);
+                scene.expect(questioned, Rule::RefundExceeds, || "another amount was questioned".into());
+                self.charged_back += amount;
+                books.charge_back(currency, self.method, amount);
+                self.step(event, self.after_going_back(), scene);
+            }
+            _ => scene.fault(Rule::PaymentTransition, format!("{} is not an event of a payment's parts", event.name())),
+        }
+    }
+
+    /// Where it stands when some has gone back.
+    fn after_going_back(&self) -> PaymentState {
+        if self.refunded() + self.charged_back == self.captured { Refunded } else { Paid }
     }
 
     /// The table: which events lead out of which state.
@@ -149,7 +270,11 @@ impl Payment {
         let legal = matches!(
             (self.state, event, to),
             (Pending, PaymentEvent::Paid { .. }, Paid)
-                | (Pending, PaymentEvent::Failed { .. }, Failed)
+                | (Pending | Paid, PaymentEvent::Captured { .. }, Paid)
+                | (Pending, PaymentEvent::Failed { .. } | PaymentEvent::Cancelled { .. }, Failed)
+                | (Pending, PaymentEvent::Lapsed { .. } | PaymentEvent::AuthenticationFailed { .. }, Failed)
+                | (Paid, PaymentEvent::DisputeLost, Refunding)
+                | (Refunding, PaymentEvent::ChargedBack { .. }, Refunded | Paid)
                 | (Paid, PaymentEvent::RefundRequested { .. }, Refunding)
                 | (Refunding, PaymentEvent::Refunded { .. }, Refunded | Paid)
                 | (Refunding, PaymentEvent::RefundFailed { .. }, Paid)
@@ -189,14 +314,26 @@ impl Payment {
         let refunds = |state: &stockade_domain::payment::Payment| {
             state.refunds.iter().map(|refund| (refund.amount.0, refund.done)).collect::<Vec<_>>()
         };
-        let known = (state.order, state.method, state.money, state.state, refunds(state), state.open.is_some());
+        let taken = i128::from(state.captured().0);
+        let known = (state.order, state.method, state.money, state.state, refunds(state), state.open.is_some(), taken);
         let own = self.refunds.iter().map(|refund| (refund.amount, refund.done)).collect::<Vec<_>>();
-        let wanted = (self.order, self.method, self.money, self.state, own, self.asked != Asked::Nothing);
+        let wanted =
+            (self.order, self.method, self.money, self.state, own, self.asked != Asked::Nothing, self.captured);
         (known != wanted).then(|| format!("it is {known:?}, not {wanted:?}"))
     }
 
     /// What was secured.
-    pub(super) fn secured(&self) -> i128 {
-        if matches!(self.state, Pending | Failed) { 0 } else { i128::from(self.money.amount.0) }
+    pub(super) const fn secured(&self) -> i128 {
+        self.captured
+    }
+
+    /// Whether its order may still wait for the rest of it.
+    pub(super) fn is_taken_in_part(&self) -> bool {
+        self.state == Paid && self.captures > 0 && self.captured < i128::from(self.money.amount.0)
+    }
+
+    /// Whether a bank's doing has moved it away from what its order knows.
+    pub(super) fn is_questioned(&self) -> bool {
+        self.charged_back > 0 || self.reversed
     }
 }

@@ -67,7 +67,7 @@ pub(super) fn run(
     let mut signals = StopSignals::catch()?;
     // What can be said before the directory is touched is said first.
     options(&settings, None).check().map_err(failure)?;
-    let engine = Engine::open(settings.engine())?;
+    let engine = Engine::open(settings.engine_with_gateway()?)?;
     let server = match start(&engine, &settings, log_level) {
         Ok(server) => server,
         Err(failure) => {
@@ -109,6 +109,11 @@ fn options(settings: &Settings, log_level: Option<Arc<LogLevel>>) -> ServerOptio
         drain_deadline: Duration::from_secs(settings.drain_seconds),
         config: settings.shown(),
         log_level,
+        webhook_secrets: settings
+            .gateway
+            .iter()
+            .map(|gateway| (gateway.name.clone(), gateway.webhook_secrets.clone()))
+            .collect(),
         ..ServerOptions::default()
     }
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::output::Failure;
 use crate::Config;
+use crate::gateway::{BreakerRules, GuardedGateway, HttpGateway, HttpGatewayOptions};
 
 /// Names of the environment that are not configuration of the engine.
 const NOT_SETTINGS: &[&str] = &["log"];
@@ -59,6 +60,35 @@ pub(super) struct Settings {
     /// Cache for derived records.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cache_bytes: Option<u64>,
+    /// The card gateway; none: a simulated one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) gateway: Option<GatewaySettings>,
+}
+
+/// A card gateway that speaks the protocol of `docs/gateway-protocol.md`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GatewaySettings {
+    /// Its name in `/webhooks/{name}`.
+    pub(super) name: String,
+    /// Where it is.
+    pub(super) url: String,
+    /// What it knows us by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) api_key: Option<String>,
+    /// Secrets with which it may sign its webhooks; several while they are being changed.
+    #[serde(default)]
+    pub(super) webhook_secrets: Vec<String>,
+}
+
+impl GatewaySettings {
+    fn redacted(&self) -> Self {
+        Self {
+            api_key: self.api_key.as_ref().map(|_| REDACTED.to_owned()),
+            webhook_secrets: vec![REDACTED.to_owned(); self.webhook_secrets.len()],
+            ..self.clone()
+        }
+    }
 }
 
 impl Default for Settings {
@@ -76,6 +106,7 @@ impl Default for Settings {
             checkpoint_records: None,
             orders_in_memory_max: None,
             cache_bytes: None,
+            gateway: None,
         }
     }
 }
@@ -121,6 +152,7 @@ impl Settings {
             orders_in_memory_max: Some(engine.orders_in_memory_max),
             cache_bytes: Some(engine.cache_bytes),
             api_keys: vec![REDACTED.to_owned(); self.api_keys.len()],
+            gateway: self.gateway.as_ref().map(GatewaySettings::redacted),
             ..self.clone()
         };
         // Paths that are not UTF-8 cannot be shown; nothing else can fail.
@@ -139,6 +171,18 @@ impl Settings {
         config.orders_in_memory_max = self.orders_in_memory_max.unwrap_or(config.orders_in_memory_max);
         config.cache_bytes = self.cache_bytes.unwrap_or(config.cache_bytes);
         config
+    }
+
+    /// The engine's part with the gateway that is configured.
+    pub(super) fn engine_with_gateway(&self) -> Result<Config, Failure> {
+        let Some(settings) = &self.gateway else { return Ok(self.engine()) };
+        let invalid = |why: String| Failure::usage("config_invalid", format!("configuration: gateway: {why}"));
+        if settings.webhook_secrets.iter().any(String::is_empty) {
+            return Err(invalid("a webhook secret is empty".into()));
+        }
+        let options = HttpGatewayOptions { api_key: settings.api_key.clone(), ..HttpGatewayOptions::at(&settings.url) };
+        let gateway = HttpGateway::new(options).map_err(|error| invalid(error.to_string()))?;
+        Ok(self.engine().gateway(GuardedGateway::new(gateway, BreakerRules::default())))
     }
 }
 
@@ -175,7 +219,14 @@ mod tests {
 
     #[test]
     fn what_is_shown_has_every_setting_and_no_secret() {
-        let settings = Settings { api_keys: vec!["hunter2".into(), "hunter3".into()], ..Settings::default() };
+        let gateway = GatewaySettings {
+            name: "acme".into(),
+            url: "http://localhost:1".into(),
+            api_key: Some("hunter4".into()),
+            webhook_secrets: vec!["hunter5".into()],
+        };
+        let api_keys = vec!["hunter2".into(), "hunter3".into()];
+        let settings = Settings { api_keys, gateway: Some(gateway), ..Settings::default() };
         let shown = settings.shown();
         assert!(!shown.to_string().contains("hunter"), "{shown}");
         assert_eq!(shown["api_keys"], serde_json::json!([REDACTED, REDACTED]));
@@ -190,6 +241,18 @@ mod tests {
         let failure = Settings::load(Some(file.path()), &Overrides::default()).unwrap_err();
         assert_eq!(failure.code, "config_invalid");
         assert!(failure.to_string().contains("lisden"), "{failure}");
+    }
+
+    #[test]
+    fn a_gateway_is_configured_in_a_table_and_a_wrong_address_is_refused_by_name() {
+        let text = "[gateway]\nname = \"acme\"\nurl = \"http://localhost:9\"\nwebhook_secrets = [\"new\", \"old\"]\n";
+        let settings = Settings::load(Some(file(text).path()), &Overrides::default()).unwrap();
+        assert_eq!(settings.gateway.as_ref().unwrap().webhook_secrets, ["new", "old"]);
+        assert!(settings.engine_with_gateway().is_ok());
+        let wrong = file(&text.replace("http:", "gopher:"));
+        let settings = Settings::load(Some(wrong.path()), &Overrides::default()).unwrap();
+        let failure = settings.engine_with_gateway().err().expect("it cannot be called");
+        assert!(failure.to_string().contains("gopher"), "{failure}");
     }
 
     #[test]

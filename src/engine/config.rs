@@ -11,7 +11,7 @@ use stockade_domain::Location;
 use stockade_domain::name::Region;
 use stockade_domain::stock::Distances;
 
-use super::simulated_gateway::SimulatedGateway;
+use crate::gateway::SimulatedGateway;
 
 /// The configuration of one engine. Every field has a default that suits a shop on one machine.
 #[derive(Clone)]

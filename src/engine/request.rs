@@ -115,6 +115,13 @@ impl Payment {
         Self(Tender { credential: Some(token.as_ref().into()), ..Tender::by(Method::Card) })
     }
 
+    /// Its money is only set aside, until somebody captures it.
+    #[must_use]
+    pub const fn capture_later(mut self) -> Self {
+        self.0.capture_later = true;
+        self
+    }
+
     /// Taken by the caller, who has this reference for it.
     pub fn external(reference: impl AsRef<str>) -> Self {
         Self(Tender { credential: Some(reference.as_ref().into()), ..Tender::by(Method::External) })

@@ -13,7 +13,7 @@ use stockade_actors::census::Census;
 use super::handler::Shared;
 use super::problem::{Code, Problem};
 use super::routes::{Reply, by_method, health, readiness, reply};
-use super::{body, metrics, paging};
+use super::{body, metrics};
 
 /// The longest time that a drain may be given.
 const DRAIN_SECONDS_MAX: u64 = 3600;
@@ -36,7 +36,7 @@ impl AdminRequest<'_> {
         self.only("GET", &[&Method::GET])
     }
 
-    fn parameter(&self, name: &str) -> Option<&str> {
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
         self.query.split('&').find_map(|pair| pair.split_once('=').filter(|(key, _)| *key == name)).map(|pair| pair.1)
     }
 }
@@ -68,12 +68,6 @@ pub(super) fn answer(shared: &Shared, request: &AdminRequest<'_>) -> Reply {
         "/actors" => {
             request.reads()?;
             reply(StatusCode::OK, &actors(shared))
-        }
-        "/dead-letters" => {
-            request.reads()?;
-            paging::limit(request.parameter("limit"))?;
-            // Nothing gives up on a delivery yet: what cannot be delivered is repeated until it is.
-            reply(StatusCode::OK, &json!({"items": [], "next_cursor": null}))
         }
         "/drain" => drain(shared, request),
         "/log-level" => log_level(shared, request),

@@ -19,7 +19,7 @@ use super::metrics::Metrics;
 use super::problem::Code;
 use super::routes::{self, Reply, Request};
 use super::trace::TraceId;
-use super::{batch, body};
+use super::{batch, body, payments};
 use crate::engine::Engine;
 
 /// Which listener a request came to.
@@ -44,6 +44,7 @@ pub(super) struct Shared {
     pub(super) config: Value,
     pub(super) log_level: Option<Arc<LogLevel>>,
     pub(super) replacing: tokio::sync::RwLock<()>,
+    pub(super) gateways: payments::Gateways,
 }
 
 impl Shared {
@@ -80,7 +81,9 @@ where
     } else {
         let answer = async {
             // Who may not come in gets no memory for what he brings.
-            let is_api = side == Side::Public && path.as_str().starts_with("/api/");
+            // A gateway shows a signature of its body in place of a key.
+            let by_signature = path.as_str().starts_with(payments::WEBHOOKS);
+            let is_api = side == Side::Public && path.as_str().starts_with("/api/") && !by_signature;
             let caller = if is_api { shared.callers.identify(&headers)? } else { "" };
             let _room = shared.bodies.reserve(&headers, shared.body_bytes_max)?;
             let body = body::read(&headers, body, shared.body_bytes_max).await?;
@@ -105,9 +108,13 @@ async fn respond(
     body: Bytes,
     caller: &str,
 ) -> Reply {
+    if side == Side::Admin && path.starts_with("/dead-letters") {
+        let request = AdminRequest { method: &method, path, query, headers, body: &body };
+        return payments::dead_letters(shared, &request).await;
+    }
     if side == Side::Admin {
         return admin::answer(shared, &AdminRequest { method: &method, path, query, headers, body: &body });
     }
-    let Shared { engine, drain, replacing, .. } = shared;
-    routes::answer(Request { engine, method, path, query, headers, body, caller, drain, replacing }).await
+    let Shared { engine, drain, replacing, gateways, .. } = shared;
+    routes::answer(Request { engine, method, path, query, headers, body, caller, drain, replacing, gateways }).await
 }

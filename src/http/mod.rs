@@ -41,6 +41,7 @@ mod market_body;
 mod metrics;
 mod order_body;
 pub mod paging;
+mod payments;
 pub mod problem;
 mod pulse;
 mod render;

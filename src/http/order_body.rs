@@ -47,6 +47,9 @@ pub(super) struct PaymentBody<'a> {
     token: Option<Text<'a>>,
     #[serde(borrow)]
     reference: Option<Text<'a>>,
+    /// `automatic` (the default), or `manual`: the money is only set aside.
+    #[serde(borrow)]
+    capture: Option<Text<'a>>,
 }
 
 impl PaymentBody<'_> {
@@ -56,6 +59,11 @@ impl PaymentBody<'_> {
             Method::Account => Payment::account(),
             Method::Card => Payment::card(self.token.as_deref().unwrap_or_default()),
             Method::External => Payment::external(self.reference.as_deref().unwrap_or_default()),
+        };
+        let payment = match self.capture.as_deref() {
+            None | Some("automatic") => payment,
+            Some("manual") => payment.capture_later(),
+            Some(_) => return Err(Problem::invalid("payments", "`capture` is `automatic` or `manual`")),
         };
         Ok(match self.amount {
             Some(amount) => payment.amount(amount.0),

@@ -26,7 +26,7 @@ use super::requests::{
 use super::stock_body::{
     AnnouncementBody, ArrivalBody, DrawBody, LossBody, TransferBody, WithdrawalBody, WriteOffBody,
 };
-use super::{body, headers, market, paging, render};
+use super::{body, headers, market, paging, payments, render};
 use crate::engine::{
     Engine, GATEWAY_WAIT, Listed, Movement, OrderFilter, OrderSnapshot, Page, RequestKey, SkuSnapshot, StockSnapshot,
     Target, WalletSnapshot,
@@ -46,6 +46,8 @@ pub(super) struct Request<'a> {
     pub(super) drain: &'a Drain,
     /// Held alone by a conditional write, which reads before it writes.
     pub(super) replacing: &'a tokio::sync::RwLock<()>,
+    /// Who may send webhooks.
+    pub(super) gateways: &'a payments::Gateways,
 }
 
 pub(super) type Reply = Result<Response<Bytes>, Problem>;
@@ -142,6 +144,8 @@ async fn any_other(request: Request<'_>) -> Reply {
         [Some("wallets"), Some(name), Some("credits"), None] => {
             request.only("POST", &[&Method::POST])?.credit(name).await
         }
+        [Some("payments"), Some(id), what, None] => payments::payment(&request, id, what).await,
+        [Some("webhooks"), Some(gateway), None, _] => payments::webhook(&request, request.gateways, gateway).await,
         _ => Err(Problem::new(Code::NotFound)),
     }
 }
@@ -197,7 +201,7 @@ impl Request<'_> {
     }
 
     /// As `json`; no body at all is an empty object.
-    fn json_or_empty<'b, T: serde::Deserialize<'b>>(&'b self) -> Result<T, Problem> {
+    pub(super) fn json_or_empty<'b, T: serde::Deserialize<'b>>(&'b self) -> Result<T, Problem> {
         body::expect_media_type(self.headers, "application/json")?;
         body::parse_or_empty(&self.body)
     }

@@ -1,5 +1,6 @@
 //! The server: a public and an admin listener, each served by connection threads of its own runtime.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -18,7 +19,9 @@ use super::limits::Limits;
 use super::listener::{BindError, Listener, serve_on};
 use super::log_level::LogLevel;
 use super::metrics::Metrics;
+use super::payments::Gateways;
 use crate::engine::Engine;
+use crate::gateway::Signer;
 
 /// How long the admin listener finishes its own answers after the public one has ended.
 const ADMIN_DRAIN: Duration = Duration::from_secs(2);
@@ -42,6 +45,8 @@ pub struct ServerOptions {
     pub config: Value,
     /// What `/log-level` reads and changes; none: the path does not exist.
     pub log_level: Option<Arc<LogLevel>>,
+    /// Who may send webhooks: each gateway's name in the path, with its active secrets.
+    pub webhook_secrets: BTreeMap<String, Vec<String>>,
 }
 
 impl Default for ServerOptions {
@@ -55,6 +60,7 @@ impl Default for ServerOptions {
             drain_deadline: Duration::from_secs(10),
             config: Value::Null,
             log_level: None,
+            webhook_secrets: BTreeMap::new(),
         }
     }
 }
@@ -101,6 +107,10 @@ impl ServerOptions {
     }
 }
 
+fn signers(secrets: BTreeMap<String, Vec<String>>) -> Gateways {
+    secrets.into_iter().map(|(gateway, secrets)| (gateway, Signer::new(secrets))).collect()
+}
+
 /// A running server.
 pub struct Server {
     listen: SocketAddr,
@@ -137,6 +147,7 @@ impl Server {
             config: options.config,
             log_level: options.log_level,
             replacing: tokio::sync::RwLock::new(()),
+            gateways: signers(options.webhook_secrets),
         });
         let addresses = (public.address(), admin.address());
         let mut threads = Vec::new();

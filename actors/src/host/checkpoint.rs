@@ -164,7 +164,7 @@ impl Host {
             self.orders.retain(|id, hosted| {
                 !is_shelved(hosted, cut) || !hosted.state.owed.is_empty() || awaited.contains_key(id)
             });
-            self.payments.retain(|_, hosted| !is_shelved(hosted, cut) || hosted.state.open.is_some());
+            self.payments.retain(|_, hosted| !is_shelved(hosted, cut) || hosted.state.due().is_some());
         }
         if self.skus.len() > self.shared.orders_in_memory_max {
             let cold = &mut self.cold_skus;
@@ -225,7 +225,9 @@ impl Due for CopyOnWrite<stockade_domain::order::Order> {
 
 impl Due for stockade_domain::payment::Payment {
     fn due(&self) -> Option<Timestamp> {
-        self.next_due()
+        // What was given up has no time of its own: it is listed until an operator has seen to it.
+        let listed = self.is_given_up() || self.open.is_some();
+        if listed { Some(Timestamp(0)) } else { self.next_due() }
     }
 }
 

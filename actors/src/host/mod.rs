@@ -327,6 +327,9 @@ impl Host {
             Command::ReadOrderHistory { order } => self.read_order_history(order),
             Command::Account { customer, command, key } => self.run_account_command(&customer, &command, key),
             Command::ReadAccount { customer } => self.read_account(&customer),
+            Command::Payment { payment, command } => self.run_payment_command(payment, &command),
+            Command::ReadPayment { payment } => self.read_payment(payment),
+            Command::ReadDeadLetters => Ok(self.read_dead_letters()),
             Command::Enter { event } => self.enter(&event),
             Command::ReadLedger => Ok(self.read_ledger()),
             Command::Checkpoint { sink } => {

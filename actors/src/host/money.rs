@@ -39,6 +39,10 @@ impl Host {
                     self.messages.push_back(Message::Account(customer, command, id));
                     continue;
                 }
+                PaymentAsk::OrderWaits => {
+                    self.stop_waiting(order);
+                    continue;
+                }
                 PaymentAsk::OrderPaid => OrderCommand::PaymentPaid { payment: id },
                 PaymentAsk::OrderFailed { reason } => OrderCommand::PaymentFailed { payment: id, reason },
                 PaymentAsk::OrderRefunded { amount, done } => {
@@ -52,6 +56,28 @@ impl Host {
             }
         }
         Ok(())
+    }
+
+    /// A caller, a gateway's webhook or an operator tells a payment something; the answer is how it stands after that.
+    pub(super) fn run_payment_command(&mut self, id: PaymentId, command: &PaymentCommand) -> Result<Handled, Refusal> {
+        self.ask_payment(id, command)?;
+        self.run_messages()?;
+        self.read_payment(id)
+    }
+
+    pub(super) fn read_payment(&mut self, id: PaymentId) -> Result<Handled, Refusal> {
+        let Some(hosted) = self.load_payment(id) else {
+            return Err(Refusal::NotFound { what: format!("payment {id}") });
+        };
+        Ok(Handled::Answered(Answer::Payment(Box::new(hosted.state.clone())), hosted.basis()))
+    }
+
+    /// Payments in memory whose gateway is not asked any more until somebody says so.
+    pub(super) fn read_dead_letters(&self) -> Handled {
+        let given_up = self.payments.iter().filter(|(_, hosted)| hosted.state.is_given_up());
+        let mut found: Vec<_> = given_up.map(|(_, hosted)| hosted.state.clone()).collect();
+        found.sort_by_key(|payment| payment.id);
+        Handled::Answered(Answer::Payments(Box::new(found)), Basis::Turn)
     }
 
     /// What a payment asks of a wallet; it cannot be refused.

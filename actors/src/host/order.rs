@@ -182,6 +182,15 @@ impl Host {
         }
     }
 
+    /// Answers those who wait for an order whose payment now waits for somebody else than the gateway.
+    pub(super) fn stop_waiting(&mut self, order: OrderId) {
+        let now = self.now;
+        if let Some(waiting) = self.awaited.get_mut(&order) {
+            waiting.iter_mut().for_each(|awaited| awaited.until = now);
+            self.give_up_waiting(order);
+        }
+    }
+
     /// Answers those whose wait is over: their payment is under way.
     pub(super) fn give_up_waiting(&mut self, order: OrderId) {
         let Some(waiting) = self.awaited.get_mut(&order) else { return };

@@ -382,6 +382,7 @@ impl Host {
                 money: Money::new(payment.amount, currency),
                 payer: customer.cloned(),
                 credential: plan.credentials[index].clone(),
+                capture_later: plan.captures_later[index],
             };
             if plan.is_immediate(payment) {
                 self.create_payment(id, &created, &[PaymentEvent::Paid { reference: None }]);

@@ -17,6 +17,8 @@ pub struct PaymentPlan {
     pub payments: SmallVec<[PlannedPayment; 1]>,
     /// The token of each that needs one; references of payments outside stay with the order.
     pub credentials: SmallVec<[Option<compact_str::CompactString>; 1]>,
+    /// Of each: whether its money is only set aside until somebody captures it.
+    pub captures_later: SmallVec<[bool; 1]>,
     /// Whether they cover the whole.
     pub covers: bool,
 }
@@ -71,7 +73,12 @@ pub fn plan_payments(due: Money, tenders: &[Tender], customer: Option<&CustomerI
             .ok_or_else(|| Refusal::MoneyInvalid { why: format!("the payments exceed what is due, {due}") })?;
     }
     let rest = Amount(due.amount.0 - named.0);
-    let mut plan = PaymentPlan { payments: SmallVec::new(), credentials: SmallVec::new(), covers: due.amount.0 == 0 };
+    let mut plan = PaymentPlan {
+        payments: SmallVec::new(),
+        credentials: SmallVec::new(),
+        captures_later: SmallVec::new(),
+        covers: due.amount.0 == 0,
+    };
     let mut sum = 0;
     for tender in tenders {
         let amount = tender.amount.map_or(rest, |money| money.amount);
@@ -81,6 +88,7 @@ pub fn plan_payments(due: Money, tenders: &[Tender], customer: Option<&CustomerI
             let reference = tender.credential.clone().filter(|_| outside);
             plan.payments.push(PlannedPayment { method: tender.method, amount, reference });
             plan.credentials.push(tender.credential.clone().filter(|_| !outside));
+            plan.captures_later.push(tender.capture_later);
         }
     }
     plan.covers = sum == due.amount.0;
@@ -102,6 +110,9 @@ fn check_tender(tender: &Tender, due: Money, customer: Option<&CustomerId>) -> R
         Method::Account if customer.is_none() => Err(Refusal::CustomerRequired { why: "an account has an owner" }),
         Method::Card if tender.credential.as_deref().is_none_or(str::is_empty) => {
             Err(Refusal::BodyInvalid { field: "payments", why: "a card payment needs its `token`".into() })
+        }
+        method if tender.capture_later && method != Method::Card => {
+            Err(Refusal::BodyInvalid { field: "payments", why: "only a card is captured later".into() })
         }
         _ => Ok(()),
     }

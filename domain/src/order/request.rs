@@ -86,12 +86,14 @@ pub struct Tender {
     pub amount: Option<Money>,
     /// A card's token or an external payment's reference.
     pub credential: Option<CompactString>,
+    /// A card's money is only set aside, until somebody captures it.
+    pub capture_later: bool,
 }
 
 impl Tender {
     /// Pays the rest of the total by this method.
     pub const fn by(method: Method) -> Self {
-        Self { method, amount: None, credential: None }
+        Self { method, amount: None, credential: None, capture_later: false }
     }
 }
 

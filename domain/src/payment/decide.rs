@@ -1,11 +1,13 @@
-//! What a payment does with a command or an answer of its gateway.
+//! What a payment does with a command.
 
 use compact_str::CompactString;
 
 use super::event::PaymentEvent;
-use super::gateway::{GatewayCall, GatewayOutcome, Operation};
+use super::gateway::{GatewayCall, GatewayOutcome, Notice, Operation};
+use super::stage::Stage;
 use super::state::{Method, OpenOperation, Payment};
-use super::table::{Column, PaymentState, transition};
+use super::table::{PaymentState, Step, transition};
+use super::{answer, notice};
 use crate::account::AccountCommand;
 use crate::{Amount, CustomerId, Money, Refusal, Timestamp};
 
@@ -19,10 +21,19 @@ pub enum PaymentCommand {
         /// What is known now.
         outcome: GatewayOutcome,
     },
+    /// The gateway tells something that it was not asked.
+    Notice(Notice),
     /// The wallet money that was held for it is spent.
     Secure,
     /// The order gave up: nothing may be charged.
     Abandon,
+    /// Take money that is set aside.
+    Capture {
+        /// How much; none: all of it.
+        amount: Option<Amount>,
+    },
+    /// Let go what is set aside.
+    Void,
     /// Give some back.
     Refund {
         /// How much.
@@ -30,6 +41,8 @@ pub enum PaymentCommand {
     },
     /// The time of an unanswered call has come, or the engine was restarted.
     AskAgain,
+    /// An operator wants what was given up to be asked again.
+    Resume,
 }
 
 /// What a payment wants of others.
@@ -53,6 +66,8 @@ pub enum PaymentAsk {
         /// Whether it went back.
         done: bool,
     },
+    /// Whoever waits for the gateway need not: somebody else acts next.
+    OrderWaits,
     /// Tell those who follow the payment.
     Notify {
         /// The state after.
@@ -60,32 +75,54 @@ pub enum PaymentAsk {
     },
 }
 
-/// The longest a charge may stay of unknown outcome; then it is undone, and only then is its stock released.
-const INTENT_SECONDS_MAX: u32 = 600;
 /// The first pause before an unanswered call is repeated; it doubles each time.
 const BACKOFF_SECONDS: u32 = 2;
 /// The longest such pause.
-const BACKOFF_SECONDS_MAX: u32 = 3600;
+pub(super) const BACKOFF_SECONDS_MAX: u32 = 3600;
+/// How soon a call is tried that was not made because the gateway failed too often.
+const QUEUE_SECONDS: u32 = 15;
+/// How often anything but a charge is asked in vain before an operator has to look at it. A charge is undone instead.
+pub const ATTEMPTS_MAX: u32 = 16;
 
 /// The call that a payment in this state has open with its gateway.
 fn call(payment: &Payment, open: OpenOperation) -> GatewayCall {
+    let token = || payment.credential.as_deref().unwrap_or_default().to_owned();
     let (operation, amount) = match open {
-        OpenOperation::Charge => {
-            let token = payment.credential.as_deref().unwrap_or_default().to_owned();
-            (Operation::Charge { token }, payment.money.amount)
-        }
+        OpenOperation::Charge => (Operation::Charge { token: token() }, payment.money.amount),
+        OpenOperation::Authorize => (Operation::Authorize { token: token() }, payment.money.amount),
         OpenOperation::Void => (Operation::Void, payment.money.amount),
         OpenOperation::Refund(number) => (Operation::Refund { number }, payment.refunds[number as usize - 1].amount),
+        OpenOperation::Capture(number) => {
+            let progress = payment.progress.as_deref().expect("a capture has begun");
+            (Operation::Capture { number }, progress.captures[number as usize - 1].amount)
+        }
+        OpenOperation::Renew(number) => (Operation::Renew { number }, payment.capturable()),
     };
     GatewayCall { payment: payment.id, operation, money: Money::new(amount, payment.money.currency) }
 }
 
-/// The first call of a payment that was just created, if it has one to make.
+/// The call that a payment has open, if it has one: the first one of a payment that was just created.
 pub fn first_call(payment: &Payment) -> Option<GatewayCall> {
     payment.open.map(|open| call(payment, open))
 }
 
-/// Decides a command at `now`; events go to `out`, messages to `asks`.
+impl Payment {
+    /// The call that it has open with its gateway.
+    pub fn open_call(&self) -> Option<GatewayCall> {
+        first_call(self)
+    }
+}
+
+/// A payment while it decides: what it has decided so far is taken in, so that the next rule sees it.
+pub(super) struct Desk<'a> {
+    pub(super) payment: Payment,
+    pub(super) now: Timestamp,
+    out: &'a mut Vec<PaymentEvent>,
+    asks: &'a mut Vec<PaymentAsk>,
+    told: Vec<PaymentState>,
+}
+
+/// Decides a command at `now`; events go to `out`, messages to `asks`, both untouched by a refusal.
 pub fn decide(
     payment: &Payment,
     command: &PaymentCommand,
@@ -93,146 +130,237 @@ pub fn decide(
     out: &mut Vec<PaymentEvent>,
     asks: &mut Vec<PaymentAsk>,
 ) -> Result<(), Refusal> {
+    let mut desk = Desk { payment: payment.clone(), now, out, asks, told: Vec::new() };
     match command {
-        PaymentCommand::Answer { operation, outcome } => answer(payment, operation, outcome, now, out, asks),
-        PaymentCommand::Secure => {
-            if payment.state == PaymentState::Pending {
-                out.push(PaymentEvent::Paid { reference: None });
-                if let (Method::Wallet, Some(payer)) = (payment.method, &payment.payer) {
-                    asks.push(PaymentAsk::Account(payer.clone(), AccountCommand::Settle { payment: payment.id }));
-                }
-                asks.extend([PaymentAsk::OrderPaid, PaymentAsk::Notify { state: PaymentState::Paid }]);
-            }
-            Ok(())
-        }
-        PaymentCommand::Abandon => {
-            if payment.state == PaymentState::Pending {
-                match payment.open {
-                    Some(OpenOperation::Charge) => start_void(payment, out, asks),
-                    Some(_) => {}
-                    None => fail(payment, "the order gave up", false, out, asks),
-                }
-            }
-            Ok(())
-        }
-        PaymentCommand::Refund { amount } => refund(payment, *amount, out, asks),
-        PaymentCommand::AskAgain => {
-            ask_again(payment, now, out, asks);
-            Ok(())
-        }
+        PaymentCommand::Answer { operation, outcome } => answer::answer(&mut desk, operation, outcome),
+        PaymentCommand::Notice(notice) => notice::heed(&mut desk, notice)?,
+        PaymentCommand::Secure => desk.secure(),
+        PaymentCommand::Abandon => desk.abandon(),
+        PaymentCommand::Capture { amount } => desk.capture(*amount)?,
+        PaymentCommand::Void => desk.void()?,
+        PaymentCommand::Refund { amount } => desk.refund(*amount)?,
+        PaymentCommand::AskAgain => desk.ask_again(),
+        PaymentCommand::Resume => desk.resume()?,
     }
-}
-
-fn answer(
-    payment: &Payment,
-    operation: &Operation,
-    outcome: &GatewayOutcome,
-    now: Timestamp,
-    out: &mut Vec<PaymentEvent>,
-    asks: &mut Vec<PaymentAsk>,
-) -> Result<(), Refusal> {
-    let answers_the_open_one = matches!(
-        (operation, payment.open),
-        (Operation::Charge { .. }, Some(OpenOperation::Charge)) | (Operation::Void, Some(OpenOperation::Void))
-    ) || matches!((operation, payment.open), (Operation::Refund { number }, Some(OpenOperation::Refund(open))) if *number == open);
-    if !answers_the_open_one {
-        // A repeated or late answer: what it says has been acted on, or is being undone.
-        return Ok(());
-    }
-    match (operation, outcome) {
-        (_, GatewayOutcome::Unknown { .. }) => {
-            let attempt = payment.attempts + 1;
-            let pause = BACKOFF_SECONDS.saturating_mul(1 << attempt.min(12)).min(BACKOFF_SECONDS_MAX);
-            out.push(PaymentEvent::RetryScheduled { attempt, at: now.plus_seconds(pause) });
-        }
-        (Operation::Charge { .. }, GatewayOutcome::Approved { reference }) => {
-            out.push(PaymentEvent::Paid { reference: Some(reference.into()) });
-            asks.extend([PaymentAsk::OrderPaid, PaymentAsk::Notify { state: PaymentState::Paid }]);
-        }
-        (Operation::Charge { .. }, GatewayOutcome::Declined { reason }) => fail(payment, reason, false, out, asks),
-        (Operation::Void, GatewayOutcome::Approved { .. }) => fail(payment, "no answer in time", true, out, asks),
-        (Operation::Void, GatewayOutcome::Declined { .. }) => {
-            // The gateway cannot undo it now: the money may have moved, so the outcome is still unknown.
-            let at = now.plus_seconds(BACKOFF_SECONDS_MAX);
-            out.push(PaymentEvent::RetryScheduled { attempt: payment.attempts + 1, at });
-        }
-        (Operation::Refund { number }, GatewayOutcome::Approved { .. }) => {
-            let amount = payment.refunds[*number as usize - 1].amount;
-            out.push(PaymentEvent::Refunded { number: *number });
-            let whole = payment.refunded().0 + amount.0 == payment.money.amount.0;
-            let state = if whole { PaymentState::Refunded } else { PaymentState::Paid };
-            asks.extend([PaymentAsk::OrderRefunded { amount, done: true }, PaymentAsk::Notify { state }]);
-        }
-        (Operation::Refund { number }, GatewayOutcome::Declined { reason }) => {
-            let amount = payment.refunds[*number as usize - 1].amount;
-            out.push(PaymentEvent::RefundFailed { number: *number, reason: reason.into() });
-            let state = PaymentState::Paid;
-            asks.extend([PaymentAsk::OrderRefunded { amount, done: false }, PaymentAsk::Notify { state }]);
-        }
-    }
+    let told = std::mem::take(&mut desk.told);
+    asks.extend(told.into_iter().map(|state| PaymentAsk::Notify { state }));
     Ok(())
 }
 
-fn fail(payment: &Payment, reason: &str, timeout: bool, out: &mut Vec<PaymentEvent>, asks: &mut Vec<PaymentAsk>) {
-    let reason = CompactString::new(reason);
-    out.push(PaymentEvent::Failed { reason: reason.clone(), timeout });
-    if let (Method::Wallet, Some(payer)) = (payment.method, &payment.payer) {
-        asks.push(PaymentAsk::Account(payer.clone(), AccountCommand::Release { payment: payment.id }));
+impl Desk<'_> {
+    /// Records an event; whether it is told is for the table to say.
+    pub(super) fn record(&mut self, event: PaymentEvent) {
+        let (stage, step) = (self.payment.stage(), self.payment.step_of(&event));
+        let notify = step.is_some_and(|step| transition(stage, step).is_ok_and(|next| next.notify));
+        self.payment.apply(&event, self.now);
+        self.out.push(event);
+        if notify {
+            self.told.push(self.payment.state);
+        }
     }
-    asks.extend([PaymentAsk::OrderFailed { reason }, PaymentAsk::Notify { state: PaymentState::Failed }]);
-}
 
-fn start_void(payment: &Payment, out: &mut Vec<PaymentEvent>, asks: &mut Vec<PaymentAsk>) {
-    out.push(PaymentEvent::VoidStarted);
-    asks.push(PaymentAsk::Gateway(call(payment, OpenOperation::Void)));
-}
-
-fn refund(
-    payment: &Payment,
-    amount: Amount,
-    out: &mut Vec<PaymentEvent>,
-    asks: &mut Vec<PaymentAsk>,
-) -> Result<(), Refusal> {
-    transition(payment.state, Column::RefundRequest)?;
-    if amount.0 <= 0 || payment.refunding().0 + amount.0 > payment.money.amount.0 {
-        return Err(Refusal::MoneyInvalid {
-            why: "a refund is positive and at most what was paid and not yet refunded".into(),
-        });
+    pub(super) fn ask(&mut self, ask: PaymentAsk) {
+        self.asks.push(ask);
     }
-    let number = payment.refunds.len() as u32 + 1;
-    out.push(PaymentEvent::RefundRequested { number, amount });
-    asks.push(PaymentAsk::Notify { state: PaymentState::Refunding });
-    let money = Money::new(amount, payment.money.currency);
-    match payment.method {
-        Method::Card => {
-            let operation = Operation::Refund { number };
-            asks.push(PaymentAsk::Gateway(GatewayCall { payment: payment.id, operation, money }));
+
+    /// Refuses by name what the table does not have.
+    pub(super) fn may(&self, step: Step) -> Result<(), Refusal> {
+        transition(self.payment.stage(), step).map(|_| ())
+    }
+
+    /// Calls the gateway for what is open.
+    pub(super) fn call_open(&mut self) {
+        if let Some(open) = self.payment.open {
+            let call = call(&self.payment, open);
+            self.ask(PaymentAsk::Gateway(call));
+        }
+    }
+
+    fn secure(&mut self) {
+        if self.payment.state != PaymentState::Pending || self.payment.method == Method::Card {
+            return;
+        }
+        self.record(PaymentEvent::Paid { reference: None });
+        if let (Method::Wallet, Some(payer)) = (self.payment.method, self.payment.payer.clone()) {
+            self.ask(PaymentAsk::Account(payer, AccountCommand::Settle { payment: self.payment.id }));
+        }
+        self.ask(PaymentAsk::OrderPaid);
+    }
+
+    fn abandon(&mut self) {
+        let payment = &self.payment;
+        match (payment.state, payment.open) {
+            (PaymentState::Pending, Some(OpenOperation::Void)) => {}
+            (PaymentState::Pending, _) if payment.method == Method::Card => self.start_void(),
+            (PaymentState::Pending, _) => {
+                let reason = CompactString::from("the order gave up");
+                self.record(PaymentEvent::Cancelled { reason: reason.clone(), after_capture: false });
+                self.failed(reason);
+            }
+            // A part was captured, so the order still waits for the rest: it goes back, once it is known how much.
+            (PaymentState::Paid, None) if self.awaits_captures() => self.give_back_all("the order gave up"),
+            (PaymentState::Paid, Some(_)) if self.awaits_captures() => self.record(PaymentEvent::AbandonNoted),
+            _ => {}
+        }
+    }
+
+    /// Whether some of the money is taken, and the order waits for the rest.
+    fn awaits_captures(&self) -> bool {
+        let payment = &self.payment;
+        payment.stage() == Stage::PartiallyCaptured
+            && !payment.progress.as_ref().is_some_and(|progress| progress.abandoned || progress.automatic)
+    }
+
+    fn capture(&mut self, amount: Option<Amount>) -> Result<(), Refusal> {
+        self.may(Step::StartCapture)?;
+        if self.payment.method != Method::Card || self.payment.open.is_some() || self.payment.goes_back_by_itself() {
+            let state = self.payment.stage().sub_name();
+            return Err(Refusal::PaymentStateInvalid { state, event: Step::StartCapture.name() });
+        }
+        let amount = amount.unwrap_or(self.payment.capturable());
+        if amount.0 <= 0 || amount > self.payment.capturable() || !amount.is_rounded(self.payment.money.currency) {
+            return Err(Refusal::MoneyInvalid {
+                why: "a capture is positive, in whole minor units, and at most what is set aside".into(),
+            });
+        }
+        self.start_capture(amount);
+        Ok(())
+    }
+
+    pub(super) fn start_capture(&mut self, amount: Amount) {
+        let number = self.payment.progress.as_ref().map_or(0, |progress| progress.captures.len()) as u32 + 1;
+        self.record(PaymentEvent::CaptureStarted { number, amount });
+        self.call_open();
+    }
+
+    fn void(&mut self) -> Result<(), Refusal> {
+        self.may(Step::StartVoid)?;
+        if self.payment.method != Method::Card {
+            let state = self.payment.stage().sub_name();
+            return Err(Refusal::PaymentStateInvalid { state, event: Step::StartVoid.name() });
+        }
+        if self.payment.open != Some(OpenOperation::Void) {
+            self.start_void();
+        }
+        Ok(())
+    }
+
+    pub(super) fn start_void(&mut self) {
+        self.record(PaymentEvent::VoidStarted);
+        self.call_open();
+    }
+
+    /// The payment has failed: the wallet's hold and the order are told.
+    pub(super) fn failed(&mut self, reason: CompactString) {
+        if let (Method::Wallet, Some(payer)) = (self.payment.method, self.payment.payer.clone()) {
+            self.ask(PaymentAsk::Account(payer, AccountCommand::Release { payment: self.payment.id }));
+        }
+        self.ask(PaymentAsk::OrderFailed { reason });
+    }
+
+    /// What was taken and is not wanted goes back by itself; the order learns that the payment failed.
+    pub(super) fn give_back_all(&mut self, reason: &str) {
+        if !self.payment.goes_back_by_itself() {
+            self.record(PaymentEvent::LateSuccess { reference: reason.into() });
+        }
+        let amount = self.payment.refundable();
+        let number = self.payment.refunds.len() as u32 + 1;
+        self.record(PaymentEvent::RefundRequested { number, amount });
+        self.call_open();
+        self.failed(reason.into());
+    }
+
+    fn refund(&mut self, amount: Amount) -> Result<(), Refusal> {
+        let questioned = self.payment.progress.as_ref().is_some_and(|it| it.disputed.0 > 0 || it.charged_back.0 > 0);
+        if questioned && (self.may(Step::RequestRefund).is_err() || amount > self.payment.refundable()) {
+            // The bank has the money, or may take it: the order is told that nothing goes back from here.
+            self.ask(PaymentAsk::OrderRefunded { amount, done: false });
             return Ok(());
         }
-        Method::Wallet => {
-            let payer = payment.payer.clone().expect("a wallet has an owner");
-            asks.push(PaymentAsk::Account(
-                payer,
-                AccountCommand::Refund { payment: payment.id, refund: number, money },
-            ));
+        self.may(Step::RequestRefund)?;
+        if self.payment.open.is_some() || self.payment.stage() == Stage::PartiallyCaptured {
+            // The order still waits for the rest: only all of it goes back, when the order gives up.
+            let state = self.payment.stage().sub_name();
+            return Err(Refusal::PaymentStateInvalid { state, event: Step::RequestRefund.name() });
         }
-        Method::External | Method::Account => {}
+        if amount.0 <= 0 || amount > self.payment.refundable() {
+            return Err(Refusal::MoneyInvalid {
+                why: "a refund is positive and at most what was paid and not yet refunded".into(),
+            });
+        }
+        let number = self.payment.refunds.len() as u32 + 1;
+        self.record(PaymentEvent::RefundRequested { number, amount });
+        let money = Money::new(amount, self.payment.money.currency);
+        match self.payment.method {
+            Method::Card => {
+                self.call_open();
+                return Ok(());
+            }
+            Method::Wallet => {
+                let payer = self.payment.payer.clone().expect("a wallet has an owner");
+                let command = AccountCommand::Refund { payment: self.payment.id, refund: number, money };
+                self.ask(PaymentAsk::Account(payer, command));
+            }
+            Method::External | Method::Account => {}
+        }
+        self.record(PaymentEvent::Refunded { number });
+        self.ask(PaymentAsk::OrderRefunded { amount, done: true });
+        Ok(())
     }
-    out.push(PaymentEvent::Refunded { number });
-    let whole = payment.refunded().0 + amount.0 == payment.money.amount.0;
-    let state = if whole { PaymentState::Refunded } else { PaymentState::Paid };
-    asks.extend([PaymentAsk::OrderRefunded { amount, done: true }, PaymentAsk::Notify { state }]);
-    Ok(())
-}
 
-fn ask_again(payment: &Payment, now: Timestamp, out: &mut Vec<PaymentEvent>, asks: &mut Vec<PaymentAsk>) {
-    let Some(open) = payment.open else { return };
-    let too_long = payment.created_at.plus_seconds(INTENT_SECONDS_MAX) <= now;
-    if open == OpenOperation::Charge && too_long {
-        start_void(payment, out, asks);
-        return;
+    fn ask_again(&mut self) {
+        let Some(open) = self.payment.open else { return self.renew() };
+        if self.payment.is_given_up() {
+            return;
+        }
+        let too_long = self.payment.created_at.plus_seconds(Payment::INTENT_SECONDS_MAX) <= self.now;
+        if matches!(open, OpenOperation::Charge | OpenOperation::Authorize) && too_long {
+            return self.start_void();
+        }
+        let attempt = self.payment.attempts.saturating_add(1);
+        let at = self.now.plus_seconds(Payment::ASK_AGAIN_SECONDS);
+        self.record(PaymentEvent::RetryScheduled { attempt, at });
+        self.call_open();
     }
-    let attempt = payment.attempts + 1;
-    out.push(PaymentEvent::RetryScheduled { attempt, at: now.plus_seconds(Payment::ASK_AGAIN_SECONDS) });
-    asks.push(PaymentAsk::Gateway(call(payment, open)));
+
+    /// What is set aside and about to lapse is set aside anew.
+    fn renew(&mut self) {
+        if self.payment.next_due().is_some_and(|due| due <= self.now) {
+            let number = self.payment.progress.as_ref().map_or(0, |progress| progress.renewals) + 1;
+            self.record(PaymentEvent::RenewalStarted { number });
+            self.call_open();
+        }
+    }
+
+    fn resume(&mut self) -> Result<(), Refusal> {
+        if !self.payment.is_given_up() {
+            return Err(Refusal::PaymentStateInvalid { state: self.payment.stage().sub_name(), event: "RESUME" });
+        }
+        self.record(PaymentEvent::Resumed);
+        if self.payment.open.is_some() {
+            self.call_open();
+        } else if self.payment.goes_back_by_itself() && self.payment.refundable().0 > 0 {
+            // The gateway had refused to give it back: that is asked anew, under a new key.
+            let (number, amount) = (self.payment.refunds.len() as u32 + 1, self.payment.refundable());
+            self.record(PaymentEvent::RefundRequested { number, amount });
+            self.call_open();
+        }
+        Ok(())
+    }
+
+    /// No certain answer: it is asked again after a longer pause, or given up to an operator.
+    pub(super) fn try_later(&mut self, reason: &str, queued: bool) {
+        let attempt = self.payment.attempts.saturating_add(1);
+        let is_charge = matches!(self.payment.open, Some(OpenOperation::Charge | OpenOperation::Authorize));
+        if attempt >= ATTEMPTS_MAX && !is_charge {
+            return self.record(PaymentEvent::GivenUp { attempt, reason: reason.into() });
+        }
+        let pause = BACKOFF_SECONDS.saturating_mul(1 << attempt.min(12)).min(BACKOFF_SECONDS_MAX);
+        if queued {
+            let at = self.now.plus_seconds(pause.max(QUEUE_SECONDS));
+            self.record(PaymentEvent::Queued { attempt, at });
+        } else {
+            self.record(PaymentEvent::RetryScheduled { attempt, at: self.now.plus_seconds(pause) });
+        }
+    }
 }

@@ -8,18 +8,30 @@
 //!      └─PAY_FAILURE, TIMEOUT─▶
 //! ```
 //!
+//! These five are what the public sees of the full table in `table.rs`.
+//!
 //! Money moves once: every call to the gateway carries a key made of the payment and the operation, the same one
 //! on every retry and after a crash.
 
+mod answer;
 mod decide;
 mod event;
 pub mod gateway;
+mod notice;
+mod progress;
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod rules;
+mod stage;
 mod state;
 mod table;
+#[cfg(test)]
+mod table_rules;
 
 pub use decide::{PaymentAsk, PaymentCommand, decide, first_call};
 pub use event::PaymentEvent;
+pub use progress::{Capture, Progress};
+pub use stage::{MainState, Stage};
 pub use state::{Method, OpenOperation, Payment, Refund};
-pub use table::{Column, PaymentState, TRANSITIONS, Transition, transition};
+pub use table::{PUBLIC_TRANSITIONS, PaymentState, PublicTransition, Step, Transition, markdown, transition};

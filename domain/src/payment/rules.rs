@@ -2,7 +2,7 @@
 
 use super::gateway::{GatewayCall, GatewayOutcome, Operation};
 use super::{
-    Method, OpenOperation, Payment, PaymentAsk, PaymentCommand, PaymentEvent, PaymentState, decide, first_call,
+    Method, OpenOperation, Payment, PaymentAsk, PaymentCommand, PaymentEvent, PaymentState, Stage, decide, first_call,
 };
 use crate::account::AccountCommand;
 use crate::{Amount, CustomerId, Money, OrderId, PaymentId, Refusal, Timestamp};
@@ -40,6 +40,7 @@ impl Till {
             money: Money::parse("10.00 EUR").unwrap(),
             payer: Some(CustomerId::new("ann").unwrap()),
             credential: Some("tok".into()),
+            capture_later: false,
         };
         let payment = Payment::create(PaymentId::of_order(order, 0, START), &created, START);
         Self { payment, now: START, asks: Vec::new() }
@@ -93,11 +94,26 @@ fn an_approved_charge_is_paid_once_however_often_it_is_told() {
 }
 
 #[test]
-fn a_declined_charge_fails_once_and_a_late_approval_changes_nothing() {
+fn a_declined_charge_fails_once_and_a_late_approval_goes_back_by_itself() {
     let mut till = Till::with(Method::Card);
     assert_eq!(till.answer(charge(), declined()), ["failed"]);
-    assert!(till.answer(charge(), approved()).is_empty());
+    assert!(till.answer(charge(), declined()).is_empty());
     assert_eq!(till.payment.state, PaymentState::Failed);
+    assert_eq!(till.answer(charge(), approved()), ["late_success", "paid", "refund_requested"]);
+    assert_eq!(till.called(), [till.key("refund:1")]);
+    assert!(till.answer(charge(), approved()).is_empty());
+    assert_eq!(till.answer(Operation::Refund { number: 1 }, approved()), ["refunded"]);
+    assert_eq!(till.payment.stage(), Stage::RefundedAutomatically);
+    assert!(till.answer(charge(), approved()).is_empty(), "it went back once");
+}
+
+#[test]
+fn an_answer_that_comes_after_its_charge_was_undone_gives_nothing_back_again() {
+    let mut till = Till::with(Method::Card);
+    till.run(PaymentCommand::Abandon).unwrap();
+    assert_eq!(till.answer(Operation::Void, approved()), ["failed"]);
+    assert_eq!(till.payment.stage(), Stage::GatewayUnavailable);
+    assert!(till.answer(charge(), approved()).is_empty());
 }
 
 #[test]
@@ -153,7 +169,7 @@ fn wallet_money_is_settled_or_released_once() {
     assert_eq!(till.asks[0], ask(AccountCommand::Settle { payment }));
     assert!(till.run(PaymentCommand::Secure).unwrap().is_empty());
     let mut till = Till::with(Method::Wallet);
-    assert_eq!(till.run(PaymentCommand::Abandon).unwrap(), ["failed"]);
+    assert_eq!(till.run(PaymentCommand::Abandon).unwrap(), ["cancelled"]);
     assert_eq!(till.asks[0], ask(AccountCommand::Release { payment }));
     assert!(till.run(PaymentCommand::Secure).unwrap().is_empty());
 }

@@ -4,7 +4,10 @@ use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 
 use super::event::PaymentEvent;
-use super::table::{Column, PaymentState, transition};
+use super::gateway::ActionKind;
+use super::progress::Progress;
+use super::stage::Stage;
+use super::table::{PaymentState, Step, transition};
 use crate::{Amount, CustomerId, Money, OrderId, PaymentId, Timestamp, codec};
 
 /// How it is paid.
@@ -65,6 +68,15 @@ pub enum OpenOperation {
     /// The refund with this number.
     #[n(2)]
     Refund(#[n(0)] u32),
+    /// Setting money aside.
+    #[n(3)]
+    Authorize,
+    /// The capture with this number.
+    #[n(4)]
+    Capture(#[n(0)] u32),
+    /// The renewal with this number.
+    #[n(5)]
+    Renew(#[n(0)] u32),
 }
 
 /// The state of one payment.
@@ -109,20 +121,39 @@ pub struct Payment {
     /// The gateway's name for the charge, or why it failed.
     #[cbor(n(12), with = "codec::optional_text")]
     pub remark: Option<CompactString>,
+    /// Where it stands in full; snapshots from before there was more than the public state have none.
+    #[n(13)]
+    stage: Option<Stage>,
+    /// What only payments have that are captured later, wait for somebody, or are questioned.
+    #[n(14)]
+    pub progress: Option<Box<Progress>>,
 }
 
 impl Payment {
     /// How long a call to the gateway may stay unanswered before it is repeated under the same key, in seconds.
     pub const ASK_AGAIN_SECONDS: u32 = 30;
+    /// The longest a charge may stay of unknown outcome; then it is undone, and only then is its stock released.
+    pub const INTENT_SECONDS_MAX: u32 = 600;
 
     /// Starts a payment from its first event.
     pub fn create(id: PaymentId, event: &PaymentEvent, now: Timestamp) -> Self {
-        let (PaymentEvent::Created { order, method, money, payer, credential }
+        let (PaymentEvent::Created { order, method, money, payer, credential, .. }
         | PaymentEvent::Opened { order, method, money, payer, credential }) = event
         else {
             panic!("a payment begins with `created` or `opened`, not {}", event.name());
         };
-        let is_paid = matches!(event, PaymentEvent::Opened { .. });
+        let capture_later = matches!(event, PaymentEvent::Created { capture_later: true, .. });
+        let stage = match (event, method) {
+            (PaymentEvent::Opened { .. }, _) => Stage::Captured,
+            (_, Method::Card) => Stage::Authorizing,
+            // Its wallet has set the money aside.
+            _ => Stage::Authorized,
+        };
+        let open = match (method, capture_later) {
+            (Method::Card, true) => Some(OpenOperation::Authorize),
+            (Method::Card, false) => Some(OpenOperation::Charge),
+            _ => None,
+        };
         Self {
             id,
             order: *order,
@@ -130,14 +161,62 @@ impl Payment {
             money: *money,
             payer: payer.clone(),
             credential: credential.clone(),
-            state: if is_paid { PaymentState::Paid } else { PaymentState::Pending },
+            state: stage.public(),
             refunds: Vec::new(),
-            open: (*method == Method::Card).then_some(OpenOperation::Charge),
+            open,
             ask_again_at: now.plus_seconds(Self::ASK_AGAIN_SECONDS),
             attempts: 0,
             created_at: now,
             remark: None,
+            stage: Some(stage),
+            progress: capture_later.then(|| Box::new(Progress { capture_later, ..Progress::default() })),
         }
+    }
+
+    /// Where it stands in full.
+    pub fn stage(&self) -> Stage {
+        self.stage.unwrap_or(Stage::of_public(self.state))
+    }
+
+    /// What was taken, refunds not counted.
+    pub fn captured(&self) -> Amount {
+        match &self.progress {
+            Some(progress) if !progress.captures.is_empty() => progress.captured(),
+            _ if matches!(self.state, PaymentState::Pending | PaymentState::Failed) => Amount::ZERO,
+            _ => self.money.amount,
+        }
+    }
+
+    /// What is set aside and not taken.
+    pub fn capturable(&self) -> Amount {
+        self.progress
+            .as_ref()
+            .map_or(Amount::ZERO, |progress| Amount((progress.authorized.0 - progress.capturing().0).max(0)))
+    }
+
+    /// What the bank took back.
+    pub fn charged_back(&self) -> Amount {
+        self.progress.as_ref().map_or(Amount::ZERO, |progress| progress.charged_back)
+    }
+
+    /// What can still be asked to go back.
+    pub fn refundable(&self) -> Amount {
+        Amount(self.captured().0 - self.refunding().0 - self.charged_back().0)
+    }
+
+    /// Whether it came when nobody waited for it, and goes back by itself.
+    pub fn goes_back_by_itself(&self) -> bool {
+        self.progress.as_ref().is_some_and(|progress| progress.automatic)
+    }
+
+    /// Whether it is asked no more until somebody says so.
+    pub fn is_given_up(&self) -> bool {
+        self.progress.as_ref().is_some_and(|progress| progress.given_up)
+    }
+
+    /// Whether somebody has to ask before its money is taken.
+    pub fn captures_later(&self) -> bool {
+        self.progress.as_ref().is_some_and(|progress| progress.capture_later)
     }
 
     /// What has gone back.
@@ -152,26 +231,39 @@ impl Payment {
 
     /// When the payment must be woken.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.open.map(|_| self.ask_again_at)
+        if self.open.is_some() {
+            return (!self.is_given_up()).then_some(self.ask_again_at);
+        }
+        let awaits = matches!(
+            self.stage(),
+            Stage::Authorized | Stage::AuthorizedInPart | Stage::AuthorizedAdjusted | Stage::PartiallyCaptured
+        );
+        let wanted = awaits && self.capturable().0 > 0 && !self.goes_back_by_itself();
+        self.progress.as_ref().filter(|_| wanted).and_then(|progress| progress.renew_at)
     }
 
     /// Takes an event into the state.
     pub fn apply(&mut self, event: &PaymentEvent, now: Timestamp) {
+        if let Some(step) = self.step_of(event) {
+            let stage = transition(self.stage(), step).expect("a recorded transition is legal").to;
+            self.stage = Some(stage);
+            self.state = stage.public();
+        }
         match event {
             PaymentEvent::Created { .. } | PaymentEvent::Opened { .. } => panic!("a payment is created once"),
             PaymentEvent::Paid { reference } => {
-                self.step(Column::PaySuccess);
                 self.open = None;
                 self.remark = reference.clone();
             }
-            PaymentEvent::Failed { reason, timeout } => {
-                self.step(if *timeout { Column::Timeout } else { Column::PayFailure });
+            PaymentEvent::Failed { reason, .. }
+            | PaymentEvent::Cancelled { reason, .. }
+            | PaymentEvent::Lapsed { reason }
+            | PaymentEvent::AuthenticationFailed { reason } => {
                 self.open = None;
                 self.remark = Some(reason.clone());
             }
             PaymentEvent::VoidStarted => self.open_operation(OpenOperation::Void, now),
             PaymentEvent::RefundRequested { number, amount } => {
-                self.step(Column::RefundRequest);
                 assert_eq!(*number as usize, self.refunds.len() + 1, "refunds are numbered in order");
                 self.refunds.push(Refund { amount: *amount, done: None });
                 if self.method == Method::Card {
@@ -180,22 +272,141 @@ impl Payment {
             }
             PaymentEvent::Refunded { number } => {
                 self.refund(*number).done = Some(true);
-                let whole = self.refunded() == self.money.amount;
-                self.step(if whole { Column::RefundSuccess } else { Column::RefundPartSuccess });
                 self.open = None;
             }
             PaymentEvent::RefundFailed { number, reason } => {
                 self.refund(*number).done = Some(false);
-                self.step(Column::RefundFailure);
                 self.open = None;
                 self.remark = Some(reason.clone());
             }
-            PaymentEvent::RetryScheduled { attempt, at } => {
+            PaymentEvent::RefundReversed { number } => self.refund(*number).done = Some(false),
+            PaymentEvent::RetryScheduled { attempt, at } | PaymentEvent::Queued { attempt, at } => {
                 self.attempts = *attempt;
                 self.ask_again_at = *at;
             }
+            PaymentEvent::Authorized { reference, .. } => {
+                self.open = None;
+                self.remark = Some(reference.clone());
+                self.progress_mut().apply(event, now);
+            }
+            PaymentEvent::CaptureStarted { number, .. } => {
+                self.progress_mut().apply(event, now);
+                self.open_operation(OpenOperation::Capture(*number), now);
+            }
+            PaymentEvent::RenewalStarted { number } => self.open_operation(OpenOperation::Renew(*number), now),
+            PaymentEvent::Captured { .. } | PaymentEvent::CaptureFailed { .. } | PaymentEvent::Renewed { .. } => {
+                self.open = None;
+                self.progress_mut().apply(event, now);
+            }
+            PaymentEvent::ActionDone | PaymentEvent::Resumed => {
+                self.attempts = 0;
+                self.ask_again_at = now.plus_seconds(Self::ASK_AGAIN_SECONDS);
+                self.progress_mut().apply(event, now);
+            }
+            PaymentEvent::GivenUp { attempt, reason } => {
+                self.attempts = *attempt;
+                self.remark = Some(reason.clone());
+                self.progress_mut().apply(event, now);
+            }
+            PaymentEvent::ActionRequired { .. } => {
+                // The buyer has as long as the intent lives.
+                self.ask_again_at = self.created_at.plus_seconds(Self::INTENT_SECONDS_MAX);
+                self.progress_mut().apply(event, now);
+            }
+            PaymentEvent::IntegrityBroken { .. }
+            | PaymentEvent::LateSuccess { .. }
+            | PaymentEvent::AbandonNoted
+            | PaymentEvent::DisputeOpened { .. }
+            | PaymentEvent::DisputeWon
+            | PaymentEvent::DisputeLost
+            | PaymentEvent::ChargedBack { .. } => self.progress_mut().apply(event, now),
+            PaymentEvent::SettlementSent | PaymentEvent::Settled => {}
         }
-        assert!(self.refunding().0 <= self.money.amount.0, "no more goes back than was paid");
+        let nothing_to_ask = self.open.is_none() && (!self.goes_back_by_itself() || self.refundable().0 == 0);
+        if let Some(progress) = self.progress.as_mut().filter(|_| nothing_to_ask) {
+            progress.given_up = false;
+        }
+        self.check();
+    }
+
+    /// What the table calls an event; none: the stage has nothing to do with it.
+    pub(super) fn step_of(&self, event: &PaymentEvent) -> Option<Step> {
+        Some(match event {
+            PaymentEvent::Created { .. } | PaymentEvent::Opened { .. } => return None,
+            PaymentEvent::Paid { .. } => Step::Capture,
+            PaymentEvent::Failed { timeout, .. } => match (&self.progress, timeout) {
+                (Some(progress), _) if progress.integrity_broken => Step::BreakIntegrity,
+                (_, true) => Step::Timeout,
+                (_, false) => Step::Decline,
+            },
+            PaymentEvent::VoidStarted => Step::StartVoid,
+            PaymentEvent::RefundRequested { .. } => Step::RequestRefund,
+            PaymentEvent::Refunded { number } => {
+                let gone = self.refunded().0 + self.charged_back().0 + self.refunds[*number as usize - 1].amount.0;
+                match (gone == self.captured().0, self.goes_back_by_itself()) {
+                    (true, true) => Step::RefundLate,
+                    (true, false) => Step::Refund,
+                    (false, _) => Step::RefundPart,
+                }
+            }
+            PaymentEvent::RefundFailed { .. } => Step::FailRefund,
+            PaymentEvent::RetryScheduled { .. } => Step::ScheduleRetry,
+            PaymentEvent::Authorized { amount, .. } if amount.0 < self.money.amount.0 => Step::AuthorizePart,
+            PaymentEvent::Authorized { .. } => Step::Authorize,
+            PaymentEvent::CaptureStarted { .. } => Step::StartCapture,
+            PaymentEvent::Captured { number, moved, .. } => {
+                let asked =
+                    self.progress.as_ref().expect("a capture was asked for").captures[*number as usize - 1].amount;
+                let sum = self.progress.as_ref().map_or(0, |progress| progress.captured().0) + moved.0;
+                match () {
+                    () if sum < self.money.amount.0 => Step::CapturePart,
+                    () if moved.0 > asked.0 => Step::Overcapture,
+                    () => Step::Capture,
+                }
+            }
+            PaymentEvent::CaptureFailed { .. } => Step::FailCapture,
+            PaymentEvent::Cancelled { after_capture: true, .. } => Step::CancelAfterCapture,
+            PaymentEvent::Cancelled { .. } => Step::Cancel,
+            PaymentEvent::ActionRequired { kind, .. } => match kind {
+                ActionKind::Authentication => Step::NeedAuthentication,
+                ActionKind::Method => Step::NeedMethod,
+                ActionKind::DeviceData => Step::NeedDeviceData,
+                ActionKind::Review => Step::NeedReview,
+            },
+            PaymentEvent::ActionDone => Step::ActionDone,
+            PaymentEvent::Queued { .. } => Step::Queue,
+            PaymentEvent::GivenUp { .. } | PaymentEvent::IntegrityBroken { .. } => Step::Doubt,
+            PaymentEvent::Resumed | PaymentEvent::RenewalStarted { .. } | PaymentEvent::AbandonNoted => return None,
+            PaymentEvent::Renewed { .. } => Step::Renew,
+            PaymentEvent::Lapsed { .. } => Step::Lapse,
+            PaymentEvent::AuthenticationFailed { .. } => Step::FailAuthentication,
+            PaymentEvent::LateSuccess { .. } => Step::LateSuccess,
+            PaymentEvent::SettlementSent => Step::SendForSettlement,
+            PaymentEvent::Settled => Step::Settle,
+            PaymentEvent::RefundReversed { .. } => Step::ReverseRefund,
+            PaymentEvent::DisputeOpened { .. } => Step::OpenDispute,
+            PaymentEvent::DisputeWon => Step::WinDispute,
+            PaymentEvent::DisputeLost => Step::LoseDispute,
+            PaymentEvent::ChargedBack { amount } => {
+                let gone = self.refunded().0 + self.charged_back().0 + amount.0;
+                if gone == self.captured().0 { Step::ChargeBack } else { Step::ChargeBackPart }
+            }
+        })
+    }
+
+    /// Asserts what always holds: no more is taken than was set aside, no more goes back than was taken.
+    pub fn check(&self) {
+        assert!(self.captured().0 >= 0 && self.refundable().0 >= 0, "no more goes back than was taken: {self:?}");
+        if let Some(progress) = self.progress.as_deref().filter(|progress| !progress.captures.is_empty()) {
+            let asked = progress.capturing();
+            assert!(asked.0 <= progress.authorized.0, "no more is asked for than was set aside: {self:?}");
+            let taken = progress.captured().0 - progress.overcharged.0;
+            assert!(taken <= progress.authorized.0, "no more is taken than was set aside: {self:?}");
+        }
+    }
+
+    fn progress_mut(&mut self) -> &mut Progress {
+        self.progress.get_or_insert_default()
     }
 
     fn refund(&mut self, number: u32) -> &mut Refund {
@@ -206,9 +417,8 @@ impl Payment {
         self.open = Some(operation);
         self.attempts = 0;
         self.ask_again_at = now.plus_seconds(Self::ASK_AGAIN_SECONDS);
-    }
-
-    fn step(&mut self, on: Column) {
-        self.state = transition(self.state, on).expect("a recorded transition is legal").to;
+        if let Some(progress) = &mut self.progress {
+            progress.given_up = false;
+        }
     }
 }

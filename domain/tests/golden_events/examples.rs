@@ -9,6 +9,7 @@ use stockade_domain::name::Region;
 use stockade_domain::order::{
     Charge, ChargeKind, LineClaim, LineUnits, OrderEvent, PlacedLine, PlannedPayment, ReturnedLine,
 };
+use stockade_domain::payment::gateway::ActionKind;
 use stockade_domain::payment::{Method, PaymentEvent};
 use stockade_domain::stock::market::{BidPayment, ClaimFill, NewClaim, Serial};
 use stockade_domain::stock::{
@@ -433,10 +434,27 @@ fn payment() -> Vec<(&'static str, PaymentEvent)> {
     let credential = Some("tok_1".into());
     let money = eur("19.99");
     vec![
-        ("created", E::Created { order: order_id(), method: Method::Card, money, payer: Some(ann()), credential }),
+        (
+            "created",
+            E::Created {
+                order: order_id(),
+                method: Method::Card,
+                money,
+                payer: Some(ann()),
+                credential,
+                capture_later: false,
+            },
+        ),
         (
             "created_plain",
-            E::Created { order: order_id(), method: Method::External, money, payer: None, credential: None },
+            E::Created {
+                order: order_id(),
+                method: Method::External,
+                money,
+                payer: None,
+                credential: None,
+                capture_later: false,
+            },
         ),
         ("paid", E::Paid { reference: Some("ch_1".into()) }),
         ("paid_plain", E::Paid { reference: None }),
@@ -456,6 +474,42 @@ fn payment() -> Vec<(&'static str, PaymentEvent)> {
                 credential: Some("till 4".into()),
             },
         ),
+        (
+            "created_for_later",
+            E::Created {
+                order: order_id(),
+                method: Method::Card,
+                money,
+                payer: None,
+                credential: Some("tok_1".into()),
+                capture_later: true,
+            },
+        ),
+        ("authorized", E::Authorized { amount: Amount(199_900), reference: "au_1".into(), expires_at: Some(TIME) }),
+        ("authorized_plain", E::Authorized { amount: Amount(199_900), reference: "au_1".into(), expires_at: None }),
+        ("capture_started", E::CaptureStarted { number: 1, amount: Amount(100_000) }),
+        ("captured", E::Captured { number: 1, moved: Amount(100_000), reference: "cp_1".into() }),
+        ("capture_failed", E::CaptureFailed { number: 2, reason: "gone".into() }),
+        ("cancelled", E::Cancelled { reason: "let go".into(), after_capture: false }),
+        ("action_required", E::ActionRequired { kind: ActionKind::Authentication, next: "https://bank".into() }),
+        ("action_done", E::ActionDone),
+        ("queued", E::Queued { attempt: 2, at: TIME }),
+        ("given_up", E::GivenUp { attempt: 16, reason: "timeout".into() }),
+        ("resumed", E::Resumed),
+        ("renewal_started", E::RenewalStarted { number: 1 }),
+        ("renewed", E::Renewed { number: 1, expires_at: Some(TIME) }),
+        ("lapsed", E::Lapsed { reason: "too late".into() }),
+        ("authentication_failed", E::AuthenticationFailed { reason: "wrong code".into() }),
+        ("integrity_broken", E::IntegrityBroken { asked: Amount(100_000), moved: Amount(100_001) }),
+        ("late_success", E::LateSuccess { reference: "ch_2".into() }),
+        ("abandon_noted", E::AbandonNoted),
+        ("settlement_sent", E::SettlementSent),
+        ("settled", E::Settled),
+        ("refund_reversed", E::RefundReversed { number: 1 }),
+        ("dispute_opened", E::DisputeOpened { amount: Amount(100_000), reference: "dp_1".into() }),
+        ("dispute_won", E::DisputeWon),
+        ("dispute_lost", E::DisputeLost),
+        ("charged_back", E::ChargedBack { amount: Amount(100_000) }),
     ]
 }
 
@@ -483,7 +537,7 @@ pub fn variants(kind: EntityKind) -> usize {
     match kind {
         EntityKind::Sku => 27,
         EntityKind::Order => 24,
-        EntityKind::Payment => 9,
+        EntityKind::Payment => 33,
         EntityKind::Account => 7,
         EntityKind::Ledger => 1,
     }
@@ -504,6 +558,30 @@ pub fn number(event: &Event) -> usize {
             PaymentEvent::RefundFailed { .. } => 6,
             PaymentEvent::RetryScheduled { .. } => 7,
             PaymentEvent::Opened { .. } => 8,
+            PaymentEvent::Authorized { .. } => 9,
+            PaymentEvent::CaptureStarted { .. } => 10,
+            PaymentEvent::Captured { .. } => 11,
+            PaymentEvent::CaptureFailed { .. } => 12,
+            PaymentEvent::Cancelled { .. } => 13,
+            PaymentEvent::ActionRequired { .. } => 14,
+            PaymentEvent::ActionDone => 15,
+            PaymentEvent::Queued { .. } => 16,
+            PaymentEvent::GivenUp { .. } => 17,
+            PaymentEvent::Resumed => 18,
+            PaymentEvent::RenewalStarted { .. } => 19,
+            PaymentEvent::Renewed { .. } => 20,
+            PaymentEvent::Lapsed { .. } => 21,
+            PaymentEvent::AuthenticationFailed { .. } => 22,
+            PaymentEvent::IntegrityBroken { .. } => 23,
+            PaymentEvent::LateSuccess { .. } => 24,
+            PaymentEvent::AbandonNoted => 25,
+            PaymentEvent::SettlementSent => 26,
+            PaymentEvent::Settled => 27,
+            PaymentEvent::RefundReversed { .. } => 28,
+            PaymentEvent::DisputeOpened { .. } => 29,
+            PaymentEvent::DisputeWon => 30,
+            PaymentEvent::DisputeLost => 31,
+            PaymentEvent::ChargedBack { .. } => 32,
         },
         Event::Account(event) => match event {
             AccountEvent::Credited { .. } => 0,

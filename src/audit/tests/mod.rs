@@ -218,7 +218,14 @@ fn came_back(quantity: u64, cents: i64) -> OrderEvent {
 }
 
 fn created(n: u128, method: Method, cents: i64) -> PaymentEvent {
-    PaymentEvent::Created { order: id(n), method, money: eur(cents), payer: Some(ann()), credential: None }
+    PaymentEvent::Created {
+        order: id(n),
+        method,
+        money: eur(cents),
+        payer: Some(ann()),
+        credential: None,
+        capture_later: false,
+    }
 }
 
 fn got_paid() -> PaymentEvent {

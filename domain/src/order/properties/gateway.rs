@@ -53,6 +53,9 @@ impl Gateway {
             Operation::Void => true,
             Operation::Charge { .. } => approves && !voided,
             Operation::Refund { .. } => approves,
+            Operation::Authorize { .. } | Operation::Capture { .. } | Operation::Renew { .. } => {
+                panic!("no payment of these orders is captured later")
+            }
         };
         if let Some(before) = self.decided.get(&call.idempotency_key()) {
             return *before;

@@ -240,6 +240,7 @@ impl Shop {
                 money: Money::new(planned.amount, self.currency),
                 payer: self.orders[&order].customer.clone(),
                 credential: plan.credentials[index].clone(),
+                capture_later: plan.captures_later[index],
             };
             let payment = Payment::create(id, &created, self.now);
             payment::first_call(&payment).into_iter().for_each(|call| self.gateway.call(call));
@@ -352,6 +353,7 @@ impl Shop {
                     self.messages.push_back(Message::Account(customer, command));
                     continue;
                 }
+                PaymentAsk::OrderWaits => continue,
                 PaymentAsk::OrderPaid => OrderCommand::PaymentPaid { payment: id },
                 PaymentAsk::OrderFailed { reason } => OrderCommand::PaymentFailed { payment: id, reason },
                 PaymentAsk::OrderRefunded { amount, done } => {

@@ -1,0 +1,255 @@
+//! What a payment does with the answers of its gateway. An answer to anything but the open operation is a repeated or
+//! late one: what it says has been acted on, or is being undone.
+
+use compact_str::CompactString;
+
+use super::decide::{BACKOFF_SECONDS_MAX, Desk, PaymentAsk};
+use super::event::PaymentEvent;
+use super::gateway::{ActionKind, GatewayOutcome, Operation};
+use super::stage::Stage;
+use super::state::OpenOperation;
+use crate::Amount;
+
+pub(super) fn answer(desk: &mut Desk<'_>, operation: &Operation, outcome: &GatewayOutcome) {
+    if desk.payment.open.is_none_or(|open| !is_about(operation, open)) {
+        return unasked(desk, operation, outcome);
+    }
+    match outcome {
+        GatewayOutcome::Unknown { reason } => return desk.try_later(reason, false),
+        GatewayOutcome::Unavailable { reason } => return desk.try_later(reason, true),
+        _ => {}
+    }
+    match operation {
+        Operation::Charge { .. } => charged(desk, outcome),
+        Operation::Authorize { .. } => authorised(desk, outcome),
+        Operation::Capture { number } => captured(desk, *number, outcome),
+        Operation::Renew { number } => renewed(desk, *number, outcome),
+        Operation::Void => voided(desk, outcome),
+        Operation::Refund { number } => refunded(desk, *number, outcome),
+    }
+}
+
+fn is_about(operation: &Operation, open: OpenOperation) -> bool {
+    match (operation, open) {
+        (Operation::Charge { .. }, OpenOperation::Charge)
+        | (Operation::Authorize { .. }, OpenOperation::Authorize)
+        | (Operation::Void, OpenOperation::Void) => true,
+        (Operation::Capture { number }, OpenOperation::Capture(open))
+        | (Operation::Renew { number }, OpenOperation::Renew(open))
+        | (Operation::Refund { number }, OpenOperation::Refund(open)) => *number == open,
+        _ => false,
+    }
+}
+
+/// A charge that was said to be declined and has moved money all the same: it goes back. What was undone by a void is
+/// not that: its answer has only been on its way for long.
+fn unasked(desk: &mut Desk<'_>, operation: &Operation, outcome: &GatewayOutcome) {
+    let declined = matches!(desk.payment.stage(), Stage::Declined | Stage::AuthenticationFailed);
+    let (Operation::Charge { .. }, true) = (operation, declined && desk.payment.open.is_none()) else { return };
+    let (GatewayOutcome::Approved { reference } | GatewayOutcome::Moved { reference, .. }) = outcome else { return };
+    desk.record(PaymentEvent::LateSuccess { reference: reference.into() });
+    desk.record(PaymentEvent::Paid { reference: Some(reference.into()) });
+    desk.give_back_all("paid after it had failed");
+}
+
+fn charged(desk: &mut Desk<'_>, outcome: &GatewayOutcome) {
+    match outcome {
+        GatewayOutcome::Approved { reference } => paid(desk, reference),
+        GatewayOutcome::Moved { reference, amount } if *amount == desk.payment.money.amount => paid(desk, reference),
+        GatewayOutcome::Moved { amount, .. } => {
+            desk.record(PaymentEvent::IntegrityBroken { asked: desk.payment.money.amount, moved: *amount });
+            desk.start_void();
+        }
+        _ => authorised(desk, outcome),
+    }
+}
+
+fn paid(desk: &mut Desk<'_>, reference: &str) {
+    desk.record(PaymentEvent::Paid { reference: Some(reference.into()) });
+    desk.ask(PaymentAsk::OrderPaid);
+}
+
+/// Money is set aside, or not. A gateway that only sets aside when it is asked to charge is asked to capture at once.
+fn authorised(desk: &mut Desk<'_>, outcome: &GatewayOutcome) {
+    let wanted = desk.payment.money.amount;
+    let (reference, amount, expires_at) = match outcome {
+        GatewayOutcome::Approved { reference } => (reference, wanted, None),
+        GatewayOutcome::Authorized { reference, amount, expires_at } => {
+            (reference, amount.unwrap_or(wanted), *expires_at)
+        }
+        GatewayOutcome::Declined { reason } => {
+            let reason = CompactString::new(reason);
+            desk.record(PaymentEvent::Failed { reason: reason.clone(), timeout: false });
+            return desk.failed(reason);
+        }
+        GatewayOutcome::AuthenticationFailed { reason } => {
+            let reason = CompactString::new(reason);
+            desk.record(PaymentEvent::AuthenticationFailed { reason: reason.clone() });
+            return desk.failed(reason);
+        }
+        GatewayOutcome::ActionRequired { kind, next } => return wait_for(desk, *kind, next),
+        // Money has moved that was only to be set aside.
+        GatewayOutcome::Moved { amount, .. } => {
+            desk.record(PaymentEvent::IntegrityBroken { asked: Amount::ZERO, moved: *amount });
+            return desk.start_void();
+        }
+        _ => return,
+    };
+    if amount.0 <= 0 || amount > wanted {
+        desk.record(PaymentEvent::IntegrityBroken { asked: wanted, moved: amount });
+        return desk.start_void();
+    }
+    let later = desk.payment.captures_later();
+    desk.record(PaymentEvent::Authorized { amount, reference: reference.into(), expires_at });
+    match () {
+        // A part cannot pay the order.
+        () if amount < wanted => desk.start_void(),
+        () if later => desk.ask(PaymentAsk::OrderWaits),
+        () => desk.start_capture(amount),
+    }
+}
+
+fn wait_for(desk: &mut Desk<'_>, kind: ActionKind, next: &str) {
+    let waits_already = desk.payment.progress.as_ref().is_some_and(|progress| progress.action.is_some());
+    if !waits_already {
+        desk.record(PaymentEvent::ActionRequired { kind, next: next.into() });
+        desk.ask(PaymentAsk::OrderWaits);
+    }
+}
+
+fn captured(desk: &mut Desk<'_>, number: u32, outcome: &GatewayOutcome) {
+    let progress = desk.payment.progress.as_deref().expect("a capture is open");
+    let asked = progress.captures[number as usize - 1].amount;
+    let (moved, reference) = match outcome {
+        GatewayOutcome::Approved { reference } | GatewayOutcome::AlreadyMoved { reference } => (asked, reference),
+        GatewayOutcome::Moved { reference, amount } if amount.0 > 0 => (*amount, reference),
+        GatewayOutcome::Declined { reason } => return capture_failed(desk, number, reason),
+        // Nothing moved, or something that is no answer to a capture.
+        _ => return capture_failed(desk, number, "nothing moved"),
+    };
+    let abandoned = progress.abandoned;
+    desk.record(PaymentEvent::Captured { number, moved, reference: reference.into() });
+    match () {
+        () if abandoned => desk.give_back_all("the order gave up"),
+        () if desk.payment.captured() >= desk.payment.money.amount => desk.ask(PaymentAsk::OrderPaid),
+        // Whoever charges at once wants all of it: less than was asked for is not a payment.
+        () if !desk.payment.captures_later() => desk.give_back_all("less moved than was asked for"),
+        () => {}
+    }
+}
+
+fn capture_failed(desk: &mut Desk<'_>, number: u32, reason: &str) {
+    let abandoned = desk.payment.progress.as_ref().is_some_and(|progress| progress.abandoned);
+    desk.record(PaymentEvent::CaptureFailed { number, reason: reason.into() });
+    match () {
+        () if abandoned => desk.give_back_all("the order gave up"),
+        () if !desk.payment.captures_later() => desk.start_void(),
+        () => {}
+    }
+}
+
+fn renewed(desk: &mut Desk<'_>, number: u32, outcome: &GatewayOutcome) {
+    let expires_at = match outcome {
+        GatewayOutcome::Authorized { expires_at, .. } => *expires_at,
+        GatewayOutcome::Approved { .. } => None,
+        _ if desk.payment.stage() == Stage::PartiallyCaptured => {
+            desk.record(PaymentEvent::Renewed { number, expires_at: None });
+            return desk.give_back_all("what was set aside has lapsed");
+        }
+        _ => {
+            let reason = CompactString::from("what was set aside has lapsed");
+            desk.record(PaymentEvent::Lapsed { reason: reason.clone() });
+            return desk.failed(reason);
+        }
+    };
+    desk.record(PaymentEvent::Renewed { number, expires_at });
+    if desk.payment.progress.as_ref().is_some_and(|progress| progress.abandoned) {
+        desk.give_back_all("the order gave up");
+    }
+}
+
+fn voided(desk: &mut Desk<'_>, outcome: &GatewayOutcome) {
+    match outcome {
+        GatewayOutcome::Approved { .. } | GatewayOutcome::Authorized { .. } => {
+            let was_set_aside = desk.payment.stage() == Stage::VoidStarted;
+            let broken = desk.payment.progress.as_ref().is_some_and(|progress| progress.integrity_broken);
+            match () {
+                () if broken => undone(desk, "another amount moved than was asked for", false),
+                () if was_set_aside => {
+                    let reason = CompactString::from("let go");
+                    desk.record(PaymentEvent::Cancelled { reason: reason.clone(), after_capture: false });
+                    desk.failed(reason);
+                }
+                () => undone(desk, "no answer in time", true),
+            }
+        }
+        GatewayOutcome::Moved { .. } => {
+            let reason = CompactString::from("undone after it was taken");
+            desk.record(PaymentEvent::Cancelled { reason: reason.clone(), after_capture: true });
+            desk.failed(reason);
+        }
+        GatewayOutcome::AlreadyMoved { .. } if desk.payment.progress.as_ref().is_some_and(|it| it.integrity_broken) => {
+            // How much moved is in doubt, so nothing is booked and nothing given back without somebody who looks at it.
+            let attempt = desk.payment.attempts.saturating_add(1);
+            let reason = "another amount moved than was asked for, and it cannot be undone".into();
+            desk.record(PaymentEvent::GivenUp { attempt, reason });
+        }
+        GatewayOutcome::AlreadyMoved { reference } => {
+            let reference = CompactString::new(reference);
+            let open = desk.payment.progress.as_ref().and_then(|progress| {
+                let number = progress.captures.len();
+                progress.captures.last().filter(|last| last.moved.is_none()).map(|last| (number as u32, last.amount))
+            });
+            desk.record(PaymentEvent::LateSuccess { reference: reference.clone() });
+            desk.record(match open {
+                Some((number, moved)) => PaymentEvent::Captured { number, moved, reference },
+                None => PaymentEvent::Paid { reference: Some(reference) },
+            });
+            desk.give_back_all("taken after the order gave up");
+        }
+        _ => {
+            // The gateway cannot undo it now: the money may have moved, so the outcome is still unknown.
+            let at = desk.now.plus_seconds(BACKOFF_SECONDS_MAX);
+            let attempt = desk.payment.attempts.saturating_add(1);
+            desk.record(PaymentEvent::RetryScheduled { attempt, at });
+        }
+    }
+}
+
+fn undone(desk: &mut Desk<'_>, reason: &str, timeout: bool) {
+    let reason = CompactString::new(reason);
+    desk.record(PaymentEvent::Failed { reason: reason.clone(), timeout });
+    desk.failed(reason);
+}
+
+fn refunded(desk: &mut Desk<'_>, number: u32, outcome: &GatewayOutcome) {
+    let amount = desk.payment.refunds[number as usize - 1].amount;
+    let automatic = desk.payment.goes_back_by_itself();
+    let reason = match outcome {
+        GatewayOutcome::Approved { .. } | GatewayOutcome::AlreadyMoved { .. } => None,
+        GatewayOutcome::Moved { amount: moved, .. } if *moved == amount => None,
+        GatewayOutcome::Moved { .. } => Some("the gateway says that another amount went back"),
+        GatewayOutcome::Declined { reason } => Some(reason.as_str()),
+        _ => Some("no answer to a refund"),
+    };
+    match reason {
+        None => {
+            desk.record(PaymentEvent::Refunded { number });
+            if !automatic {
+                desk.ask(PaymentAsk::OrderRefunded { amount, done: true });
+            }
+        }
+        // Another amount than was asked for, or money that nobody may keep: an operator has to look at it.
+        Some(reason) if automatic || matches!(outcome, GatewayOutcome::Moved { .. }) => {
+            let attempt = desk.payment.attempts.saturating_add(1);
+            desk.record(PaymentEvent::GivenUp { attempt, reason: reason.into() });
+            if !matches!(outcome, GatewayOutcome::Moved { .. }) {
+                desk.record(PaymentEvent::RefundFailed { number, reason: reason.into() });
+            }
+        }
+        Some(reason) => {
+            desk.record(PaymentEvent::RefundFailed { number, reason: reason.into() });
+            desk.ask(PaymentAsk::OrderRefunded { amount, done: false });
+        }
+    }
+}

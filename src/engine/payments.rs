@@ -1,0 +1,125 @@
+//! Payments by themselves: reading one, capturing and letting go what is set aside, and what gateways confirm.
+
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+use stockade_actors::command::{Answer, Command};
+use stockade_domain::payment::gateway::{GatewayOutcome, Notice, Operation};
+use stockade_domain::payment::{Payment, PaymentCommand};
+use stockade_domain::{Amount, Money, PaymentId, Refusal};
+
+use super::commands::Pending;
+use super::snapshot::{MoneyJson, Text, TimeJson};
+use super::{Engine, Target};
+
+/// A payment as it is shown.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PaymentSnapshot(pub Payment);
+
+impl Serialize for PaymentSnapshot {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let payment = &self.0;
+        let money = |amount: Amount| MoneyJson(Money::new(amount, payment.money.currency));
+        let stage = payment.stage();
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", &Text(payment.id))?;
+        map.serialize_entry("order", &Text(payment.order))?;
+        map.serialize_entry("method", payment.method.name())?;
+        map.serialize_entry("amount", &money(payment.money.amount))?;
+        map.serialize_entry("status", payment.state.name())?;
+        map.serialize_entry("state", stage.main().name())?;
+        map.serialize_entry("sub_status", stage.sub_name())?;
+        map.serialize_entry("captured", &money(payment.captured()))?;
+        map.serialize_entry("refunded", &money(payment.refunded()))?;
+        map.serialize_entry("refundable", &money(payment.refundable()))?;
+        map.serialize_entry("created_at", &TimeJson(payment.created_at))?;
+        if let Some(remark) = &payment.remark {
+            map.serialize_entry("remark", remark.as_str())?;
+        }
+        if let Some(progress) = &payment.progress {
+            map.serialize_entry("authorized", &money(progress.authorized))?;
+            map.serialize_entry("capturable", &money(payment.capturable()))?;
+            map.serialize_entry("disputed", &money(progress.disputed))?;
+            map.serialize_entry("charged_back", &money(progress.charged_back))?;
+            map.serialize_entry("given_up", &progress.given_up)?;
+            if let (Some(kind), Some(next)) = (progress.action, &progress.next_action) {
+                let action = serde_json::json!({"kind": kind.name(), "next": next.as_str()});
+                map.serialize_entry("next_action", &action)?;
+            }
+        }
+        if payment.open.is_some() && !payment.is_given_up() {
+            map.serialize_entry("attempts", &payment.attempts)?;
+            map.serialize_entry("next_attempt_at", &TimeJson(payment.ask_again_at))?;
+        }
+        map.end()
+    }
+}
+
+fn as_payment(answer: Answer) -> PaymentSnapshot {
+    match answer {
+        Answer::Payment(payment) => PaymentSnapshot(*payment),
+        other => unreachable!("a payment's command is answered with the payment, not {other:?}"),
+    }
+}
+
+fn as_payments(answer: Answer) -> Vec<PaymentSnapshot> {
+    match answer {
+        Answer::Payments(payments) => payments.into_iter().map(PaymentSnapshot).collect(),
+        other => unreachable!("payments are answered with payments, not {other:?}"),
+    }
+}
+
+impl Engine {
+    /// How a payment stands. One that its order secured by itself has no state of its own until some of it goes back.
+    pub fn read_payment(&self, payment: PaymentId) -> Pending<PaymentSnapshot> {
+        let target = Target::Route(payment.route());
+        Pending::new(self.submit(&target, Command::ReadPayment { payment }), as_payment)
+    }
+
+    fn payment(&self, payment: PaymentId, command: PaymentCommand) -> Pending<PaymentSnapshot> {
+        let target = Target::Route(payment.route());
+        let command = Command::Payment { payment, command: Box::new(command) };
+        Pending::new(self.submit(&target, command), as_payment)
+    }
+
+    /// Takes money that is set aside: this much, or all of it.
+    pub fn capture(&self, payment: PaymentId, amount: Option<Amount>) -> Pending<PaymentSnapshot> {
+        self.payment(payment, PaymentCommand::Capture { amount })
+    }
+
+    /// Lets go what is set aside; the order learns that its payment failed.
+    pub fn void(&self, payment: PaymentId) -> Pending<PaymentSnapshot> {
+        self.payment(payment, PaymentCommand::Void)
+    }
+
+    /// What a gateway did, told by its webhook, by a client, or by an operator who asked it: one command, keyed by
+    /// payment and operation, so it does not matter how often it comes. It is durable when it is answered.
+    pub fn confirm(
+        &self,
+        payment: PaymentId,
+        operation: Operation,
+        outcome: GatewayOutcome,
+    ) -> Pending<PaymentSnapshot> {
+        self.payment(payment, PaymentCommand::Answer { operation, outcome })
+    }
+
+    /// What a gateway tells without being asked.
+    pub fn notice(&self, payment: PaymentId, notice: Notice) -> Pending<PaymentSnapshot> {
+        self.payment(payment, PaymentCommand::Notice(notice))
+    }
+
+    /// Asks the gateway again for what was given up.
+    pub fn resume_payment(&self, payment: PaymentId) -> Pending<PaymentSnapshot> {
+        self.payment(payment, PaymentCommand::Resume)
+    }
+
+    /// Payments whose gateway is not asked any more until somebody says so, by id.
+    pub async fn dead_letters(&self) -> Result<Vec<PaymentSnapshot>, Refusal> {
+        let mut found = Vec::new();
+        for partition in 0..self.partitions() {
+            let target = Target::Partition(partition);
+            found.append(&mut Pending::new(self.submit(&target, Command::ReadDeadLetters), as_payments).await?);
+        }
+        found.sort_by_key(|payment| payment.0.id);
+        Ok(found)
+    }
+}

@@ -1,0 +1,381 @@
+//! Payments from the outside: money that is taken later, buyers who must prove who they are, gateways that repeat
+//! themselves, and what operators do with what was given up. Every directory is audited afterwards.
+
+#[path = "support/ask.rs"]
+mod ask;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ask::{Told, ask};
+use serde_json::{Value, json};
+use stockade::audit::audit;
+use stockade::gateway::{AUTHENTICATION_TOKEN, Fate, Signer, SimulatedGateway, TWO_STEP_TOKEN};
+use stockade::http::{Server, ServerOptions};
+use stockade::{
+    Config, Engine, GatewayOutcome, ManualClock, Money, NewOrder, Operation, Payment, PaymentId, Sku, Timestamp,
+};
+use stockade_domain::ledger::LedgerAccount;
+use stockade_domain::payment::gateway::Notice;
+
+const START: Timestamp = Timestamp(1_790_000_000_000_000);
+
+fn eur(text: &str) -> Money {
+    Money::parse(&format!("{text} EUR")).unwrap()
+}
+
+struct Shop {
+    dir: tempfile::TempDir,
+    engine: Engine,
+    gateway: SimulatedGateway,
+    clock: ManualClock,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Shop {
+    fn open() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let (gateway, clock) = (SimulatedGateway::default(), ManualClock::at(START));
+        let config = Config::at(dir.path()).gateway(gateway.clone()).clock(clock.clone());
+        let engine = Engine::open(config).unwrap();
+        engine.put_sku(Sku::new("mug", eur("10.00"))).wait().unwrap();
+        engine.receive("mug", 1_000).wait().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Self { dir, engine, gateway, clock, runtime }
+    }
+
+    fn order(&self, payment: Payment) -> (stockade::OrderId, PaymentId) {
+        let placed = self.engine.place_waiting(NewOrder::one("mug", 1).pay(payment), Duration::ZERO).wait().unwrap();
+        (placed.id, serde_json::to_value(&placed).unwrap()["payments"][0]["id"].as_str().unwrap().parse_payment())
+    }
+
+    fn payment(&self, id: PaymentId) -> Value {
+        serde_json::to_value(self.engine.read_payment(id).wait().unwrap()).unwrap()
+    }
+
+    fn status(&self, order: stockade::OrderId) -> String {
+        // An order that was refused because its first payment failed is not there: its id is free again.
+        let Ok(order) = self.engine.read_order(order).wait() else { return "refused".into() };
+        serde_json::to_value(&order).unwrap()["status"].as_str().unwrap().to_owned()
+    }
+
+    /// The gateway's answers come by themselves; whoever needs one waits until the payment shows it.
+    fn until(&self, id: PaymentId, sub_status: &str) -> Value {
+        let begun = std::time::Instant::now();
+        loop {
+            let payment = self.payment(id);
+            if payment["sub_status"] == sub_status {
+                return payment;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "it never came to {sub_status}: {payment}");
+            std::thread::yield_now();
+        }
+    }
+
+    /// Everything is as the gateway's own books say, and the auditor finds nothing.
+    fn close(self) {
+        let Self { dir, engine, gateway, runtime, .. } = self;
+        runtime.block_on(engine.check()).unwrap();
+        let books = runtime.block_on(engine.ledger()).unwrap();
+        let (captured, refunded) = gateway.totals();
+        assert_eq!(books.balance("EUR".parse().unwrap(), LedgerAccount::Card), captured - refunded);
+        runtime.block_on(engine.close()).unwrap();
+        drop(engine);
+        let report = audit(dir.path(), |_, _| {}).unwrap();
+        assert!(report.is_clean(), "{report:?}");
+    }
+}
+
+trait ParsePayment {
+    fn parse_payment(&self) -> PaymentId;
+}
+
+impl ParsePayment for str {
+    fn parse_payment(&self) -> PaymentId {
+        PaymentId::parse(self).unwrap()
+    }
+}
+
+#[test]
+fn money_is_set_aside_and_taken_in_parts_and_the_order_is_paid_when_all_of_it_is() {
+    let shop = Shop::open();
+    let (order, id) = shop.order(Payment::card("tok").capture_later());
+    let aside = shop.until(id, "authorized");
+    assert_eq!((&aside["status"], &aside["capturable"]["amount"]), (&json!("pending"), &json!("10.00")));
+    assert_eq!(shop.status(order), "created");
+    assert_eq!(shop.gateway.card(id).captured, 0);
+
+    shop.engine.capture(id, Some(eur("4.00").amount)).wait().unwrap();
+    let part = shop.until(id, "partially_captured");
+    assert_eq!((&part["captured"]["amount"], &part["capturable"]["amount"]), (&json!("4.00"), &json!("6.00")));
+    assert_eq!(shop.status(order), "created", "not all of it is there");
+    let too_much = shop.engine.capture(id, Some(eur("6.01").amount)).wait().unwrap_err();
+    assert_eq!(too_much.code(), "money_invalid");
+    assert_eq!(shop.engine.void(id).wait().unwrap_err().code(), "order_state_invalid");
+
+    shop.engine.capture(id, None).wait().unwrap();
+    shop.until(id, "captured");
+    assert_eq!(shop.status(order), "paid");
+    assert_eq!((shop.gateway.card(id).captured, shop.gateway.card(id).captures), (100_000, 2));
+    assert_eq!(shop.engine.capture(id, None).wait().unwrap_err().code(), "order_state_invalid");
+    shop.engine.cancel(order).wait().unwrap();
+    shop.until(id, "refunded");
+    shop.close();
+}
+
+#[test]
+fn what_is_set_aside_is_let_go_and_a_part_that_was_taken_goes_back_when_the_order_gives_up() {
+    let shop = Shop::open();
+    let (order, id) = shop.order(Payment::card("tok").capture_later());
+    shop.until(id, "authorized");
+    shop.engine.void(id).wait().unwrap();
+    shop.until(id, "cancelled");
+    assert_eq!((shop.gateway.card(id).captured, shop.gateway.card(id).set_aside), (0, 0));
+    assert_eq!(shop.status(order), "refused");
+
+    let (order, id) = shop.order(Payment::card("tok").capture_later());
+    shop.until(id, "authorized");
+    shop.engine.capture(id, Some(eur("4.00").amount)).wait().unwrap();
+    shop.until(id, "partially_captured");
+    shop.engine.cancel(order).wait().unwrap();
+    shop.until(id, "automatically");
+    assert_eq!(shop.status(order), "cancelled");
+    let card = shop.gateway.card(id);
+    assert_eq!((card.captured, card.refunded), (40_000, 40_000));
+    let stock = serde_json::to_value(shop.engine.read_stock("mug").wait().unwrap()).unwrap();
+    assert_eq!(stock["available"], 1_000, "what nobody paid is free again: {stock}");
+    shop.close();
+}
+
+#[test]
+fn a_gateway_that_only_sets_aside_is_asked_to_take_it_at_once() {
+    let shop = Shop::open();
+    let (order, id) = shop.order(Payment::card(TWO_STEP_TOKEN));
+    shop.until(id, "captured");
+    assert_eq!(shop.status(order), "paid");
+    assert_eq!(shop.gateway.card(id).captures, 1);
+    shop.close();
+}
+
+#[test]
+fn another_amount_than_was_asked_for_is_undone() {
+    let shop = Shop::open();
+    shop.gateway.script(|call, _| match call.operation {
+        Operation::Charge { .. } => Fate::MoveOther(100),
+        _ => Fate::Answer,
+    });
+    let (order, id) = shop.order(Payment::card("tok"));
+    shop.until(id, "integrity");
+    assert_eq!(shop.status(order), "refused");
+    let card = shop.gateway.card(id);
+    assert_eq!((card.captured, card.refunded), (100_100, 100_100));
+    shop.close();
+}
+
+#[test]
+fn a_buyer_proves_who_they_are_before_the_money_is_taken() {
+    let shop = Shop::open();
+    let placed = shop.engine.place(NewOrder::one("mug", 1).pay(Payment::card(AUTHENTICATION_TOKEN))).wait().unwrap();
+    let id = serde_json::to_value(&placed).unwrap()["payments"][0]["id"].as_str().unwrap().parse_payment();
+    let waiting = shop.until(id, "authentication_pending");
+    assert_eq!(waiting["next_action"]["kind"], "authentication");
+    assert!(waiting["next_action"]["next"].as_str().unwrap().starts_with("https://"), "{waiting}");
+    shop.gateway.authenticate(id);
+    for _ in 0..3 {
+        shop.engine.notice(id, Notice::ActionDone).wait().unwrap();
+    }
+    shop.until(id, "captured");
+    assert_eq!((shop.status(placed.id), shop.gateway.card(id).captures), ("paid".to_owned(), 1));
+    shop.close();
+}
+
+#[test]
+fn ten_thousand_confirms_and_webhooks_capture_once() {
+    let shop = Shop::open();
+    shop.gateway.script(|_, _| Fate::LoseAnswer);
+    let (order, id) = shop.order(Payment::card("tok"));
+    let operation = || Operation::Charge { token: String::new() };
+    let approved = || GatewayOutcome::Approved { reference: "ch_1".into() };
+    let threads: Vec<_> = (0..4)
+        .map(|_| {
+            let engine = shop.engine.clone();
+            std::thread::spawn(move || {
+                let told: Vec<_> = (0..2_500).map(|_| engine.confirm(id, operation(), approved())).collect();
+                told.into_iter().for_each(|told| {
+                    told.wait().unwrap();
+                });
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!(shop.status(order), "paid");
+    assert_eq!((shop.payment(id)["captured"]["amount"].clone(), shop.gateway.card(id).captures), (json!("10.00"), 1));
+    shop.close();
+}
+
+#[test]
+fn callbacks_that_come_late_twice_and_in_any_order_change_nothing() {
+    let shop = Shop::open();
+    let (order, id) = shop.order(Payment::card("tok"));
+    shop.until(id, "captured");
+    shop.engine.cancel(order).wait().unwrap();
+    shop.until(id, "refunded");
+    let before = shop.payment(id);
+    let callbacks = shop.gateway.take_callbacks();
+    assert_eq!(callbacks.len(), 2);
+    for told in callbacks.iter().rev().chain(&callbacks).chain(&callbacks) {
+        shop.engine.confirm(told.payment, told.operation.clone(), told.outcome.clone()).wait().unwrap();
+    }
+    assert_eq!(shop.payment(id), before);
+    shop.close();
+}
+
+#[test]
+fn a_bank_that_takes_money_back_costs_the_house_and_not_the_deposits() {
+    let shop = Shop::open();
+    let (order, id) = shop.order(Payment::card("tok"));
+    shop.until(id, "captured");
+    let dispute = || Notice::DisputeOpened { amount: eur("10.00").amount, reference: "dp_1".into() };
+    for notice in [dispute(), dispute(), Notice::DisputeLost, Notice::DisputeLost, dispute()] {
+        shop.engine.notice(id, notice).wait().unwrap();
+    }
+    let lost = shop.payment(id);
+    assert_eq!((&lost["status"], &lost["sub_status"]), (&json!("refunded"), &json!("lost")));
+    assert_eq!(lost["charged_back"]["amount"], "10.00");
+    // The buyer has the money from the bank: a cancel gives nothing back a second time.
+    shop.engine.cancel(order).wait().unwrap();
+    assert_eq!(shop.gateway.card(id).refunded, 0);
+    let books = shop.runtime.block_on(shop.engine.ledger()).unwrap();
+    let balance = |account| books.balance("EUR".parse().unwrap(), account);
+    assert_eq!((balance(LedgerAccount::BadDebt), balance(LedgerAccount::Card)), (100_000, 0));
+    shop.runtime.block_on(shop.engine.check()).unwrap();
+    let Shop { dir, engine, runtime, .. } = shop;
+    runtime.block_on(engine.close()).unwrap();
+    drop(engine);
+    let report = audit(dir.path(), |_, _| {}).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+}
+
+fn secret_server(engine: &Engine) -> (Server, SocketAddr, SocketAddr) {
+    let free = ([127, 0, 0, 1], 0).into();
+    let webhook_secrets = [("acme".to_owned(), vec!["new".to_owned(), "old".to_owned()])].into();
+    let api_keys = vec!["key".to_owned()];
+    let options = ServerOptions { listen: free, admin: free, api_keys, webhook_secrets, ..ServerOptions::default() };
+    let server = Server::start(engine.clone(), options).unwrap();
+    let (public, admin) = server.addresses();
+    (server, public, admin)
+}
+
+fn send_webhook(address: SocketAddr, secret: &str, now: Timestamp, body: &str) -> Told {
+    let header = Signer::new([secret]).sign(body.as_bytes(), now);
+    ask(address, "POST", "/api/v1/webhooks/acme", &[("stockade-signature", &header)], body)
+}
+
+#[test]
+fn a_webhook_is_believed_by_its_signature_and_answered_when_it_is_durable() {
+    let shop = Shop::open();
+    shop.gateway.script(|_, _| Fate::LoseAnswer);
+    let (server, address, _) = secret_server(&shop.engine);
+    let (order, id) = shop.order(Payment::card("tok"));
+    let body = format!(r#"{{"payment":"{id}","operation":"charge","outcome":"approved","reference":"ch_1"}}"#);
+    for (secret, now, body, code) in [
+        ("wrong", START, body.as_str(), "unauthorized"),
+        ("new", START.plus_seconds(301), &body, "unauthorized"),
+        ("new", START, "{}", "body_invalid"),
+        ("new", START, r#"{"payment":"x","notice":"settled"}"#, "body_invalid"),
+    ] {
+        assert_eq!(send_webhook(address, secret, now, body).problem(), code, "{secret} {body}");
+    }
+    let unsigned = ask(address, "POST", "/api/v1/webhooks/acme", &[], &body);
+    assert_eq!((unsigned.status, unsigned.problem().as_str()), (401, "unauthorized"));
+    let other = ask(address, "POST", "/api/v1/webhooks/other", &[("authorization", "Bearer key")], &body);
+    assert_eq!(other.status, 404);
+    assert_ne!(shop.status(order), "paid");
+    for secret in ["old", "new", "old"] {
+        let told = send_webhook(address, secret, START, &body);
+        assert_eq!((told.status, told.json()["status"].clone()), (200, json!("paid")), "{}", told.text);
+    }
+    assert_eq!(shop.status(order), "paid");
+    let unknown = body.replace(&id.to_string(), &PaymentId::new(START, 5).to_string());
+    assert_eq!(send_webhook(address, "new", START, &unknown).status, 404);
+    server.shutdown(Duration::from_secs(5));
+    shop.close();
+}
+
+#[test]
+fn a_payment_is_read_captured_and_let_go_over_http() {
+    let shop = Shop::open();
+    let (server, address, _) = secret_server(&shop.engine);
+    let key = ("authorization", "Bearer key");
+    let json_type = ("content-type", "application/json");
+    let body =
+        r#"{"lines":[{"sku":"mug","quantity":1}],"payments":[{"method":"card","token":"t","capture":"manual"}]}"#;
+    let placed = ask(address, "POST", "/api/v1/orders", &[key, json_type], body);
+    assert_eq!((placed.status, placed.json()["status"].clone()), (201, json!("created")), "{}", placed.text);
+    let id = placed.json()["payments"][0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/payments/{id}");
+    let read = ask(address, "GET", &path, &[key], "").json();
+    assert_eq!((read["state"].clone(), read["status"].clone()), (json!("authorized"), json!("pending")));
+    let usd = r#"{"amount":{"amount":"1.00","currency":"USD"}}"#;
+    let refused = ask(address, "POST", &format!("{path}/capture"), &[key, json_type], usd);
+    assert_eq!(refused.problem(), "currency_mismatch");
+    let part = r#"{"amount":{"amount":"1.00","currency":"EUR"}}"#;
+    assert_eq!(ask(address, "POST", &format!("{path}/capture"), &[key, json_type], part).status, 200);
+    shop.until(id.parse_payment(), "partially_captured");
+    assert_eq!(ask(address, "POST", &format!("{path}/void"), &[key], "").problem(), "order_state_invalid");
+    assert_eq!(ask(address, "POST", &format!("{path}/capture"), &[key], "").status, 200);
+    shop.until(id.parse_payment(), "captured");
+    for (method, path, status) in [
+        ("DELETE", path.as_str(), 405),
+        ("GET", &format!("{path}/capture"), 405),
+        ("POST", &format!("{path}/dance"), 404),
+        ("GET", "/api/v1/payments/x", 404),
+        ("GET", "/api/v1/payments", 404),
+    ] {
+        assert_eq!(ask(address, method, path, &[key], "").status, status, "{method} {path}");
+    }
+    assert_eq!(ask(address, "GET", &path, &[], "").status, 401);
+    server.shutdown(Duration::from_secs(5));
+    shop.close();
+}
+
+#[test]
+fn what_the_gateway_never_answers_is_a_dead_letter_that_an_operator_retries_or_resolves() {
+    let shop = Shop::open();
+    let (server, _, admin) = secret_server(&shop.engine);
+    let paid: Vec<_> = (0..2).map(|_| shop.order(Payment::card("tok"))).collect();
+    paid.iter().for_each(|(_, id)| drop(shop.until(*id, "captured")));
+    shop.gateway.script(|_, _| Fate::LoseRequest);
+    for (order, id) in &paid {
+        shop.engine.cancel(*order).wait().unwrap();
+        shop.until(*id, "requested");
+    }
+    let given_up = |shop: &Shop, id: PaymentId| shop.payment(id)["given_up"] == json!(true);
+    let begun = std::time::Instant::now();
+    while !paid.iter().all(|(_, id)| given_up(&shop, *id)) {
+        shop.clock.advance_seconds(600);
+        assert!(begun.elapsed() < Duration::from_secs(30), "it is never given up: {}", shop.payment(paid[0].1));
+        std::thread::yield_now();
+    }
+    let listed = ask(admin, "GET", "/dead-letters?limit=1", &[], "").json();
+    assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
+    let cursor = listed["next_cursor"].as_str().unwrap();
+    let second = ask(admin, "GET", &format!("/dead-letters?limit=1&cursor={cursor}"), &[], "").json();
+    assert_eq!(second["next_cursor"], Value::Null);
+    assert_ne!(second["items"][0]["id"], listed["items"][0]["id"]);
+
+    shop.gateway.script(|_, _| Fate::Answer);
+    let retried = paid[0].1;
+    assert_eq!(ask(admin, "POST", &format!("/dead-letters/{retried}/retry"), &[], "").status, 200);
+    shop.until(retried, "refunded");
+    assert_eq!(ask(admin, "POST", &format!("/dead-letters/{retried}/retry"), &[], "").problem(), "order_state_invalid");
+
+    let resolved = paid[1].1;
+    let json_type = [("content-type", "application/json")];
+    let outcome = r#"{"outcome":"declined","reason":"the card is closed"}"#;
+    let told = ask(admin, "POST", &format!("/dead-letters/{resolved}/resolve"), &json_type, outcome);
+    assert_eq!((told.status, told.json()["sub_status"].clone()), (200, json!("failed")), "{}", told.text);
+    assert_eq!(ask(admin, "GET", "/dead-letters", &[], "").json()["items"], json!([]));
+    server.shutdown(Duration::from_secs(5));
+    shop.close();
+}
