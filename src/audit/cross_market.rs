@@ -7,7 +7,7 @@ use stockade_domain::{BookOrderId, OrderId, SkuId};
 
 use super::Auditor;
 use super::cross::{Verdict, has_steps};
-use super::market::{Claims, Market};
+use super::market::Claims;
 use super::report::Rule;
 use super::stock::Sku;
 use Verdict::{Agrees, Differs, InFlight};
@@ -61,7 +61,9 @@ impl Auditor {
             let of_line = |line: &&super::order::Line| line.sku == *name && line.claim == Some(number);
             let kept: i64 = order.lines.iter().filter(of_line).map(super::order::Line::kept).sum();
             let states_agree = if order.secured { claim.held == 0 } else { claim.allocated == 0 };
-            if claim.held + claim.allocated != kept || !states_agree {
+            let mut lines = order.lines.iter().filter(of_line);
+            let price_agrees = lines.all(|line| line.price == claim.unit_price);
+            if claim.held + claim.allocated != kept || !states_agree || !price_agrees {
                 let paid = if order.secured { "paid" } else { "unpaid" };
                 let (held, allocated) = (claim.held, claim.allocated);
                 let detail = format!(
@@ -99,7 +101,7 @@ impl Auditor {
             }
         }
         for (name, sku) in &self.skus {
-            let parties = sku.market.iter().flat_map(|market: &Box<Market>| &market.parties);
+            let parties = sku.market.iter().flat_map(|market| &market.parties);
             for (id, party) in parties.filter(|(_, party)| party.is_backed && party.open > 0) {
                 let free = self.reserve(sku, party.price, party.open) == 0;
                 if !free && !backed.contains(&(name.clone(), *id)) {

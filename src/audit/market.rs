@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use stockade_domain::book::{BookEvent, Maker, Owner, Side, Source, Terms};
 use stockade_domain::stock::MarketEvent;
-use stockade_domain::stock::market::{BidPayment, ClaimFill};
+use stockade_domain::stock::market::{BidPayment, ClaimFill, NewClaim};
 use stockade_domain::{BookOrderId, CustomerId, OrderId, Timestamp};
 
 use super::report::{Rule, Scene};
@@ -23,6 +23,7 @@ pub(super) struct Party {
     pub(super) open: i64,
     held: i64,
     sold: i64,
+    withdrawn: i64,
     /// A wallet sets its money aside.
     pub(super) is_backed: bool,
 }
@@ -60,6 +61,7 @@ impl Standing {
 struct Fill {
     supply: Option<BookOrderId>,
     demand: BookOrderId,
+    price: i64,
     held: i64,
 }
 
@@ -68,6 +70,7 @@ pub(super) struct Claim {
     fills: SmallVec<[(u64, i64); 1]>,
     pub(super) held: i64,
     pub(super) allocated: i64,
+    pub(super) unit_price: i64,
     seller: CustomerId,
 }
 
@@ -91,18 +94,39 @@ pub(super) struct Market {
     sequence: u64,
     last_fill: u64,
     last_ordinal: u64,
+    /// Units are sold in multiples of it.
+    lot: i64,
     /// Something has happened in the book since it was last looked over.
     is_touched: bool,
+}
+
+/// The shop's own stock as the book may see it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct House {
+    /// What it asks.
+    pub(super) price: Option<i64>,
+    /// What it may sell through the book; nothing while somebody waits for it.
+    pub(super) available: i64,
+}
+
+impl House {
+    /// Whether it can sell a lot.
+    fn has(&self, lot: i64) -> bool {
+        self.available >= lot.max(1)
+    }
 }
 
 /// What an event gives back to or takes from a customer's limit.
 pub(super) type Counted = Option<(CustomerId, i64)>;
 
 impl Market {
-    /// Takes an event in. `list_price`: what the house asks.
-    pub(super) fn take(&mut self, event: &MarketEvent, list_price: Option<i64>, scene: &mut Scene<'_>) -> Counted {
+    /// Takes an event in, given the house as it is before it.
+    pub(super) fn take(&mut self, event: &MarketEvent, mut house: House, scene: &mut Scene<'_>) -> Counted {
         match event {
-            MarketEvent::Opened(_) => None,
+            MarketEvent::Opened(rules) => {
+                self.lot = signed(rules.lot).max(1);
+                None
+            }
             MarketEvent::Offered { id, seller, quantity, unit_price, .. } => {
                 self.enter(*id, Side::Supply, seller, unit_price.0, *quantity, false, scene);
                 None
@@ -113,11 +137,13 @@ impl Market {
                 None
             }
             MarketEvent::Traded { first, events } => {
-                let follows = *first == self.sequence + 1;
+                let follows = *first == self.sequence.saturating_add(1) && !events.is_empty();
                 scene.expect(follows, Rule::MarketSequence, || format!("{first} follows {}", self.sequence));
-                self.sequence = first + events.len() as u64 - 1;
+                self.sequence = first.saturating_add(events.len() as u64).saturating_sub(1);
                 self.is_touched = true;
-                events.iter().for_each(|event| self.take_book(event, list_price, scene));
+                for event in events {
+                    self.take_book(event, &mut house, scene);
+                }
                 None
             }
             MarketEvent::Claimed { order, claims, settled, buyer, tentative, bid } => {
@@ -131,13 +157,14 @@ impl Market {
                 };
                 let mut sum = 0;
                 for claim in claims {
-                    let units: i64 = claim.fills.iter().map(|fill| signed(fill.quantity)).sum();
-                    sum += units;
+                    let units = total(&claim.fills);
+                    sum = units.saturating_add(sum);
                     let (held, allocated) = if *settled { (0, units) } else { (units, 0) };
                     let fills = claim.fills.iter().map(|fill| (fill.fill.0, signed(fill.quantity))).collect();
-                    let seller = claim.seller.clone();
-                    self.check_claimed(&claim.fills, &seller, *order, *bid, scene);
-                    all.by_number.insert(claim.number, Claim { fills, held, allocated, seller });
+                    let (seller, unit_price) = (claim.seller.clone(), claim.unit_price.0);
+                    self.check_claimed(claim, *order, *bid, scene);
+                    let claimed = Claim { fills, held, allocated, unit_price, seller };
+                    all.by_number.insert(claim.number, claimed);
                 }
                 let before = self.claims.insert(*order, all);
                 scene.expect(before.is_none(), Rule::CommitmentTwice, || format!("order {order} claims twice"));
@@ -201,12 +228,13 @@ impl Market {
     ) {
         let (quantity, owner) = (signed(quantity), owner.clone());
         scene.expect(quantity > 0 && price > 0, Rule::QuantityInvalid, || format!("{id}: {quantity} at {price}"));
-        let party = Party { side, owner, price, quantity, open: quantity, held: 0, sold: 0, is_backed };
+        let (open, held, sold, withdrawn) = (quantity, 0, 0, 0);
+        let party = Party { side, owner, price, quantity, open, held, sold, withdrawn, is_backed };
         let before = self.parties.insert(id, party);
         scene.expect(before.is_none(), Rule::MarketUnits, || format!("{id} came in twice"));
     }
 
-    fn take_book(&mut self, event: &BookEvent<BookOrderId>, list_price: Option<i64>, scene: &mut Scene<'_>) {
+    fn take_book(&mut self, event: &BookEvent<BookOrderId>, house: &mut House, scene: &mut Scene<'_>) {
         match *event {
             BookEvent::Placed { id, owner, side, price, quantity, ordinal, ref terms } => {
                 self.check_ordinal(ordinal, scene);
@@ -220,10 +248,10 @@ impl Market {
                 self.standing.insert(id, Standing { side, owner, price, ordinal, open, is_plain });
             }
             BookEvent::Filled { fill, maker, taker, side, price, quantity } => {
-                let rises = fill.0 == self.last_fill + 1;
+                let rises = fill.0 == self.last_fill.saturating_add(1);
                 scene.expect(rises, Rule::MarketSequence, || format!("fill {} follows {}", fill.0, self.last_fill));
                 self.last_fill = fill.0;
-                self.check_fill(maker, taker, side, price, list_price, scene);
+                self.check_fill(maker, taker, side, price, house, scene);
                 let (supply, demand) = match (side, maker) {
                     (Side::Demand, Maker::Order(maker)) => (Some(maker), taker),
                     (Side::Demand, Maker::House) => (None, taker),
@@ -233,24 +261,34 @@ impl Market {
                     }
                 };
                 let held = signed(quantity);
-                self.fills.insert(fill.0, Fill { supply, demand, held });
+                if supply.is_none() {
+                    house.available = house.available.saturating_sub(held);
+                }
+                self.fills.insert(fill.0, Fill { supply, demand, price, held });
                 for id in supply.into_iter().chain([demand]) {
                     self.lower(id, held, scene);
                     if let Some(party) = self.parties.get_mut(&id) {
-                        party.held += held;
+                        party.held = party.held.saturating_add(held);
                     }
                 }
             }
-            BookEvent::Ended { id, quantity, .. } => self.lower(id, signed(quantity), scene),
+            BookEvent::Ended { id, quantity, .. } => {
+                let open = self.parties.get(&id).map_or(signed(quantity), |party| party.open);
+                scene.expect(open == signed(quantity), Rule::MarketUnits, || {
+                    format!("{quantity} of {id} ended, where {open} were open")
+                });
+                self.withdraw(id, signed(quantity), scene);
+            }
             BookEvent::Reduced { id, quantity, .. } => {
                 let open = self.parties.get(&id).map_or(0, |party| party.open);
-                self.lower(id, signed(quantity).min(open), scene);
+                self.withdraw(id, signed(quantity).min(open), scene);
             }
             BookEvent::Amended { id, price, quantity, ordinal } => {
                 self.check_ordinal(ordinal, scene);
                 let open = signed(quantity);
                 if let Some(party) = self.parties.get_mut(&id) {
-                    party.quantity += (open - party.open).max(0);
+                    party.quantity = party.quantity.saturating_add((open - party.open).max(0));
+                    party.withdrawn += (party.open - open).max(0);
                     (party.open, party.price) = (open, price);
                 }
                 if let Some(standing) = self.standing.get_mut(&id) {
@@ -279,8 +317,10 @@ impl Market {
                 for id in supply.into_iter().chain([demand]) {
                     let Some(party) = self.parties.get_mut(&id) else { continue };
                     party.held -= signed(quantity);
+                    let back = if party.side == returns { signed(reopened) } else { 0 };
+                    party.withdrawn += signed(quantity) - back;
                     if party.side == returns {
-                        party.open += signed(reopened);
+                        party.open += back;
                         if let Some(standing) = self.standing.get_mut(&id) {
                             standing.open += signed(reopened);
                         }
@@ -303,7 +343,7 @@ impl Market {
         taker: BookOrderId,
         side: Side,
         price: i64,
-        list_price: Option<i64>,
+        house: &House,
         scene: &mut Scene<'_>,
     ) {
         let taking = self.parties.get(&taker);
@@ -317,7 +357,7 @@ impl Market {
         let makers = || self.standing.iter().filter(|(_, s)| s.side != side && s.is_plain && s.open > 0);
         match maker {
             Maker::House => {
-                scene.expect(list_price == Some(price), Rule::MarketPrice, || format!("the house sold at {price}"));
+                scene.expect(house.price == Some(price), Rule::MarketPrice, || format!("the house sold at {price}"));
                 let own = taking.map(|party| &party.owner);
                 let cheaper = makers().find(|(id, s)| {
                     s.price < price && limit.is_none_or(|limit| s.meets(limit)) && self.owner_of(id) != own
@@ -349,12 +389,26 @@ impl Market {
                 scene.expect(passed.is_none(), Rule::MarketPriority, || {
                     format!("{taker} traded with {maker} before {:?}", passed.map(|(id, _)| *id))
                 });
+                // The house comes before offers of equal price, for whoever may buy from anybody.
+                let could_buy = side == Side::Demand && plain_taker && self.standing.contains_key(&taker);
+                let before_house = could_buy && house.has(self.lot) && house.price.is_some_and(|asked| asked <= price);
+                scene.expect(!before_house, Rule::MarketPriority, || {
+                    format!("{taker} traded with {maker} at {price} before the house")
+                });
             }
         }
     }
 
     fn owner_of(&self, id: &BookOrderId) -> Option<&CustomerId> {
         self.parties.get(id).map(|party| &party.owner)
+    }
+
+    /// Open units of an offer or bid are taken back.
+    fn withdraw(&mut self, id: BookOrderId, units: i64, scene: &mut Scene<'_>) {
+        self.lower(id, units, scene);
+        if let Some(party) = self.parties.get_mut(&id) {
+            party.withdrawn = party.withdrawn.saturating_add(units);
+        }
     }
 
     /// Open units of an offer or bid become something else.
@@ -385,19 +439,14 @@ impl Market {
     }
 
     /// A claim consists of held fills, of its seller's offers, for its order or its bid.
-    fn check_claimed(
-        &self,
-        fills: &[ClaimFill],
-        seller: &CustomerId,
-        order: OrderId,
-        bid: Option<BookOrderId>,
-        scene: &mut Scene<'_>,
-    ) {
+    fn check_claimed(&self, claim: &NewClaim, order: OrderId, bid: Option<BookOrderId>, scene: &mut Scene<'_>) {
+        let NewClaim { fills, seller, unit_price, .. } = claim;
         for claimed in fills {
             let fill = self.fills.get(&claimed.fill.0);
             let demand = bid.unwrap_or_else(|| BookOrderId::from(order));
             let fits = fill.is_some_and(|fill| {
                 fill.held == signed(claimed.quantity)
+                    && fill.price == unit_price.0
                     && fill.demand == demand
                     && fill.supply.is_some_and(|supply| self.owner_of(&supply) == Some(seller))
             });
@@ -417,7 +466,7 @@ impl Market {
         let mut units = 0;
         for left in fills {
             let quantity = signed(left.quantity);
-            units += quantity;
+            units = quantity.saturating_add(units);
             let fill = known.fills.iter_mut().find(|(fill, there)| *fill == left.fill.0 && *there >= quantity);
             match fill {
                 Some((_, there)) => *there -= quantity,
@@ -446,7 +495,7 @@ impl Market {
     }
 
     /// Looks the book over at the end of a record: nobody stands who could trade, every unit is accounted for.
-    pub(super) fn look_over(&mut self, scene: &mut Scene<'_>) {
+    pub(super) fn look_over(&mut self, house: &House, scene: &mut Scene<'_>) {
         if !std::mem::take(&mut self.is_touched) {
             return;
         }
@@ -460,19 +509,31 @@ impl Market {
         for demand in plain(Side::Demand) {
             let supply = [best, second].into_iter().flatten().find(|supply| !supply.owner.same(demand.owner));
             let crossed = supply.filter(|supply| supply.price <= demand.price);
+            let house = house.has(self.lot) && house.price.is_some_and(|asked| asked <= demand.price);
+            scene.expect(!house, Rule::MarketCrossed, || {
+                format!("demand at {} stands beside units of the house", demand.price)
+            });
             scene.expect(crossed.is_none(), Rule::MarketCrossed, || {
                 format!("supply at {:?} and demand at {} stand side by side", crossed.map(|s| s.price), demand.price)
             });
         }
-        let claimed: i64 =
-            self.claims.values().flat_map(|claims| claims.by_number.values()).map(|c| c.held + c.allocated).sum();
-        let held: i64 = self.fills.values().map(|fill| fill.held).sum();
-        scene.expect(claimed == held, Rule::ClaimUnits, || format!("{held} units are held, {claimed} are claimed"));
+        let mut claimed: FxHashMap<u64, i64> = FxHashMap::default();
+        for (fill, units) in self.claims.values().flat_map(|c| c.by_number.values()).flat_map(|claim| &claim.fills) {
+            *claimed.entry(*fill).or_default() += units;
+        }
+        for (number, fill) in &self.fills {
+            let units = claimed.remove(number).unwrap_or(0);
+            scene.expect(units == fill.held, Rule::ClaimUnits, || {
+                format!("fill {number} holds {} units, {units} are claimed", fill.held)
+            });
+        }
+        scene.expect(claimed.is_empty(), Rule::ClaimUnits, || format!("{claimed:?} are claimed of fills that ended"));
         for (id, party) in &self.parties {
-            let accounted = [party.open, party.held, party.sold];
-            let adds_up = accounted.iter().all(|units| *units >= 0) && accounted.iter().sum::<i64>() <= party.quantity;
+            let accounted = [party.open, party.held, party.sold, party.withdrawn];
+            let sum = accounted.iter().fold(0_i64, |sum, units| sum.saturating_add(*units));
+            let adds_up = accounted.iter().all(|units| *units >= 0) && sum == party.quantity;
             scene.expect(adds_up, Rule::MarketUnits, || {
-                format!("{id} of {} units has {accounted:?} open, held and sold", party.quantity)
+                format!("{id} of {} units has {accounted:?} open, held, sold and withdrawn", party.quantity)
             });
         }
     }
@@ -480,4 +541,8 @@ impl Market {
 
 fn is_plain(terms: &Terms) -> bool {
     terms.minimum <= 1 && terms.source == Source::Anyone && terms.displayed.is_none()
+}
+
+fn total(fills: &[ClaimFill]) -> i64 {
+    fills.iter().fold(0, |sum, fill| signed(fill.quantity).saturating_add(sum))
 }

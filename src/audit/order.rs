@@ -19,7 +19,7 @@ pub(super) struct Line {
     pub(super) claim: Option<u32>,
     /// The components of a kit.
     pub(super) parts: Vec<Part>,
-    price: i64,
+    pub(super) price: i64,
     pub(super) quantity: i64,
     pub(super) filled: i64,
     pub(super) backordered: i64,

@@ -9,7 +9,7 @@ use stockade_domain::stock::{Definition, Disposition, Pick, SkuStatus, StockEven
 use stockade_domain::{CustomerId, Location, Lot, OrderId, QUANTITY_MAX, Quantity, Timestamp};
 
 use super::counters::{self, Count, Counts, Step};
-use super::market::Market;
+use super::market::{House, Market};
 use super::report::{Faults, Rule, Scene};
 
 /// More units than one SKU may have.
@@ -185,21 +185,41 @@ impl Sku {
     }
 
     fn trade(&mut self, event: &MarketEvent, scene: &mut Scene<'_>) {
-        let list_price = self.definition.as_ref().map(|definition| definition.price.amount.0);
+        let house = self.house(scene.now);
         let takes = matches!(event, MarketEvent::Offered { .. } | MarketEvent::Bid { .. });
         let sells = self.definition.as_ref().is_some_and(|definition| definition.status == SkuStatus::Active);
         scene.expect(sells || !takes, Rule::SkuNotSellable, || "a book took supply or demand that is closed".into());
-        let counted = self.market.get_or_insert_default().take(event, list_price, scene);
+        let counted = self.market.get_or_insert_default().take(event, house, scene);
         if let Some((buyer, units)) = counted {
             self.count_for(Some(&buyer), units);
             self.check_limit(Some(&buyer), scene);
         }
     }
 
+    /// What the house sells through the book: nothing while somebody waits for it, or where a rule of admission gives it.
+    fn house(&self, now: Timestamp) -> House {
+        let Some(definition) = &self.definition else { return House::default() };
+        let price = Some(definition.price.amount.0);
+        let sells = definition.status == SkuStatus::Active
+            && definition.kit.is_none()
+            && definition.admission.is_none()
+            && self.queue.is_empty();
+        if self.market.is_none() || !sells {
+            return House { price, available: 0 };
+        }
+        let safety = i64::try_from(definition.safety_level).unwrap_or(i64::MAX);
+        let mut by_location: BTreeMap<&Location, i64> = BTreeMap::new();
+        for bin in self.bins.iter().filter(|bin| bin.expires_at.is_none_or(|at| at > now)) {
+            *by_location.entry(&bin.location).or_default() += bin.counts.get(Count::Free);
+        }
+        House { price, available: by_location.values().map(|free| (free - safety).max(0)).sum() }
+    }
+
     /// The end of a record: the book is at rest.
     pub(super) fn rest(&mut self, scene: &mut Scene<'_>) {
+        let house = self.house(scene.now);
         if let Some(market) = &mut self.market {
-            market.look_over(scene);
+            market.look_over(&house, scene);
         }
     }
 

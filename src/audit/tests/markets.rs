@@ -306,9 +306,56 @@ pub(super) fn broken_markets() -> Vec<(Rule, &'static str, Journal)> {
 
 #[test]
 fn each_way_to_break_a_market_is_found() {
-    for (rule, what, journal) in broken_markets() {
+    for (rule, what, journal) in broken_markets().into_iter().chain(broken_in_detail()) {
         let report = journal.audit();
         let rules: Vec<_> = report.faults.iter().map(|fault| fault.rule).collect();
         assert!(rules.contains(&rule), "{what}: {rule:?} is not among {:#?}", report.faults);
     }
+}
+
+/// More of them: what a look at sums alone would not find.
+pub(super) fn broken_in_detail() -> Vec<(Rule, &'static str, Journal)> {
+    let taker = BookOrderId::from(id(1));
+    let then = |journal: Journal, events: &[StockEvent]| {
+        after(journal, |journal| {
+            journal.sku(events);
+        })
+    };
+    let ended = |n, quantity| BookEvent::Ended { id: party(n), quantity, reason: EndReason::Cancelled };
+    let too_much_back = BookEvent::Released { fill: FillId(1), quantity: 2, returns: Side::Supply, reopened: 3 };
+    let no_offers = [traded(3, &[ended(1, 5), ended(2, 5)]), bid(4, 1, 1000)];
+    let waits = traded(5, &[stands(4, 4, Side::Demand, 1, 1000, 4)]);
+    let an_offer_first = [
+        traded(3, &[ended(1, 5), ended(2, 5)]),
+        offered(3, "eve", 1, 1000),
+        traded(5, &[stands(3, 2, Side::Supply, 1, 1000, 3)]),
+        bid(4, 1, 1000),
+        traded(6, &[stands(4, 4, Side::Demand, 1, 1000, 4), filled(1, 3, party(4), 1, 1000)]),
+    ];
+    let backing = Backing { sku: SkuId::new("MUG").unwrap(), bid: party(3) };
+    let foreign = AccountEvent::SetAside { payment: payment(1, 0), amount: eur(1).amount, backing };
+    vec![
+        (
+            Rule::MarketUnits,
+            "more came back than went",
+            then(bought(), &[cancelled(1)[0].clone(), traded(4, &[too_much_back])]),
+        ),
+        (Rule::MarketUnits, "a part of it ended, and the rest was lost", then(shop(), &[traded(3, &[ended(1, 4)])])),
+        (Rule::MarketSequence, "nothing happened, with a number", then(shop(), &[traded(0, &[])])),
+        (Rule::MarketSequence, "the last number there is", then(shop(), &[traded(u64::MAX, &[ended(1, 5)])])),
+        (Rule::MarketPriority, "an offer before the house at its price", then(shop(), &an_offer_first)),
+        (Rule::MarketCrossed, "a bid waits beside the house", then(shop(), &[&no_offers[..], &[waits]].concat())),
+        (
+            Rule::ClaimUnits,
+            "claimed at another price than it was filled",
+            then(shop(), &[traded(3, &[filled(1, 2, taker, 2, 950)]), claimed(1, 1, 2, None)]),
+        ),
+        (
+            Rule::BidMoney,
+            "set aside under another's name",
+            after(bidding(), |journal| {
+                journal.wallet(&[foreign]);
+            }),
+        ),
+    ]
 }
