@@ -36,9 +36,11 @@ pub mod http;
 pub mod promotions;
 pub mod replay;
 
-pub use engine::{Config, DECLINED_TOKEN, Engine, EngineError, NewOrder, OrderSnapshot, Payment, Sku};
+pub use engine::{Bid, Config, DECLINED_TOKEN, Engine, EngineError, NewOrder, Offer, OrderSnapshot, Payment, Sku};
 pub use stockade_actors::ports::{Clock, Gateway, GatewayAnswer, ManualClock, Notifier, SystemClock};
+pub use stockade_domain::book::{Side, TimeInForce};
 pub use stockade_domain::payment::gateway::{GatewayCall, GatewayOutcome, Operation};
+pub use stockade_domain::stock::{Admission, Lottery, StockCommand};
 pub use stockade_domain::{
-    Amount, Currency, CustomerId, Location, Money, OrderId, PaymentId, Refusal, SkuId, Timestamp,
+    Amount, BookOrderId, Currency, CustomerId, Location, Money, OrderId, PaymentId, Refusal, SkuId, Timestamp,
 };

@@ -67,6 +67,7 @@ impl Order {
             kept: Amount::ZERO,
             waiting: *waiting,
             bid: bid.clone(),
+            completed: false,
         };
         order.start_payments(payments);
         order.secure_if_covered();
@@ -134,6 +135,7 @@ impl Order {
                 }
             }
             OrderEvent::Delivered => self.delivered = true,
+            OrderEvent::Completed => self.completed = true,
             OrderEvent::Returned { lines, refund } => {
                 let owed = self.owed_back();
                 let mut worth = 0;

@@ -7,6 +7,7 @@ use super::event::{LineUnits, OrderEvent};
 use super::refund;
 use super::returns::{grant_refund, take_back, worth_of};
 use super::state::{Order, Outcome};
+use super::table::{self, Act};
 use super::told;
 use crate::payment::{Method, PaymentCommand};
 use crate::stock::{Disposition, ReleaseReason, StockCommand};
@@ -44,6 +45,8 @@ pub enum OrderCommand {
         tracking: Option<CompactString>,
     },
     Deliver,
+    /// Nothing comes back any more.
+    Complete,
     Return {
         lines: Vec<(u32, Quantity, Disposition)>,
         refund: RefundChoice,
@@ -136,12 +139,16 @@ fn decide_command(
     out: &mut Vec<OrderEvent>,
     asks: &mut Vec<OrderAsk>,
 ) -> Decision {
+    if let Some(act) = Act::of(command) {
+        table::check(order, act)?;
+    }
     match command {
         OrderCommand::Extend { seconds } => extend(order, *seconds, now, out),
         OrderCommand::Cancel { lines: None } => cancel_whole(order, out, asks),
         OrderCommand::Cancel { lines: Some(lines) } => cancel_lines(order, lines, out, asks),
         OrderCommand::Ship { lines, tracking } => ship(order, lines.as_deref(), tracking.clone(), out, asks),
         OrderCommand::Deliver => deliver(order, out),
+        OrderCommand::Complete => complete(order, out),
         OrderCommand::Return { lines, refund } => take_back(order, lines, *refund, out, asks),
         OrderCommand::RefundAmount { amount, reason } => grant_refund(order, *amount, reason, out, asks),
         OrderCommand::RefundLines { lines, reason } => {
@@ -213,6 +220,7 @@ pub(crate) fn check_open(order: &Order, wanted: &'static str) -> Decision {
 impl Order {
     /// What is still to be paid; refuses what cannot be paid (again).
     pub fn check_payable(&self, now: Timestamp) -> Result<Money, Refusal> {
+        table::check(self, Act::Pay)?;
         check_open(self, "only an open order can be paid")?;
         if self.secured {
             return Err(Refusal::AlreadyPaid);
@@ -446,6 +454,16 @@ fn ship(
         asks.push(OrderAsk::Stock(sku, StockCommand::ShipClaim { order: order.id, claim, quantity }));
     }
     out.push(OrderEvent::Shipped { lines: units, tracking });
+    Ok(())
+}
+
+fn complete(order: &Order, out: &mut Vec<OrderEvent>) -> Decision {
+    if order.fulfillment_status() != super::FulfillmentStatus::Fulfilled {
+        return Err(Refusal::OrderStateInvalid { status: order.status().name(), wanted: "ship all of it first" });
+    }
+    if !order.completed {
+        out.push(OrderEvent::Completed);
+    }
     Ok(())
 }
 

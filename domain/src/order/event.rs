@@ -261,6 +261,9 @@ pub enum OrderEvent {
         #[n(2)]
         missing: Quantity,
     },
+    /// It was closed: nothing comes back any more.
+    #[n(23)]
+    Completed,
     /// A payment was asked to give this much back.
     #[n(18)]
     RefundStarted {
@@ -297,6 +300,7 @@ impl OrderEvent {
             Self::Displaced { .. } => "oversold",
             Self::Shipped { .. } => "shipped",
             Self::Delivered => "delivered",
+            Self::Completed => "completed",
             Self::Returned { .. } => "returned",
             Self::RefundGranted { .. } => "refund_granted",
             Self::Refunded { .. } => "refunded",

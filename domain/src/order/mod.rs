@@ -28,6 +28,7 @@ mod returns;
 mod rules;
 mod state;
 mod status;
+pub mod table;
 mod told;
 
 pub use bought::place_bought;

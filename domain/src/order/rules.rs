@@ -4,6 +4,7 @@ mod giving_back;
 mod learning;
 mod placing;
 mod statuses;
+mod table;
 
 use super::{Order, OrderAsk, OrderCommand, OrderEvent, PlacedLine, PlannedPayment, decide};
 use crate::payment::{Method, PaymentCommand};

@@ -238,6 +238,9 @@ pub struct Order {
     /// The bid whose fill it is.
     #[n(21)]
     pub bid: Option<Box<BookOrderId>>,
+    /// It is closed: nothing comes back any more.
+    #[cbor(n(22), skip_if = "codec::is_false")]
+    pub completed: bool,
 }
 
 impl Order {

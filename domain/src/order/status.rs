@@ -54,6 +54,8 @@ statuses! {
         Returned = "returned",
         /// It holds nothing and waits to be let in.
         Waiting = "waiting",
+        /// All of it left, and nothing comes back any more.
+        Completed = "completed",
     }
     /// How far the goods are.
     FulfillmentStatus {
@@ -85,6 +87,7 @@ impl Order {
         match self.outcome {
             Outcome::Cancelled | Outcome::Refused => return OrderStatus::Cancelled,
             Outcome::Expired => return OrderStatus::Expired,
+            Outcome::Open if self.completed => return OrderStatus::Completed,
             Outcome::Open if self.waiting => return OrderStatus::Waiting,
             Outcome::Open => {}
         }

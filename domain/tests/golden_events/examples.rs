@@ -401,6 +401,7 @@ fn order() -> Vec<(&'static str, OrderEvent)> {
         ("step_done", E::StepDone { step: 8 }),
         ("placed_waiting", waiting),
         ("bought", bought),
+        ("completed", E::Completed),
         ("offered", E::Offered { lines: units(), hold_expires_at: TIME }),
         ("shipped_short", E::ShippedShort { sku: sku(), quantity: 2 }),
         ("part_missing", E::PartMissing { line: 1, part: 2, missing: 3 }),
@@ -481,7 +482,7 @@ fn ledger() -> Vec<(&'static str, LedgerEvent)> {
 pub fn variants(kind: EntityKind) -> usize {
     match kind {
         EntityKind::Sku => 27,
-        EntityKind::Order => 23,
+        EntityKind::Order => 24,
         EntityKind::Payment => 9,
         EntityKind::Account => 7,
         EntityKind::Ledger => 1,
@@ -574,5 +575,6 @@ fn number_of_order(event: &OrderEvent) -> usize {
         OrderEvent::Offered { .. } => 20,
         OrderEvent::ShippedShort { .. } => 21,
         OrderEvent::PartMissing { .. } => 22,
+        OrderEvent::Completed => 23,
     }
 }
