@@ -5,6 +5,7 @@ mod naive_pricing;
 
 use compact_str::CompactString;
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use stockade_domain::order::{Charge, ChargeKind};
 use stockade_domain::payment::Method;
 use stockade_domain::promotion::action::{
@@ -15,7 +16,7 @@ use stockade_domain::promotion::pricing::{Priced, Target};
 use stockade_domain::promotion::rule::{Basis, Limits, Pick};
 use stockade_domain::promotion::{
     Cart, CartContext, CartLine, Condition, CouponCode, Label, Lane, PresentedCoupon, Promotion, PromotionId, RuleSet,
-    Scope, Unavailable, price,
+    Scope, Unavailable, Verdict, price,
 };
 use stockade_domain::{Amount, CustomerId, Money, SkuId, Timestamp};
 
@@ -338,6 +339,8 @@ proptest! {
     #[test]
     fn a_promotion_is_the_same_after_the_journal_and_after_json(promotion in promotion()) {
         let bytes = minicbor::to_vec(&promotion).unwrap();
+        let json = serde_json::to_string(&promotion).unwrap();
+        prop_assert_eq!(&serde_json::from_str::<Promotion>(&json).unwrap(), &promotion);
         prop_assert_eq!(&minicbor::decode::<Promotion>(&bytes).unwrap(), &promotion);
     }
 
@@ -350,5 +353,42 @@ proptest! {
             let share = |k| stockade_domain::money::share_of_units(priced.net(), line.quantity, k, 1, cart.currency).0;
             prop_assert_eq!((0..line.quantity).map(share).sum::<i64>(), priced.net().0);
         }
+    }
+}
+
+/// A comparison proves nothing of what never happens: every action applies and every reason is given, often.
+#[test]
+fn what_is_compared_happens() {
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut seen = std::collections::BTreeMap::<String, u32>::new();
+    for _ in 0..2_000 {
+        let (promotions, cart, context) =
+            (promotions(), cart(), context()).new_tree(&mut runner).expect("the strategies reject nothing").current();
+        let rules = RuleSet::compile(promotions, 1).unwrap();
+        for considered in price(&rules, &cart, &context).unwrap().considered {
+            let name = |value: String| value.split('(').next().unwrap_or_default().to_owned();
+            let kind = match considered.verdict {
+                Verdict::Applied(_) => name(format!("{:?}", rules.promotion(considered.rule).then)),
+                Verdict::Refused(reason) => name(format!("{reason:?}")),
+            };
+            *seen.entry(kind).or_default() += 1;
+        }
+    }
+    let actions =
+        ["Order", "Line", "Unit", "Charge", "Tiers", "Nth", "BuyGet", "Gift", "UnitPrice", "Bundle"].into_iter();
+    let reasons = [
+        "CustomerNeeded",
+        "Unavailable",
+        "Condition",
+        "NothingInScope",
+        "BelowTier",
+        "TooFewUnits",
+        "NothingOff",
+        "Taken",
+        "Excluded",
+        "Stopped",
+    ];
+    for kind in actions.chain(reasons) {
+        assert!(seen.get(kind).is_some_and(|times| *times >= 20), "{kind}: {seen:?}");
     }
 }

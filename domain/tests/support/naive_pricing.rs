@@ -50,7 +50,7 @@ pub fn price(lanes: &[Lane], promotions: &[Promotion], cart: &Cart, context: &Ca
         let shop = Shop { cart, minor, left: &left };
         let mut bids: Vec<Bid<'_>> = rules.iter().flat_map(|rule| shop.bids(rule)).collect();
         if lane.pick == Pick::Best {
-            bids.sort_by(|a, b| b.amount.cmp(&a.amount));
+            bids.sort_by_key(|bid| std::cmp::Reverse(bid.amount));
         }
         let mut taken = BTreeSet::new();
         for bid in bids {
