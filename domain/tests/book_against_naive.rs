@@ -41,6 +41,7 @@ fn assert_everything_happened(tally: &Tally) {
     ] {
         assert!(times * 1_000 > commands, "{what} only {times} times: {tally:?}");
     }
+    assert!(tally.uncrossed * 10_000 > commands, "auctions with trade only {} times: {tally:?}", tally.uncrossed);
 }
 
 #[test]

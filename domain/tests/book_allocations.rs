@@ -1,7 +1,9 @@
 //! A warm book never allocates: a long day of trade costs no memory and no pauses.
 
 use allocation_counter::measure;
-use stockade_domain::book::{Book, BookCommand, BookConfig, BookEvent, Context, Matcher, Place, Side, TimeInForce};
+use stockade_domain::book::{
+    Allocation, Book, BookCommand, BookConfig, BookEvent, Context, Matcher, Place, Side, TimeInForce,
+};
 
 /// A small generator with a fixed seed.
 struct Random(u64);
@@ -28,6 +30,9 @@ struct Day {
 
 /// So many orders are placed and not cancelled at most: the day has no trend.
 const PLACED_MAX: usize = 2_000;
+
+/// More orders than ever stand at one price after that.
+const LINE_MAX: u64 = 512;
 
 impl Day {
     fn new(config: BookConfig) -> Self {
@@ -69,6 +74,22 @@ impl Day {
         }
     }
 
+    /// The longest line of the day, shared out but for a unit.
+    fn crowd(&mut self) {
+        for _ in 0..LINE_MAX {
+            self.next += 1;
+            self.run(BookCommand::Place(Place::limit(self.next, Side::Supply, 1_001, 1)));
+        }
+        self.events.clear();
+        self.next += 1;
+        let taker = Place::limit(self.next, Side::Demand, 1_001, LINE_MAX - 1);
+        self.run(BookCommand::Place(Place { time_in_force: TimeInForce::Ioc, ..taker }));
+        for at in 0..self.events.len() {
+            let BookEvent::Filled { fill, quantity, .. } = self.events[at] else { continue };
+            self.run(BookCommand::Settle { fill, quantity });
+        }
+    }
+
     fn trade(&mut self, commands: usize) {
         for _ in 0..commands {
             let command = self.command();
@@ -89,8 +110,10 @@ impl Day {
 
 #[test]
 fn a_warm_book_allocates_nothing_per_command() {
-    for config in [BookConfig::exchange(), BookConfig::default()] {
+    let pro_rata = BookConfig { allocation: Allocation::ProRata, ..BookConfig::exchange() };
+    for config in [BookConfig::exchange(), BookConfig::default(), pro_rata] {
         let mut day = Day::new(config);
+        day.crowd();
         day.trade(100_000);
         let warm = day.trades;
         let allocations = measure(|| day.trade(50_000)).count_total;

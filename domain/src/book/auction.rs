@@ -48,11 +48,14 @@ impl Curve {
     }
 
     /// Largest volume, smallest imbalance, nearest to the reference, lowest. Volume and imbalance change only at
-    /// orders' prices, so these, their neighbours and the reference are all that need a look.
+    /// orders' prices, so these, their neighbours and the reference are all that need a look, each on the nearest ticks.
     fn clearing(&self, reference: Price, tick: Price) -> Option<Clearing> {
-        let own = self.supply.iter().chain(&self.demand).flat_map(|&(price, _)| [price - tick, price, price + tick]);
-        let reference_on_tick = (reference % tick == 0).then_some(reference);
-        own.chain(reference_on_tick)
+        let known = self.supply.iter().chain(&self.demand).map(|&(price, _)| price);
+        // The house's price and the reference may lie between two ticks.
+        known
+            .chain([reference])
+            .map(|price| price - price.rem_euclid(tick))
+            .flat_map(|price| [price.saturating_sub(tick), price, price.saturating_add(tick)])
             .filter(|price| (0..=PRICE_MAX).contains(price))
             .map(|price| self.at(price))
             .filter(|clearing| clearing.volume > 0)

@@ -55,7 +55,8 @@
 //! - *Auction*: while it is open nothing trades and immediate orders are refused. Orders with an unmet minimum or a
 //!   restricted source do not take part. The house takes part at its price, before offers of that price. Demand in
 //!   priority order is filled from supply in priority order: maker is the supply, taker the demand. Self-trade rules
-//!   do not apply, as nobody takes. An iceberg takes part with all it has, at its place.
+//!   do not apply, as nobody takes. An iceberg takes part with all it has, at its place. The clearing price is a
+//!   multiple of the tick, also where the house's price or the reference is none.
 //!
 //! Everything is deterministic: no clock, no randomness, no hash order.
 

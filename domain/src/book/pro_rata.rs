@@ -8,17 +8,31 @@ use super::state::Book;
 use super::take::{Taker, Walk};
 use crate::Quantity;
 
+/// Memory for sharing a level out, empty of meaning between commands.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sharing {
+    /// Makers and what each has open.
+    line: Vec<(u32, Quantity)>,
+    /// Makers of the taker's own owner.
+    own: Vec<u32>,
+    /// What each of the line gets.
+    pub shares: Vec<Quantity>,
+    /// What each of the line is short of its exact share, and its place in it.
+    remainders: Vec<(u128, usize)>,
+}
+
 /// Shares `units` among makers by their open units, in whole lots; lots left over go one each to the largest
 /// remainders, the older first among equals.
-pub(super) fn share(units: Quantity, lot: Quantity, makers: &[(u32, Quantity)], shares: &mut Vec<Quantity>) {
+pub(super) fn share(units: Quantity, lot: Quantity, makers: &[(u32, Quantity)], sharing: &mut Sharing) {
+    let Sharing { shares, remainders, .. } = sharing;
     shares.clear();
+    remainders.clear();
     let open: u128 = makers.iter().map(|maker| u128::from(maker.1)).sum();
     if u128::from(units) >= open {
         shares.extend(makers.iter().map(|maker| maker.1));
         return;
     }
     let (wanted, lots) = (u128::from(units / lot), open / u128::from(lot));
-    let mut remainders: Vec<(u128, usize)> = Vec::with_capacity(makers.len());
     let mut left = wanted;
     for (at, maker) in makers.iter().enumerate() {
         let exact = wanted * u128::from(maker.1 / lot);
@@ -27,7 +41,8 @@ pub(super) fn share(units: Quantity, lot: Quantity, makers: &[(u32, Quantity)], 
         left -= exact / lots;
         remainders.push((exact % lots, at));
     }
-    remainders.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    // No two are equal, so this order is as stable as it needs to be, and takes no memory.
+    remainders.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
     for &(_, at) in remainders.iter().take(left as usize) {
         shares[at] += lot;
     }
@@ -36,17 +51,31 @@ pub(super) fn share(units: Quantity, lot: Quantity, makers: &[(u32, Quantity)], 
 impl<K: Key> Book<K> {
     /// One level; as often as icebergs show a new slice.
     pub(super) fn share_level(&mut self, taker: &mut Taker<K>, level: u32, events: &mut Vec<BookEvent<K>>) -> Walk {
+        let mut sharing = std::mem::take(&mut self.sharing);
+        let walk = self.share_level_in(&mut sharing, taker, level, events);
+        self.sharing = sharing;
+        walk
+    }
+
+    fn share_level_in(
+        &mut self,
+        sharing: &mut Sharing,
+        taker: &mut Taker<K>,
+        level: u32,
+        events: &mut Vec<BookEvent<K>>,
+    ) -> Walk {
         let side = taker.side.opposite() as usize;
-        let (mut ends_taker, mut own) = (false, Vec::new());
+        let mut ends_taker = false;
         let mut slot = self.ladders[side].level(level).head;
         let level_rank = self.ladders[side].level(level).rank;
+        sharing.own.clear();
         while slot != NONE {
             if self.compatible(taker, slot) && self.is_own(taker, slot) {
-                own.push(slot);
+                sharing.own.push(slot);
             }
             slot = self.entry(slot).next;
         }
-        for slot in own {
+        for &slot in &sharing.own {
             match taker.self_trade {
                 SelfTrade::Allow => {}
                 SelfTrade::CancelNewest => ends_taker = true,
@@ -61,19 +90,18 @@ impl<K: Key> Book<K> {
                 }
             }
         }
-        let (mut line, mut shares) = (std::mem::take(&mut self.scratch), Vec::new());
+        let mut line = std::mem::take(&mut sharing.line);
         while taker.remaining > 0 {
             self.line_up(taker, level_rank, &mut line);
             if line.is_empty() {
                 break;
             }
-            share(taker.remaining, self.config.lot, &line, &mut shares);
-            for (&(slot, _), &quantity) in line.iter().zip(&shares).filter(|(_, quantity)| **quantity > 0) {
+            share(taker.remaining, self.config.lot, &line, sharing);
+            for (&(slot, _), &quantity) in line.iter().zip(&sharing.shares).filter(|(_, quantity)| **quantity > 0) {
                 self.fill(taker, slot, quantity, events);
             }
         }
-        line.clear();
-        self.scratch = line;
+        sharing.line = line;
         if ends_taker && taker.remaining > 0 {
             self.end_taker(taker, events);
         }
@@ -102,13 +130,13 @@ impl<K: Key> Book<K> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::share;
+    use super::{Sharing, share};
 
     fn shared(units: u64, lot: u64, opens: &[u64]) -> Vec<u64> {
         let makers: Vec<_> = opens.iter().map(|&open| (0, open)).collect();
-        let mut shares = Vec::new();
-        share(units, lot, &makers, &mut shares);
-        shares
+        let mut sharing = Sharing::default();
+        share(units, lot, &makers, &mut sharing);
+        sharing.shares
     }
 
     #[test]

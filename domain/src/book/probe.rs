@@ -4,7 +4,7 @@ use super::command::SelfTrade;
 use super::config::{Allocation, UnfillableHead};
 use super::entry::NONE;
 use super::event::Maker;
-use super::pro_rata::share;
+use super::pro_rata::{Sharing, share};
 use super::state::Book;
 use super::take::{HouseLeft, Taker, Walk};
 use super::view::PreviewFill;
@@ -152,12 +152,12 @@ impl<K: Key> Book<K> {
             }
             slot = self.entry(slot).next;
         }
-        let mut shares = Vec::new();
+        let mut sharing = Sharing::default();
         while thought.remaining > 0 && !line.is_empty() {
             let opens: Vec<_> = line.iter().map(|&(slot, open, _)| (slot, open)).collect();
-            share(thought.remaining, self.config.lot, &opens, &mut shares);
+            share(thought.remaining, self.config.lot, &opens, &mut sharing);
             let mut behind = Vec::new();
-            for (maker, &quantity) in line.iter_mut().zip(&shares) {
+            for (maker, &quantity) in line.iter_mut().zip(&sharing.shares) {
                 self.think_trade(thought, maker.0, quantity);
                 maker.1 -= quantity;
                 if maker.1 == 0 && maker.2 > 0 {

@@ -14,6 +14,7 @@ use super::event::{FillId, Maker, Terms};
 use super::feed::Feed;
 use super::index::Index;
 use super::ladder::Ladder;
+use super::pro_rata::Sharing;
 use super::{Key, Price, Side};
 use crate::{Quantity, Timestamp};
 
@@ -51,8 +52,8 @@ pub struct Book<K> {
     pub(super) sequence: u64,
     pub(super) auction: bool,
     pub(super) feed: Feed,
-    /// Memory for walks, empty between commands.
-    pub(super) scratch: Vec<(u32, Quantity)>,
+    /// Memory for sharing levels out.
+    pub(super) sharing: Sharing,
 }
 
 impl<K: Key> Book<K> {
@@ -75,7 +76,7 @@ impl<K: Key> Book<K> {
             sequence: 0,
             auction: false,
             feed: Feed::default(),
-            scratch: Vec::new(),
+            sharing: Sharing::default(),
         }
     }
 

@@ -37,8 +37,6 @@ impl Dice {
     }
 }
 
-const WITH_AUCTIONS: bool = false;
-
 const SELF_TRADES: [SelfTrade; 5] =
     [SelfTrade::Allow, SelfTrade::CancelNewest, SelfTrade::CancelOldest, SelfTrade::CancelBoth, SelfTrade::Decrement];
 
@@ -141,7 +139,7 @@ impl Generator {
             69..75 => BookCommand::Expire,
             75..83 => BookCommand::Settle { fill: self.fill(), quantity: self.quantity() },
             83..97 => BookCommand::Release { fill: self.fill(), quantity: self.quantity(), returns: self.side() },
-            97 if WITH_AUCTIONS && self.mood == 1 => BookCommand::OpenAuction,
+            97 if self.mood == 1 => BookCommand::OpenAuction,
             98 => BookCommand::Uncross { reference: 495 + self.dice.below(11) as i64 },
             99 if self.dice.one_in(8) => {
                 let low = 480 + self.dice.below(20) as i64;

@@ -1,9 +1,9 @@
 //! One price for all.
 
 use stockade_domain::Quantity;
-use stockade_domain::book::{BookEvent, House, Key, Maker, Price, Side};
+use stockade_domain::book::{BookEvent, House, Key, Maker, Price, Side, Source};
 
-use super::state::NaiveBook;
+use super::state::{NaiveBook, Order};
 
 impl<K: Key> NaiveBook<K> {
     /// All that can trade trades at the price of the largest volume, the smallest imbalance, the nearest to the
@@ -15,47 +15,64 @@ impl<K: Key> NaiveBook<K> {
             return;
         };
         self.tell(BookEvent::Uncrossed { price: Some(price), quantity: volume, imbalance }, events);
-        for demand in self.queue(Side::Demand) {
-            if demand.price < price {
-                break;
-            }
+        let mut supplies = self.supplies(*house).into_iter().filter(|supply| supply.1 <= price);
+        let mut supply = supplies.next();
+        for demand in self.taking_part(Side::Demand).into_iter().filter(|demand| demand.price >= price) {
             let mut taker = self.as_taker(&demand);
             while taker.left > 0 {
-                let stock = house.filter(|stock| stock.available > 0 && stock.price <= price);
-                let supply = self.queue(Side::Supply).into_iter().find(|supply| supply.price <= price);
-                let (maker, there) = match (stock, supply) {
-                    (Some(stock), Some(supply)) if supply.price < stock.price => (Maker::Order(supply.id), supply.open),
-                    (Some(stock), _) => (Maker::House, stock.available),
-                    (None, Some(supply)) => (Maker::Order(supply.id), supply.open),
-                    (None, None) => return,
-                };
-                let quantity = taker.left.min(there);
-                self.fill(&mut taker, maker, price, quantity, events);
-                match maker {
-                    Maker::House => {
-                        *house = stock.map(|stock| House { available: stock.available - quantity, ..stock })
-                    }
-                    Maker::Order(id) => self.refresh(id, events),
+                let Some((maker, _, there)) = &mut supply else { return };
+                let quantity = taker.left.min(*there);
+                *there -= quantity;
+                self.fill(&mut taker, *maker, price, quantity, events);
+                match (*maker, house.as_mut()) {
+                    (Maker::House, Some(stock)) => stock.available -= quantity,
+                    (Maker::House, None) => unreachable!("no house takes part"),
+                    (Maker::Order(id), _) => self.refresh(id, events),
+                }
+                if *there == 0 {
+                    supply = supplies.next();
                 }
             }
         }
     }
 
+    /// Orders that anybody may meet with any quantity, in priority order.
+    fn taking_part(&self, side: Side) -> Vec<Order<K>> {
+        let mut queue = self.queue(side);
+        queue.retain(|order| !order.has_unmet_minimum() && order.terms.source == Source::Anyone);
+        queue
+    }
+
+    /// Who sells, at what price and how much, in priority order; the house before offers of its price.
+    fn supplies(&self, house: Option<House>) -> Vec<(Maker<K>, Price, Quantity)> {
+        let orders = self.taking_part(Side::Supply);
+        let orders = orders.iter().map(|order| (Maker::Order(order.id), order.price, order.unfilled()));
+        let stock = house.map(|house| (Maker::House, house.price, house.available - house.available % self.config.lot));
+        let mut supplies: Vec<_> = stock.into_iter().filter(|stock| stock.2 > 0).chain(orders).collect();
+        // The sort is stable: what stands first among equal prices stays first.
+        supplies.sort_by_key(|supply| supply.1);
+        supplies
+    }
+
+    /// Every price on the tick that can matter, one after the other.
     fn clearing(&self, reference: Price, house: Option<House>) -> Option<(Price, Quantity, i64)> {
-        let mut prices: Vec<Price> =
-            self.orders.iter().filter(|order| order.open > 0).map(|order| order.price).collect();
-        prices.extend(house.map(|house| house.price));
-        prices.push(reference);
-        let sum = |side: Side, holds: &dyn Fn(Price) -> bool| -> i128 {
-            self.queue(side).iter().filter(|order| holds(order.price)).map(|order| i128::from(order.unfilled())).sum()
-        };
+        let (supply, demand) = (self.supplies(house), self.taking_part(Side::Demand));
+        let tick = self.config.tick;
+        let known: Vec<Price> = supply
+            .iter()
+            .map(|supply| supply.1)
+            .chain(demand.iter().map(|demand| demand.price))
+            .chain([reference])
+            .collect();
+        let (low, high) = (*known.iter().min()?, *known.iter().max()?);
         let at = |price: Price| {
-            let stock = house.filter(|house| house.price <= price).map_or(0, |house| i128::from(house.available));
-            let supply = sum(Side::Supply, &|limit| limit <= price) + stock;
-            let demand = sum(Side::Demand, &|limit| limit >= price);
+            let supply: i128 =
+                supply.iter().filter(|supply| supply.1 <= price).map(|supply| i128::from(supply.2)).sum();
+            let demand: i128 =
+                demand.iter().filter(|demand| demand.price >= price).map(|demand| i128::from(demand.unfilled())).sum();
             (supply.min(demand), demand - supply)
         };
-        let best = prices.into_iter().min_by_key(|&price| {
+        let best = (low / tick..=high / tick + 1).map(|ticks| ticks * tick).min_by_key(|&price| {
             let (volume, imbalance) = at(price);
             (-volume, imbalance.abs(), price.abs_diff(reference), price)
         })?;

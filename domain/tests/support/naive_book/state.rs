@@ -217,7 +217,10 @@ impl<K: Key> NaiveBook<K> {
         };
         if let Maker::Order(maker) = maker {
             let order = self.find_mut(maker).expect("a maker stands");
-            order.open -= quantity;
+            // An auction meets all of an iceberg at once, also what it hides.
+            let left = order.unfilled() - quantity;
+            order.open = order.open.saturating_sub(quantity);
+            order.reserve = left - order.open;
             trade(order);
         }
         let immediate = match self.find_mut(taker) {
