@@ -24,6 +24,7 @@
 //! | [`gateway`] | card gateways: simulated, over HTTP, and what guards them |
 //! | [`http`] | the server: routes, problems, the accept loop |
 //! | [`cli`] | the commands of the binary |
+//! | [`promotions`] | promotions in YAML and JSON |
 //! | [`replay`] | real order history, through the engine |
 //! | [`audit`] | everything recomputed from the journal, with code of its own |
 //!
@@ -34,12 +35,15 @@ pub mod cli;
 pub mod engine;
 pub mod gateway;
 pub mod http;
+pub mod promotions;
 pub mod replay;
 
-pub use engine::{Config, Engine, EngineError, NewOrder, OrderSnapshot, Payment, Sku};
+pub use engine::{Bid, Config, Engine, EngineError, NewOrder, Offer, OrderSnapshot, Payment, Sku};
 pub use gateway::DECLINED_TOKEN;
 pub use stockade_actors::ports::{Clock, Gateway, GatewayAnswer, ManualClock, Notifier, SystemClock};
+pub use stockade_domain::book::{Side, TimeInForce};
 pub use stockade_domain::payment::gateway::{GatewayCall, GatewayOutcome, Operation};
+pub use stockade_domain::stock::{Admission, Lottery, StockCommand};
 pub use stockade_domain::{
-    Amount, Currency, CustomerId, Location, Money, OrderId, PaymentId, Refusal, SkuId, Timestamp,
+    Amount, BookOrderId, Currency, CustomerId, Location, Money, OrderId, PaymentId, Refusal, SkuId, Timestamp,
 };

@@ -42,7 +42,17 @@ pub enum Command {
     ReadParties {
         sku: SkuId,
         side: Side,
+        /// Only this owner's.
+        owner: Box<Option<CustomerId>>,
+        /// After the one with this id.
+        after: Option<BookOrderId>,
         limit: usize,
+    },
+    /// The offer or bid that the request with this digest has made.
+    ReadPartyMade {
+        sku: SkuId,
+        side: Side,
+        digest: u64,
     },
     /// `wait`: how long to wait for a gateway before answering that payment is under way.
     Place {

@@ -279,6 +279,18 @@ fn stamp(answer: Result<Answer, Refusal>, seq: u64) -> Result<Answer, Refusal> {
             view.as_of = seq;
             Ok(Answer::Order(view))
         }
+        Ok(Answer::Book(mut view)) => {
+            view.as_of = seq;
+            Ok(Answer::Book(view))
+        }
+        Ok(Answer::Party(mut view)) => {
+            view.as_of = seq;
+            Ok(Answer::Party(view))
+        }
+        Ok(Answer::Parties(mut views)) => {
+            views.iter_mut().for_each(|view| view.as_of = seq);
+            Ok(Answer::Parties(views))
+        }
         Ok(Answer::Account(view)) => Ok(Answer::Account(crate::command::AccountView { as_of: seq, ..view })),
         Err(Refusal::StockExhausted { items, .. }) => Err(Refusal::StockExhausted { items, as_of: seq }),
         other => other,

@@ -21,6 +21,7 @@
 //! | [`book`] | a SKU's book: offers, bids, fills that are holds |
 //! | [`account`] | a customer's wallet |
 //! | [`payment`] | one payment and its table of states |
+//! | [`promotion`] | rules that make a cart cheaper, coupons, their uses and budgets |
 //! | [`order`] | the saga that ties them together |
 //! | [`ledger`] | double-entry postings derived from events |
 //! | [`entity`] | one name and one event type over all of them, as the journal sees them |
@@ -37,6 +38,7 @@ pub mod money;
 pub mod name;
 pub mod order;
 pub mod payment;
+pub mod promotion;
 pub mod refusal;
 pub mod stock;
 pub mod time;

@@ -3,6 +3,7 @@
 //! A refusal decided in one turn writes nothing and leaves no trace in stock, balance or usage counts. Each has a
 //! stable [`code`](Refusal::code); HTTP statuses and problem types are derived from it in one place.
 
+use crate::promotion::Unavailable;
 use crate::{Amount, CustomerId, Location, Money, Quantity, SkuId};
 
 /// A SKU that could not give what was asked.
@@ -28,6 +29,12 @@ pub enum Refusal {
     PaymentDeclined { reason: String },
     #[error("a customer may have {limit} of {sku} and has {taken} already")]
     LimitExceeded { sku: SkuId, limit: Quantity, taken: Quantity },
+    #[error("coupon {code} is not valid: {why}")]
+    CouponInvalid { code: String, why: &'static str },
+    #[error("coupon {code} is used up: order without it")]
+    CouponExhausted { code: String },
+    #[error("the {why} of {subject} is limited to {limit}, and {taken} is taken: order without it")]
+    UsesExceeded { why: Unavailable, subject: String, limit: String, taken: String },
     #[error("{why}: name a `customer` or a `purchaser_key`")]
     CustomerRequired { why: &'static str },
     #[error("SKU {sku} is not known: define it first")]
@@ -89,7 +96,9 @@ impl Refusal {
             Self::StockExhausted { .. } => "stock_exhausted",
             Self::InsufficientBalance { .. } => "insufficient_balance",
             Self::PaymentDeclined { .. } => "payment_declined",
-            Self::LimitExceeded { .. } => "limit_exceeded",
+            Self::LimitExceeded { .. } | Self::UsesExceeded { .. } => "limit_exceeded",
+            Self::CouponInvalid { .. } => "coupon_invalid",
+            Self::CouponExhausted { .. } => "coupon_exhausted",
             Self::CustomerRequired { .. } => "customer_required",
             Self::SkuUnknown { .. } => "sku_unknown",
             Self::SkuNotSellable { .. } => "sku_not_sellable",

@@ -1,7 +1,7 @@
 //! The auditor's own fold of wallets, and what each did for each payment.
 
 use rustc_hash::FxHashMap;
-use stockade_domain::account::AccountEvent;
+use stockade_domain::account::{AccountEvent, Backing};
 use stockade_domain::{Currency, CustomerId, Money, PaymentId, Timestamp};
 
 use super::ledger::Books;
@@ -31,9 +31,28 @@ pub(super) struct Wallet {
     pub(super) currency: Option<Currency>,
     pub(super) balance: i64,
     pub(super) held: i64,
+    /// What is set aside for bids.
+    pub(super) bids: FxHashMap<PaymentId, ForBid>,
+}
+
+/// What a wallet sets aside for one bid.
+pub(super) struct ForBid {
+    pub(super) backing: Backing,
+    pub(super) amount: i64,
+    pub(super) last_seq: u64,
 }
 
 impl Wallet {
+    fn set_aside(&mut self, payment: PaymentId, amount: i64, backing: &Backing, scene: &mut Scene<'_>) {
+        scene.expect(amount >= 0, Rule::WalletMoney, || format!("{amount} was set aside"));
+        let before = self.bids.remove(&payment).map_or(0, |bid| bid.amount);
+        self.held = self.held.saturating_add(amount - before);
+        if amount > 0 {
+            let backing = backing.clone();
+            self.bids.insert(payment, ForBid { backing, amount, last_seq: scene.seq });
+        }
+    }
+
     /// Takes an event in.
     pub(super) fn take(
         &mut self,
@@ -54,8 +73,11 @@ impl Wallet {
             | E::Settled { payment }
             | E::Released { payment }
             | E::Spent { payment, .. }
-            | E::Refunded { payment, .. }
-            | E::SetAside { payment, .. } => *payment,
+            | E::Refunded { payment, .. } => *payment,
+            E::SetAside { payment, amount, backing } => {
+                self.set_aside(*payment, amount.0, backing, scene);
+                return self.check(scene);
+            }
         };
         let (since, last_seq) = (scene.now, scene.seq);
         let entry = payments.entry(payment).or_insert_with(|| ForPayment {
@@ -70,7 +92,7 @@ impl Wallet {
         entry.last_seq = last_seq;
         scene.expect(entry.owner == *owner, Rule::WalletOnce, || format!("{} has money of {payment} too", entry.owner));
         match event {
-            E::Credited { .. } => {}
+            E::Credited { .. } | E::SetAside { .. } => {}
             E::Held { amount, .. } => {
                 scene.expect(entry.held == 0 && entry.spent == 0, Rule::WalletOnce, || {
                     format!("{payment} has money already")
@@ -95,11 +117,6 @@ impl Wallet {
                 scene.expect(amount.0 > 0, Rule::WalletMoney, || format!("{amount} was spent"));
                 entry.spent = entry.spent.saturating_add(amount.0);
                 self.balance = self.balance.saturating_sub(amount.0);
-            }
-            E::SetAside { amount, .. } => {
-                scene.expect(amount.0 >= 0, Rule::WalletMoney, || format!("{amount} was set aside"));
-                self.held = self.held.saturating_add(amount.0 - entry.held);
-                entry.held = amount.0;
             }
             E::Refunded { refund, money, .. } => {
                 let before = std::mem::replace(&mut entry.last_refund, *refund);

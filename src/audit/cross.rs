@@ -23,7 +23,7 @@ const YOUNG_MICROS: i64 = 120 * 1_000_000;
 const YOUNG_RECORDS: u64 = 4096;
 
 /// How a comparison ended.
-enum Verdict {
+pub(super) enum Verdict {
     Agrees,
     InFlight,
     Differs(Rule, String),
@@ -35,6 +35,8 @@ impl Auditor {
     pub(super) fn cross_check(&mut self) {
         let mut verdicts: Vec<(u64, String, Verdict)> = Vec::new();
         self.compare_stock(&mut verdicts);
+        self.compare_claims(&mut verdicts);
+        self.compare_bids(&mut verdicts);
         self.compare_flows(&mut verdicts);
         self.compare_payments(&mut verdicts);
         let wallets = self.compare_wallets(&mut verdicts);
@@ -67,7 +69,7 @@ impl Auditor {
         sums
     }
 
-    fn is_young(&self, since: Timestamp, seq: u64) -> bool {
+    pub(super) fn is_young(&self, since: Timestamp, seq: u64) -> bool {
         self.last_time.0.saturating_sub(since.0) <= YOUNG_MICROS || self.last_seq.saturating_sub(seq) <= YOUNG_RECORDS
     }
 
@@ -79,7 +81,8 @@ impl Auditor {
             }
         }
         for (id, order) in &self.orders {
-            for line in order.lines.iter().filter(|line| line.filled - line.shipped + line.backordered > 0) {
+            let of_house = order.lines.iter().filter(|line| line.claim.is_none());
+            for line in of_house.filter(|line| line.filled - line.shipped + line.backordered > 0) {
                 for (name, _) in line.in_stock(1) {
                     let sku = self.skus.get(name);
                     if sku.is_some_and(|sku| sku.commitments.contains_key(id) || has_steps(order, name, sku, *id)) {
@@ -141,6 +144,8 @@ impl Auditor {
                 for step in pending(order, name, self.skus.get(name), *id) {
                     match step {
                         RemoteStep::Ship { quantity, .. } => sum.shipped += super::signed(*quantity),
+                        RemoteStep::ShipClaim { quantity, .. } => sum.shipped += super::signed(*quantity),
+                        RemoteStep::ReturnClaim { quantity, .. } => sum.returned += super::signed(*quantity),
                         RemoteStep::Return { quantity, .. } => sum.returned += super::signed(*quantity),
                         _ => {}
                     }
@@ -225,7 +230,7 @@ fn pending<'a>(
     order.owed.iter().filter(open).map(|(_, to)| to).filter(move |to| sku_of(to) == Some(name))
 }
 
-fn has_steps(order: &Order, name: &SkuId, sku: &Sku, id: OrderId) -> bool {
+pub(super) fn has_steps(order: &Order, name: &SkuId, sku: &Sku, id: OrderId) -> bool {
     pending(order, name, Some(sku), id).next().is_some()
 }
 

@@ -55,6 +55,10 @@ impl Line {
 
     /// Units of a SKU that it must keep for the line, not shipped, and those that wait.
     fn of_sku(&self, sku: &SkuId) -> (i64, i64) {
+        if self.claim.is_some() {
+            // The house keeps nothing for it.
+            return (0, 0);
+        }
         if self.parts.is_empty() {
             return if self.sku == *sku { (self.filled - self.shipped, self.backordered) } else { (0, 0) };
         }

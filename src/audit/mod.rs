@@ -5,6 +5,7 @@
 //!
 //! ```text
 //!   journal ─▶ hash chain ─▶ records ─┬▶ stock    bins, commitments, backorders
+//!                                     ├▶ market   offers, bids, the book, claims
 //!                                     ├▶ order    legal steps, units, totals
 //!                                     ├▶ payment  transitions, refunds
 //!                                     ├▶ account  wallets
@@ -24,11 +25,13 @@
 mod account;
 mod counters;
 mod cross;
+mod cross_market;
 mod derived;
 mod files;
 mod keys;
 mod kits;
 mod ledger;
+mod market;
 mod models;
 mod order;
 mod payment;
@@ -43,7 +46,7 @@ use stockade_domain::account::AccountEvent;
 use stockade_domain::entity::{EntityKey, EntityKind, Event};
 use stockade_domain::order::{OrderEvent, Outcome};
 use stockade_domain::payment::{Method, PaymentEvent};
-use stockade_domain::stock::StockEvent;
+use stockade_domain::stock::{MarketEvent, StockEvent};
 use stockade_domain::{Amount, CustomerId, Money, OrderId, PaymentId, SkuId, Timestamp};
 use stockade_storage::record::{KIND_SYSTEM, parse_record};
 
@@ -139,6 +142,7 @@ impl Auditor {
         if derived.projects(seq) {
             match &key {
                 EntityKey::Sku(sku) => derived.models.movement(sku.as_str(), seq),
+                EntityKey::Account(customer) => derived.models.statement(customer.as_str(), seq),
                 EntityKey::Order(id) => self.project_order(*id, placed, seq, &mut derived.models),
                 _ => {}
             }
@@ -187,6 +191,11 @@ impl Auditor {
                 (_, event) => self.faults.add(seq, key, Rule::RecordMalformed, format!("it holds `{}`", event.name())),
             }
         }
+        if let EntityKey::Sku(sku) = key
+            && let Some(sku) = self.skus.get_mut(sku)
+        {
+            sku.rest(&mut Scene { seq, now, actor: key, faults: &mut self.faults });
+        }
     }
 
     /// Remembers when the actor had its last record, and says when it had the one before.
@@ -221,6 +230,13 @@ impl Auditor {
             StockEvent::Shipped { order, picks } => (*order, stockade_domain::stock::units(picks), 0),
             StockEvent::ShippedShort { order, quantity } => (*order, *quantity, 0),
             StockEvent::Returned { order: Some(order), quantity, .. } => (*order, 0, *quantity),
+            StockEvent::Market(event) => match &**event {
+                MarketEvent::ClaimShipped { order, fills, .. } => {
+                    (*order, fills.iter().map(|fill| fill.quantity).sum(), 0)
+                }
+                MarketEvent::ClaimReturned { order, quantity, .. } => (*order, 0, *quantity),
+                _ => return,
+            },
             _ => return,
         };
         flow(&mut self.flows, order, sku, -signed(shipped), -signed(returned));

@@ -31,6 +31,11 @@ impl ModelSums {
         self.add(Model::Movements, sku.as_bytes(), seq, [0; 16]);
     }
 
+    /// A record moved a customer's wallet.
+    pub(super) fn statement(&mut self, customer: &str, seq: u64) {
+        self.add(Model::Statements, customer.as_bytes(), seq, [0; 16]);
+    }
+
     /// A record left an order in this status.
     pub(super) fn order(&mut self, order: OrderId, status: OrderStatus, seq: u64) {
         self.add(Model::OrdersByStatus, &[status as u8], seq, order.to_bytes());

@@ -4,7 +4,9 @@ use smallvec::SmallVec;
 use stockade_domain::entity::RemoteStep;
 use stockade_domain::order::{LineUnits, OrderEvent, OrderStatus, Outcome, PlannedPayment, ReturnedLine};
 use stockade_domain::payment::{Method, PaymentState};
-use stockade_domain::{Currency, CustomerId, OrderId, PaymentId, QUANTITY_MAX, Quantity, SkuId, Timestamp};
+use stockade_domain::{
+    BookOrderId, Currency, CustomerId, OrderId, PaymentId, QUANTITY_MAX, Quantity, SkuId, Timestamp,
+};
 
 use super::kits::{Part, parts_of};
 use super::ledger::{Books, rounded, share};
@@ -13,6 +15,8 @@ use super::report::{Rule, Scene};
 /// A line, every unit of it in one state.
 pub(super) struct Line {
     pub(super) sku: SkuId,
+    /// The number of its claim, where its units are a seller's.
+    pub(super) claim: Option<u32>,
     /// The components of a kit.
     pub(super) parts: Vec<Part>,
     price: i64,
@@ -28,6 +32,11 @@ pub(super) struct Line {
 }
 
 impl Line {
+    /// Units that a SKU keeps for it: held, or allocated.
+    pub(super) fn kept(&self) -> i64 {
+        self.filled - self.shipped
+    }
+
     fn accepted(&self) -> i64 {
         self.quantity - self.unfilled
     }
@@ -95,13 +104,24 @@ pub(super) struct Order {
     pub(super) failed_seq: u64,
     /// It holds nothing and waits to be let in.
     waiting: bool,
+    /// The bid whose fill it is.
+    pub(super) bid: Option<BookOrderId>,
 }
 
 impl Order {
     /// Begins an order; `None` when the event is not its placing.
     pub(super) fn place(id: OrderId, event: &OrderEvent, books: &mut Books, scene: &mut Scene<'_>) -> Option<Self> {
         let OrderEvent::Placed {
-            customer, currency, lines, charges, payments, hold_expires_at, attempt, waiting, ..
+            customer,
+            currency,
+            lines,
+            charges,
+            payments,
+            hold_expires_at,
+            attempt,
+            waiting,
+            bid,
+            ..
         } = event
         else {
             return None;
@@ -117,7 +137,21 @@ impl Order {
             let (cancelled, shipped, returned) = (0, 0, 0);
             let sku = line.sku.clone();
             let parts = parts_of(line);
-            Line { sku, parts, price, quantity, filled, backordered, unfilled, cancelled, shipped, returned, net }
+            let claim = line.claim.as_ref().map(|claim| claim.number);
+            Line {
+                sku,
+                claim,
+                parts,
+                price,
+                quantity,
+                filled,
+                backordered,
+                unfilled,
+                cancelled,
+                shipped,
+                returned,
+                net,
+            }
         };
         let mut order = Self {
             id,
@@ -140,6 +174,7 @@ impl Order {
             step_next: 0,
             recognised: 0,
             waiting: *waiting,
+            bid: bid.as_deref().copied(),
             failed_seq: 0,
         };
         let accepted: i64 = order.lines.iter().map(Line::accepted).sum();

@@ -59,6 +59,20 @@ rules! {
     BackorderBound = "backorder_bound",
     /// What is promised against incoming stock never exceeds it.
     PromisedTwice = "promised_twice",
+    /// What happens in a book is numbered without a gap: its events, its fills, its places in line.
+    MarketSequence = "market_sequence",
+    /// Each unit of an offer or bid is open, held, sold or withdrawn.
+    MarketUnits = "market_units",
+    /// A fill is at its maker's price and within its taker's limit.
+    MarketPrice = "market_price",
+    /// Price, then time: nobody who stood before the maker was passed over.
+    MarketPriority = "market_priority",
+    /// A book at rest is not crossed.
+    MarketCrossed = "market_crossed",
+    /// What orders claim is what the book holds for them, and each claimed unit ends exactly once.
+    ClaimUnits = "claim_units",
+    /// A wallet sets aside for a bid what its open units may still cost.
+    BidMoney = "bid_money",
     /// A lottery is drawn once, after it closed, by the seed that was committed to before; nobody is let in earlier.
     LotteryDraw = "lottery_draw",
     /// No customer has more than the SKU's limit.

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
+use stockade_domain::stock::MarketEvent;
 use stockade_domain::stock::{Definition, Disposition, Pick, SkuStatus, StockEvent};
 use stockade_domain::{CustomerId, Location, Lot, OrderId, QUANTITY_MAX, Quantity, Timestamp};
 
 use super::counters::{self, Count, Counts, Step};
+use super::market::Market;
 use super::report::{Faults, Rule, Scene};
 
 /// More units than one SKU may have.
@@ -94,6 +96,8 @@ pub(super) struct Sku {
     pub(super) drawn: Option<[u8; 32]>,
     pub(super) oversold: u64,
     pub(super) displaced: u64,
+    /// Offers, bids and what orders claim of them.
+    pub(super) market: Option<Box<Market>>,
 }
 
 impl Sku {
@@ -170,13 +174,32 @@ impl Sku {
             }
             E::ShippedShort { quantity, .. } => self.displaced_shipped(*quantity, scene),
             E::Drawn { seed } => self.draw(seed, scene),
-            E::Market(_) => {}
+            E::Market(event) => self.trade(event, scene),
             E::Handled { order, step } => {
                 let before = self.handled.insert(*order, *step);
                 let again = before.is_some_and(|before| before >= *step);
                 scene
                     .expect(!again, Rule::CommitmentUnknown, || format!("step {step} of order {order} was done twice"));
             }
+        }
+    }
+
+    fn trade(&mut self, event: &MarketEvent, scene: &mut Scene<'_>) {
+        let list_price = self.definition.as_ref().map(|definition| definition.price.amount.0);
+        let takes = matches!(event, MarketEvent::Offered { .. } | MarketEvent::Bid { .. });
+        let sells = self.definition.as_ref().is_some_and(|definition| definition.status == SkuStatus::Active);
+        scene.expect(sells || !takes, Rule::SkuNotSellable, || "a book took supply or demand that is closed".into());
+        let counted = self.market.get_or_insert_default().take(event, list_price, scene);
+        if let Some((buyer, units)) = counted {
+            self.count_for(Some(&buyer), units);
+            self.check_limit(Some(&buyer), scene);
+        }
+    }
+
+    /// The end of a record: the book is at rest.
+    pub(super) fn rest(&mut self, scene: &mut Scene<'_>) {
+        if let Some(market) = &mut self.market {
+            market.look_over(scene);
         }
     }
 

@@ -94,7 +94,7 @@ fn as_count(answer: Answer) -> u64 {
 }
 
 impl Engine {
-    fn sku_target(sku: impl AsRef<str>) -> Result<SkuId, Refusal> {
+    pub(super) fn sku_target(sku: impl AsRef<str>) -> Result<SkuId, Refusal> {
         SkuId::new(sku.as_ref()).map_err(|_| Refusal::SkuUnknown { sku: sku.as_ref().chars().take(80).collect() })
     }
 

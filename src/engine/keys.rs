@@ -36,6 +36,11 @@ impl RequestKey {
         Self(digest)
     }
 
+    /// What tells it from other requests.
+    pub(crate) const fn digest(&self) -> KeyDigest {
+        self.0
+    }
+
     fn name(&self) -> Name {
         self.0[..NAME_BYTES].try_into().expect("the name's bytes")
     }

@@ -14,7 +14,7 @@ use stockade_storage::projection::{Model, status_key};
 use stockade_storage::record::parse_record;
 
 use super::history::HistoryError;
-use super::snapshot::{OrderSnapshot, SkuSnapshot, Text, TimeJson};
+use super::snapshot::{MoneyJson, OrderSnapshot, SkuSnapshot, Text, TimeJson};
 use super::{Engine, Target};
 use stockade_actors::command::Command;
 
@@ -63,6 +63,12 @@ pub struct Movement {
     /// How many units, where that says something.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantity: Option<u64>,
+    /// How much money, where that says something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub amount: Option<MoneyJson>,
+    /// For which payment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payment: Option<String>,
     /// For which order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
@@ -86,7 +92,7 @@ pub struct Load {
     pub projected: u64,
 }
 
-fn unreadable(error: &HistoryError) -> Refusal {
+pub(super) fn unreadable(error: &HistoryError) -> Refusal {
     tracing::error!(%error, "the past cannot be read");
     Refusal::StorageUnavailable
 }
@@ -288,12 +294,14 @@ fn movements_of(seq: u64, record: &[u8]) -> Result<Vec<Movement>, Refusal> {
     read().ok_or(Refusal::StorageUnavailable)
 }
 
-fn movement(seq: u64, at: Timestamp, event: &Event) -> Movement {
+pub(super) fn movement(seq: u64, at: Timestamp, event: &Event) -> Movement {
     let mut movement = Movement {
         sequence: Text(seq),
         at: TimeJson(at),
         kind: event.name(),
         quantity: None,
+        amount: None,
+        payment: None,
         order: None,
         reason: None,
     };

@@ -1,8 +1,9 @@
 //! What embedders write: SKUs, orders and payments, built from plain text and checked when they are used.
 
 use stockade_domain::name::Region;
-use stockade_domain::order::{self, Charge, ChargeKind, NewLine, Tender};
+use stockade_domain::order::{self, Charge, ChargeKind, LineSupply, NewLine, Tender};
 use stockade_domain::payment::Method;
+use stockade_domain::stock::market::Seller;
 use stockade_domain::stock::{Admission, Definition, KitPart, SkuStatus, SourcingPlan, SourcingStrategy};
 use stockade_domain::{CustomerId, Location, Money, NameError, OrderId, Quantity, Refusal, SkuId, Timestamp};
 
@@ -174,6 +175,38 @@ impl NewOrder {
     #[must_use]
     pub fn line_at(self, sku: impl AsRef<str>, quantity: Quantity, unit_price: Money) -> Self {
         self.add_line(sku.as_ref(), quantity, Some(unit_price))
+    }
+
+    /// Another line, from offers of this seller.
+    #[must_use]
+    pub fn line_from(self, sku: impl AsRef<str>, quantity: Quantity, seller: impl AsRef<str>) -> Self {
+        match name("seller", CustomerId::new(seller.as_ref())) {
+            Ok(seller) => self.add_supplied(sku.as_ref(), quantity, Seller::Named(seller), None),
+            Err(refusal) => Self { wrong: Some(refusal), ..self },
+        }
+    }
+
+    /// Another line, from whoever sells at the lowest price, at most this one.
+    #[must_use]
+    pub fn line_any(self, sku: impl AsRef<str>, quantity: Quantity, max_unit_price: Money) -> Self {
+        self.add_supplied(sku.as_ref(), quantity, Seller::Any, Some(max_unit_price))
+    }
+
+    /// Another line that takes from the SKU's book.
+    #[must_use]
+    pub(crate) fn add_supplied(
+        self,
+        sku: &str,
+        quantity: Quantity,
+        seller: Seller,
+        max_unit_price: Option<Money>,
+    ) -> Self {
+        let before = self.order.lines.len();
+        let mut order = self.add_line(sku, quantity, None);
+        if let Some(line) = order.order.lines.get_mut(before) {
+            line.supply = Some(Box::new(LineSupply { seller, max_unit_price }));
+        }
+        order
     }
 
     fn add_line(mut self, sku: &str, quantity: Quantity, unit_price: Option<Money>) -> Self {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use stockade_actors::command::{AccountView, OrderView, StockView};
 use stockade_domain::order::Order;
 use stockade_domain::stock::{Admission, Counters, Definition};
-use stockade_domain::{Amount, Currency, Money, OrderId, Timestamp};
+use stockade_domain::{Amount, BookOrderId, Currency, Money, OrderId, Timestamp};
 
 /// Money as JSON: `{"amount":"19.99","currency":"GBP"}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +94,8 @@ struct LineJson<'a> {
     cancelled: u64,
     shipped: u64,
     returned: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seller: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -139,6 +141,8 @@ struct OrderJson<'a> {
     hold_expires_at: Option<TimeJson>,
     created_at: TimeJson,
     tracking: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bid: Option<Text<BookOrderId>>,
     as_of: Text<u64>,
 }
 
@@ -162,6 +166,7 @@ impl Serialize for OrderSnapshot {
                 cancelled: row.cancelled,
                 shipped: row.shipped,
                 returned: row.returned,
+                seller: row.claim.as_ref().map(|claim| claim.seller.as_str()),
             }
         });
         let payments = order.payments.iter().map(|payment| PaymentJson {
@@ -200,6 +205,7 @@ impl Serialize for OrderSnapshot {
             hold_expires_at: order.deadline().map(TimeJson),
             created_at: TimeJson(order.created_at),
             tracking: order.tracking.as_deref(),
+            bid: order.bid.as_deref().map(|bid| Text(*bid)),
             as_of: Text(self.as_of),
         }
         .serialize(serializer)
@@ -289,7 +295,7 @@ impl Serialize for StockSnapshot {
             in_transit: view.in_transit.0,
             lost: view.in_transit.1,
             backordered: levels.backordered,
-            offered: 0,
+            offered: self.0.offered,
             unavailable: unavailable(totals, levels.safety),
             locations: locations.collect(),
             as_of: Text(view.as_of),
@@ -358,6 +364,8 @@ impl Serialize for SkuSnapshot {
             admission: AdmissionJson,
             #[serde(skip_serializing_if = "Option::is_none")]
             kit: Option<Vec<Part<'a>>>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            market: Option<MarketJson>,
             as_of: Text<u64>,
         }
         #[derive(Serialize)]
@@ -374,7 +382,26 @@ impl Serialize for SkuSnapshot {
         struct Backorder {
             max: u64,
         }
+        #[derive(Serialize)]
+        struct MarketJson {
+            tick: MoneyJson,
+            lot: u64,
+            band: Option<Band>,
+            self_trade: &'static str,
+        }
+        #[derive(Serialize)]
+        struct Band {
+            low: MoneyJson,
+            high: MoneyJson,
+        }
         let definition = &self.0.definition;
+        let money = |amount| MoneyJson(Money::new(amount, definition.price.currency));
+        let market = definition.market.as_deref().map(|rules| MarketJson {
+            tick: money(rules.tick),
+            lot: rules.lot,
+            band: rules.band.map(|(low, high)| Band { low: money(low), high: money(high) }),
+            self_trade: rules.self_trade.name(),
+        });
         Json {
             sku: self.0.sku.as_str(),
             name: &definition.name,
@@ -395,6 +422,7 @@ impl Serialize for SkuSnapshot {
             kit: definition.kit.as_ref().map(|parts| {
                 parts.iter().map(|part| Part { sku: part.sku.as_str(), quantity: part.quantity }).collect()
             }),
+            market,
             as_of: Text(self.0.as_of),
         }
         .serialize(serializer)

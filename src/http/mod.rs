@@ -36,6 +36,8 @@ pub mod headers;
 pub mod limits;
 pub mod listener;
 pub mod log_level;
+mod market;
+mod market_body;
 mod metrics;
 mod order_body;
 pub mod paging;

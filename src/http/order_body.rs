@@ -7,12 +7,13 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use stockade_domain::order::{ChargeKind, LINES_MAX};
 use stockade_domain::payment::Method;
-use stockade_domain::{OrderId, Refusal};
+use stockade_domain::stock::market::Seller;
+use stockade_domain::{CustomerId, OrderId, Refusal};
 
 use super::body::Object;
 use super::fields::{MoneyField, QuantityField, Text};
 use super::problem::Problem;
-use super::requests::{one_of, refused, unsupported};
+use super::requests::{name, one_of, refused, unsupported};
 use super::stock_body::ContextBody;
 use crate::engine::{NewOrder, Payment};
 
@@ -23,8 +24,9 @@ struct LineBody<'a> {
     sku: Text<'a>,
     quantity: QuantityField,
     unit_price: Option<MoneyField>,
-    seller: Option<IgnoredAny>,
-    max_unit_price: Option<IgnoredAny>,
+    #[serde(borrow)]
+    seller: Option<Text<'a>>,
+    max_unit_price: Option<MoneyField>,
 }
 
 #[derive(Deserialize)]
@@ -162,9 +164,16 @@ fn several(lines: Vec<Object<LineBody<'_>>>) -> Result<NewOrder, Problem> {
     }
     let mut order = NewOrder::empty();
     for Object(line) in lines {
-        unsupported("seller", &line.seller)?;
-        unsupported("max_unit_price", &line.max_unit_price)?;
+        let supply = supply(&line)?;
         order = match line.unit_price {
+            Some(_) if supply.is_some() => {
+                let why = "a line that names a `seller` is paid at the seller's price";
+                return Err(Problem::invalid("unit_price", why));
+            }
+            None if let Some(seller) = supply => {
+                let max = line.max_unit_price.map(|price| price.0);
+                order.add_supplied(&line.sku, line.quantity.0, seller, max)
+            }
             Some(price) => order.line_at(&*line.sku, line.quantity.0, price.0),
             None => order.line(&*line.sku, line.quantity.0),
         };
@@ -172,8 +181,19 @@ fn several(lines: Vec<Object<LineBody<'_>>>) -> Result<NewOrder, Problem> {
     Ok(order)
 }
 
+/// Whose units a line may have, if it names somebody.
+fn supply(line: &LineBody<'_>) -> Result<Option<Seller>, Problem> {
+    match (line.seller.as_deref(), &line.max_unit_price) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => Err(Problem::invalid("max_unit_price", "goes with a `seller`, or with `any`")),
+        (Some("any"), None) => Err(Problem::invalid("max_unit_price", "a line that buys from `any` names it")),
+        (Some("any"), Some(_)) => Ok(Some(Seller::Any)),
+        (Some(seller), _) => Ok(Some(Seller::Named(name("seller", seller, |text| CustomerId::new(text))?))),
+    }
+}
+
 /// A digest of a body's meaning: the same JSON in another order of members or spacing is the same body.
-fn body_digest(body: &[u8]) -> u64 {
+pub(super) fn body_digest(body: &[u8]) -> u64 {
     // What cannot be read as one value (a number beyond any float, say) is compared byte by byte.
     let digest = match serde_json::from_slice::<Value>(body) {
         Ok(value) => blake3::hash(value.to_string().as_bytes()),

@@ -70,6 +70,10 @@ pub(super) fn push_order(json: &mut Vec<u8>, snapshot: &OrderSnapshot) {
     push(json, ",\"created_at\":");
     push_time(json, order.created_at);
     push_optional(json, ",\"tracking\":", order.tracking.as_deref());
+    if let Some(bid) = &order.bid {
+        push(json, ",\"bid\":");
+        push_uuid(json, &bid.to_bytes());
+    }
     push(json, ",\"as_of\":\"");
     push_number(json, snapshot.as_of);
     push(json, "\"}");
@@ -96,6 +100,10 @@ fn push_line(json: &mut Vec<u8>, number: usize, line: &Line, currency: Currency,
     ] {
         push(json, name);
         push_number(json, units);
+    }
+    if let Some(claim) = &line.claim {
+        push(json, ",\"seller\":");
+        push_text(json, claim.seller.as_str());
     }
     json.push(b'}');
 }

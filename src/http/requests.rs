@@ -13,6 +13,7 @@ use stockade_domain::{CustomerId, Location, Lot, OrderId, Refusal, SkuId, Timest
 
 use super::body::Object;
 use super::fields::{DeltaField, MoneyField, QuantityField};
+use super::market_body::MarketBody;
 use super::order_body::{PaymentBody, payments};
 use super::problem::{Code, Problem};
 use super::stock_body::{AdmissionBody, KitPartBody, SourcingBody, kit};
@@ -78,6 +79,7 @@ pub(super) struct SkuBody {
     sourcing: Option<Object<SourcingBody>>,
     preorder: Option<bool>,
     kit: Option<Vec<Object<KitPartBody>>>,
+    market: Option<Object<MarketBody>>,
 }
 
 impl SkuBody {
@@ -102,6 +104,10 @@ impl SkuBody {
             None => None,
         };
         definition.kit = self.kit.map(|parts| kit(&parts).map(Box::new)).transpose()?;
+        definition.market = match self.market {
+            Some(Object(body)) => Some(Box::new(body.rules(self.price.0.currency)?)),
+            None => None,
+        };
         if definition.safety_level > stockade_domain::QUANTITY_MAX {
             return Err(Problem::new(Code::QuantityInvalid));
         }

@@ -26,7 +26,7 @@ use super::requests::{
 use super::stock_body::{
     AnnouncementBody, ArrivalBody, DrawBody, LossBody, TransferBody, WithdrawalBody, WriteOffBody,
 };
-use super::{body, headers, paging, payments, render};
+use super::{body, headers, market, paging, payments, render};
 use crate::engine::{
     Engine, GATEWAY_WAIT, Listed, Movement, OrderFilter, OrderSnapshot, Page, RequestKey, SkuSnapshot, StockSnapshot,
     Target, WalletSnapshot,
@@ -69,7 +69,7 @@ fn json_reply(status: StatusCode, body: Vec<u8>) -> Response<Bytes> {
     response
 }
 
-fn replayed(mut response: Response<Bytes>, replayed: bool) -> Response<Bytes> {
+pub(super) fn replayed(mut response: Response<Bytes>, replayed: bool) -> Response<Bytes> {
     if replayed {
         response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
     }
@@ -102,13 +102,23 @@ async fn any_other(request: Request<'_>) -> Reply {
     let mut segments = rest.trim_end_matches('/').split('/').map(decode_segment);
     let mut next = || segments.next().transpose();
     let parts = [next()?, next()?, next()?, next()?];
+    if next()?.is_some() {
+        return Err(Problem::new(Code::NotFound));
+    }
     match parts.each_ref().map(Option::as_deref) {
         [Some("skus"), None, ..] => request.only("GET", &[&Method::GET])?.list_skus().await,
         [Some("skus"), Some(sku), None, _] => {
             request.only("GET, PUT", &[&Method::GET, &Method::PUT])?;
             request.sku(&sku_in_path(sku)?).await
         }
-        [Some("skus"), Some(sku), Some(what), None] => request.of_sku(&sku_in_path(sku)?, what).await,
+        [Some("skus"), Some(sku), Some(what), id] => {
+            let sku = sku_in_path(sku)?;
+            match market::answer(&request, &sku, what, id).await {
+                Some(reply) => reply,
+                None if id.is_some() => Err(Problem::new(Code::NotFound)),
+                None => request.of_sku(&sku, what).await,
+            }
+        }
         [Some("stock"), None, ..] => request.only("GET", &[&Method::GET])?.several_stocks().await,
         [Some("orders"), None, ..] => {
             request.only("GET, POST", &[&Method::GET, &Method::POST])?;
@@ -125,6 +135,11 @@ async fn any_other(request: Request<'_>) -> Reply {
         [Some("wallets"), Some(name), None, _] => {
             request.only("GET", &[&Method::GET])?;
             reply(StatusCode::OK, &request.engine.wallet(customer(name)?.as_str()).await?)
+        }
+        [Some("wallets"), Some(name), Some("statement"), None] => {
+            request.only("GET", &[&Method::GET])?;
+            let customer = customer(name)?;
+            request.facts(&format!("statement/{customer}"), |page| request.engine.statement(&customer, page)).await
         }
         [Some("wallets"), Some(name), Some("credits"), None] => {
             request.only("POST", &[&Method::POST])?.credit(name).await
@@ -163,11 +178,11 @@ pub(super) fn by_method(method: &Method, allow: &'static str, methods: &[&Method
 }
 
 impl Request<'_> {
-    fn only(&self, allow: &'static str, methods: &[&Method]) -> Result<&Self, Problem> {
+    pub(super) fn only(&self, allow: &'static str, methods: &[&Method]) -> Result<&Self, Problem> {
         by_method(&self.method, allow, methods).map(|()| self)
     }
 
-    fn parameter(&self, name: &str) -> Option<String> {
+    pub(super) fn parameter(&self, name: &str) -> Option<String> {
         let pair = |pair: &str| {
             let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
             (decode_query(key)? == name).then(|| decode_query(value)).flatten()
@@ -175,12 +190,12 @@ impl Request<'_> {
         self.query.split('&').find_map(pair)
     }
 
-    fn key(&self) -> Result<Option<RequestKey>, Problem> {
+    pub(super) fn key(&self) -> Result<Option<RequestKey>, Problem> {
         let key = headers::idempotency_key(self.headers)?;
         Ok(key.map(|key| RequestKey::new(self.caller, self.method.as_str(), self.path, &key, &self.body)))
     }
 
-    fn json<'b, T: serde::Deserialize<'b>>(&'b self) -> Result<T, Problem> {
+    pub(super) fn json<'b, T: serde::Deserialize<'b>>(&'b self) -> Result<T, Problem> {
         body::expect_media_type(self.headers, "application/json")?;
         body::parse(&self.body)
     }

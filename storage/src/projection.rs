@@ -1,5 +1,5 @@
 //! The query models, folded from durable records: which orders there are by time, customer and status, and which
-//! records moved a SKU's stock.
+//! records moved a SKU's stock or a customer's wallet.
 //!
 //! A model holds no facts of its own, only *where* they are: lists of sequences and order ids, one row per batch of
 //! records and key. So a hot SKU costs a few bytes per movement, and losing a model loses nothing.
@@ -32,11 +32,14 @@ pub enum Model {
     OrdersByCustomer = 5,
     /// Orders in the sequence in which they came to a status, by status.
     OrdersByStatus = 6,
+    /// Sequences of a wallet's records, by customer.
+    Statements = 7,
 }
 
 impl Model {
     /// The models that are folded from records.
-    pub const FOLDED: [Self; 4] = [Self::Movements, Self::Orders, Self::OrdersByCustomer, Self::OrdersByStatus];
+    pub const FOLDED: [Self; 5] =
+        [Self::Movements, Self::Orders, Self::OrdersByCustomer, Self::OrdersByStatus, Self::Statements];
 
     /// Its place in [`FOLDED`](Self::FOLDED).
     fn folded_index(self) -> usize {
@@ -75,6 +78,7 @@ impl Batch {
         match EntityKind::from_byte(head.kind) {
             Some(EntityKind::Sku) => self.add(Model::Movements, head.key, Entry { seq, order: [0; 16] }),
             Some(EntityKind::Order) => self.take_order(seq, &head, events)?,
+            Some(EntityKind::Account) => self.add(Model::Statements, head.key, Entry { seq, order: [0; 16] }),
             _ => {}
         }
         Ok(())

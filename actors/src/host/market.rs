@@ -365,11 +365,24 @@ impl Host {
         self.party_answer(sku, id, side, Vec::new(), false)
     }
 
-    pub(super) fn read_parties(&mut self, sku: &SkuId, side: Side, limit: usize) -> Result<Handled, Refusal> {
+    pub(super) fn read_parties(
+        &mut self,
+        sku: &SkuId,
+        side: Side,
+        owner: Option<&CustomerId>,
+        after: Option<BookOrderId>,
+        limit: usize,
+    ) -> Result<Handled, Refusal> {
         let hosted = self.load_sku(sku).ok_or_else(|| Refusal::SkuUnknown { sku: sku.to_string() })?;
         let answer = |view| PartyAnswer { sku: sku.clone(), view, orders: Vec::new(), created: false, as_of: 0 };
-        let parties = hosted.state.party_views(side, limit).into_iter().map(answer).collect();
+        let parties = hosted.state.party_views(side, owner, after, limit).into_iter().map(answer).collect();
         Ok(Handled::Answered(Answer::Parties(Box::new(parties)), hosted.basis()))
+    }
+
+    pub(super) fn read_party_made(&mut self, sku: &SkuId, side: Side, digest: u64) -> Result<Handled, Refusal> {
+        let made = self.load_sku(sku).and_then(|hosted| hosted.state.market()?.made_by(side, digest));
+        let made = made.ok_or_else(|| Refusal::NotFound { what: "what the request has made".into() })?;
+        self.party_answer(sku, made, side, Vec::new(), false)
     }
 
     pub(super) fn read_book(&mut self, sku: &SkuId, levels: usize) -> Result<Handled, Refusal> {

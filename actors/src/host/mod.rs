@@ -316,7 +316,10 @@ impl Host {
             Command::ReadStock { sku } => self.read_stock(&sku),
             Command::ReadBook { sku, levels } => self.read_book(&sku, levels),
             Command::ReadParty { sku, id, side } => self.read_party(&sku, id, side),
-            Command::ReadParties { sku, side, limit } => self.read_parties(&sku, side, limit),
+            Command::ReadParties { sku, side, owner, after, limit } => {
+                self.read_parties(&sku, side, (*owner).as_ref(), after, limit)
+            }
+            Command::ReadPartyMade { sku, side, digest } => self.read_party_made(&sku, side, digest),
             Command::Place { order, key, wait } => self.place(order, key, wait, reply),
             Command::Pay { order, payments, key, wait } => self.pay(order, &payments, key, wait, reply),
             Command::Order { order, command, key } => self.run_order_command(order, *command, key),

@@ -137,7 +137,8 @@ pub fn largest_remainder(units: Quantity, claims: &[Quantity]) -> Vec<Quantity> 
     let mut shares: Vec<Quantity> = claims.iter().map(|claim| (part(*claim) / sum) as Quantity).collect();
     let left = units - shares.iter().sum::<Quantity>();
     let mut by_remainder: Vec<usize> = (0..claims.len()).collect();
-    by_remainder.sort_by_key(|index| (std::cmp::Reverse(part(claims[*index]) % sum), *index));
+    // A division of 128 bits is dear: each is done once.
+    by_remainder.sort_by_cached_key(|index| (std::cmp::Reverse(part(claims[*index]) % sum), *index));
     by_remainder.into_iter().take(left as usize).for_each(|index| shares[index] += 1);
     shares
 }

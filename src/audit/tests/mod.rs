@@ -2,6 +2,7 @@
 //! is compared.
 
 mod derived;
+mod markets;
 mod rules;
 
 use minicbor::Encode;

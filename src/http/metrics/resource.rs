@@ -31,6 +31,7 @@ const RESOURCES: &[&str] = &[
     "coupons",
     "wallets",
     "wallets/credits",
+    "wallets/statement",
     "payments",
     "payments/capture",
     "payments/void",

@@ -4,7 +4,7 @@ use super::Market;
 use super::party::Party;
 use crate::book::{LevelDepth, Matcher, Side};
 use crate::stock::{Setting, Stock};
-use crate::{Amount, BookOrderId, Money, Quantity};
+use crate::{Amount, BookOrderId, CustomerId, Money, Quantity};
 
 /// The depth of a SKU's book: offers and bids by price, the house apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +35,12 @@ pub struct PartyView {
 }
 
 impl Market {
+    /// The offer or bid that the request with this digest has made.
+    pub fn made_by(&self, side: Side, digest: u64) -> Option<BookOrderId> {
+        let made = |(_, party): &(&BookOrderId, &Party)| party.side == side && party.body_digest == digest;
+        self.parties.iter().filter(made).map(|(id, _)| *id).min()
+    }
+
     /// Units of an offer's fills that are paid and not shipped.
     fn allocated_of(&self, id: BookOrderId) -> Quantity {
         let of_it = |fill: &super::ClaimFill| {
@@ -69,9 +75,20 @@ impl Stock {
         Some(PartyView { id, price, allocated: market.allocated_of(id), party })
     }
 
-    /// Offers or bids with open units, in priority order, at most `limit`.
-    pub fn party_views(&self, side: Side, limit: usize) -> Vec<PartyView> {
+    /// Offers or bids with open units, in priority order: of one owner or of all, at most `limit` after the one with
+    /// this id. One that has ended meanwhile is where nothing follows.
+    pub fn party_views(
+        &self,
+        side: Side,
+        owner: Option<&CustomerId>,
+        after: Option<BookOrderId>,
+        limit: usize,
+    ) -> Vec<PartyView> {
         let orders = self.market().map_or_else(Vec::new, |market| market.book.orders(side));
-        orders.into_iter().take(limit).filter_map(|order| self.party_view(order.id, side)).collect()
+        let start = after.map_or(0, |after| {
+            orders.iter().position(|order| order.id == after).map_or(orders.len(), |place| place + 1)
+        });
+        let views = orders[start..].iter().filter_map(|order| self.party_view(order.id, side));
+        views.filter(|view| owner.is_none_or(|owner| view.party.owner == *owner)).take(limit).collect()
     }
 }

@@ -1,0 +1,372 @@
+//! Uses as a scarce resource: how often a promotion or a coupon may be used, by whom, and for how much money.
+//!
+//! Two-phase like stock: an order *holds* its use before it is accepted, and settles or releases it exactly once. One
+//! writer owns the state, so that held and settled uses together never exceed the limit, whatever happens at once.
+//!
+//! ```text
+//!   Define ─▶ limits        Hold ─▶ held ─▶ Settle ─▶ settled ─▶ GiveBack ─▶ free
+//!                                     └───▶ Release ─▶ free
+//! ```
+//!
+//! Everything but holding is one-way and repeatable: what was done already, or was never held, changes nothing.
+//! Limits may be changed at any time; what is taken beyond a lowered limit stays, and nothing more is given.
+
+use minicbor::{Decode, Encode};
+use rustc_hash::FxHashMap;
+
+use super::cart::Unavailable;
+use super::condition::Window;
+use super::names::{CouponCode, Label, PromotionId};
+use super::rule::Limits;
+use crate::{Amount, Currency, CustomerId, OrderId, Refusal, Timestamp, codec};
+
+/// Whose uses these are.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Subject {
+    /// A promotion's.
+    #[n(0)]
+    Promotion(#[n(0)] PromotionId),
+    /// A coupon's.
+    #[n(1)]
+    Coupon(#[n(0)] CouponCode),
+}
+
+/// What an owner allows.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Terms {
+    /// How often, by whom, how much.
+    #[n(0)]
+    pub limits: Limits,
+    /// In what the budget is counted; needed where there is one.
+    #[n(1)]
+    pub currency: Option<Currency>,
+    /// When it may be held.
+    #[n(2)]
+    pub window: Window,
+    /// The batch of a coupon: promotions ask for batches.
+    #[n(3)]
+    pub batch: Option<Label>,
+    /// Called back: nothing more is given.
+    #[n(4)]
+    pub revoked: bool,
+}
+
+impl Terms {
+    /// A promotion's limits; when it may be used its own window says.
+    pub fn of_promotion(limits: Limits, currency: Option<Currency>) -> Self {
+        Self { limits, currency, window: Window::default(), batch: None, revoked: false }
+    }
+
+    /// A coupon of a batch that may be used so often; once, when it is single-use.
+    pub fn of_coupon(batch: Label, uses: Option<u64>) -> Self {
+        let limits = Limits { uses, ..Limits::default() };
+        Self { limits, currency: None, window: Window::default(), batch: Some(batch), revoked: false }
+    }
+}
+
+/// What an order has of it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Use {
+    /// Of the budget.
+    #[n(0)]
+    pub amount: Amount,
+    /// Whom it is counted for.
+    #[n(1)]
+    pub customer: Option<CustomerId>,
+}
+
+/// What happened to uses.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[allow(missing_docs, reason = "the fields are the values that the variant's sentence names")]
+pub enum UsesEvent {
+    /// The owner said what is allowed.
+    #[n(0)]
+    Defined {
+        #[n(0)]
+        terms: Terms,
+    },
+    /// An order set a use aside.
+    #[n(1)]
+    Held {
+        #[n(0)]
+        order: OrderId,
+        #[n(1)]
+        taken: Use,
+    },
+    /// The order was paid: the use is used.
+    #[n(2)]
+    Settled {
+        #[n(0)]
+        order: OrderId,
+    },
+    /// The order ended unpaid: the use is free again.
+    #[n(3)]
+    Released {
+        #[n(0)]
+        order: OrderId,
+    },
+    /// A paid order was undone: the use is free again.
+    #[n(4)]
+    GivenBack {
+        #[n(0)]
+        order: OrderId,
+    },
+}
+
+impl UsesEvent {
+    /// The public name.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Defined { .. } => "defined",
+            Self::Held { .. } => "held",
+            Self::Settled { .. } => "settled",
+            Self::Released { .. } => "released",
+            Self::GivenBack { .. } => "given_back",
+        }
+    }
+}
+
+/// What the owner of uses can be asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the fields are those of the events")]
+pub enum UsesCommand {
+    Define { terms: Terms },
+    Hold { order: OrderId, amount: Amount, currency: Currency, customer: Option<CustomerId> },
+    Settle { order: OrderId },
+    Release { order: OrderId },
+    GiveBack { order: OrderId },
+}
+
+/// How much is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Encode, Decode)]
+pub struct Taken {
+    /// Uses, held and settled.
+    #[n(0)]
+    pub uses: u64,
+    /// Money, held and settled.
+    #[n(1)]
+    pub amount: Amount,
+}
+
+/// The uses of a promotion or a coupon.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct UsesState {
+    /// Whose.
+    #[n(0)]
+    pub subject: Subject,
+    /// What is allowed; nothing before it is defined.
+    #[n(1)]
+    pub terms: Option<Terms>,
+    /// Set aside, by order.
+    #[cbor(n(2), with = "codec::map")]
+    pub held: FxHashMap<OrderId, Use>,
+    /// Used, by order: it tells a repeated hold, and what to give back.
+    #[cbor(n(3), with = "codec::map")]
+    pub settled: FxHashMap<OrderId, Use>,
+    /// All that is taken.
+    #[n(4)]
+    pub taken: Taken,
+    /// Uses by customer, where they are limited or were counted.
+    #[cbor(n(5), with = "codec::map")]
+    pub by_customer: FxHashMap<CustomerId, u64>,
+}
+
+impl UsesState {
+    /// Nothing is allowed yet.
+    pub fn new(subject: Subject) -> Self {
+        Self {
+            subject,
+            terms: None,
+            held: FxHashMap::default(),
+            settled: FxHashMap::default(),
+            taken: Taken::default(),
+            by_customer: FxHashMap::default(),
+        }
+    }
+
+    /// Uses of a customer, held and settled.
+    pub fn of_customer(&self, customer: &CustomerId) -> u64 {
+        self.by_customer.get(customer).copied().unwrap_or(0)
+    }
+
+    /// Takes an event into the state.
+    pub fn apply(&mut self, event: &UsesEvent) {
+        match event {
+            UsesEvent::Defined { terms } => self.terms = Some(terms.clone()),
+            UsesEvent::Held { order, taken } => {
+                let before = self.held.insert(*order, taken.clone());
+                assert!(before.is_none(), "an order holds one use");
+                self.taken.uses += 1;
+                self.taken.amount.0 += taken.amount.0;
+                if let Some(customer) = &taken.customer {
+                    *self.by_customer.entry(customer.clone()).or_default() += 1;
+                }
+            }
+            UsesEvent::Settled { order } => {
+                let taken = self.held.remove(order).expect("a settled use is held");
+                self.settled.insert(*order, taken);
+            }
+            UsesEvent::Released { order } => {
+                let taken = self.held.remove(order).expect("a released use is held");
+                self.free(&taken);
+            }
+            UsesEvent::GivenBack { order } => {
+                let taken = self.settled.remove(order).expect("a use given back was used");
+                self.free(&taken);
+            }
+        }
+        let counted = self.held.len() + self.settled.len();
+        assert_eq!(self.taken.uses, counted as u64, "what is taken is what is held and settled");
+    }
+
+    fn free(&mut self, taken: &Use) {
+        self.taken.uses -= 1;
+        self.taken.amount.0 -= taken.amount.0;
+        if let Some(customer) = &taken.customer {
+            let left = self.of_customer(customer) - 1;
+            match left {
+                0 => drop(self.by_customer.remove(customer)),
+                left => drop(self.by_customer.insert(customer.clone(), left)),
+            }
+        }
+    }
+
+    /// Whether the sums are the sums of what is held and settled; linear in them, for audits and tests.
+    pub fn adds_up(&self) -> bool {
+        let all = || self.held.values().chain(self.settled.values());
+        let counted = all().filter(|taken| taken.customer.is_some()).count() as u64;
+        self.taken.uses == all().count() as u64
+            && self.taken.amount.0 == all().map(|taken| taken.amount.0).sum::<i64>()
+            && counted == self.by_customer.values().sum::<u64>()
+    }
+}
+
+/// Decides a command; the events go to `out`.
+pub fn decide(
+    state: &UsesState,
+    command: &UsesCommand,
+    now: Timestamp,
+    out: &mut Vec<UsesEvent>,
+) -> Result<(), Refusal> {
+    match command {
+        UsesCommand::Define { terms } => {
+            check_terms(state, terms)?;
+            if state.terms.as_ref() != Some(terms) {
+                out.push(UsesEvent::Defined { terms: terms.clone() });
+            }
+        }
+        UsesCommand::Hold { order, amount, currency, customer } => {
+            if state.held.contains_key(order) || state.settled.contains_key(order) {
+                return Ok(());
+            }
+            let taken = Use { amount: *amount, customer: customer.clone() };
+            check_hold(state, &taken, *currency, now)?;
+            out.push(UsesEvent::Held { order: *order, taken });
+        }
+        UsesCommand::Settle { order } if state.held.contains_key(order) => {
+            out.push(UsesEvent::Settled { order: *order });
+        }
+        UsesCommand::Release { order } if state.held.contains_key(order) => {
+            out.push(UsesEvent::Released { order: *order });
+        }
+        UsesCommand::GiveBack { order } if state.settled.contains_key(order) => {
+            out.push(UsesEvent::GivenBack { order: *order });
+        }
+        UsesCommand::Settle { .. } | UsesCommand::Release { .. } | UsesCommand::GiveBack { .. } => {}
+    }
+    Ok(())
+}
+
+/// In order of precedence: unknown, called back or out of its time; used up; the customer's limit; the budget.
+fn check_hold(state: &UsesState, wanted: &Use, currency: Currency, now: Timestamp) -> Result<(), Refusal> {
+    let terms = match &state.terms {
+        Some(terms) if !terms.revoked && terms.window.contains(now) => terms,
+        Some(terms) if terms.revoked => return Err(not_valid(state, "it was called back")),
+        Some(terms) if terms.window.until.is_some_and(|until| now >= until) => {
+            return Err(not_valid(state, "it has expired"));
+        }
+        Some(_) => return Err(not_valid(state, "its time has not come")),
+        None => return Err(not_valid(state, "it is not known")),
+    };
+    if wanted.amount.0 < 0 {
+        return Err(Refusal::MoneyInvalid { why: "what a use takes of a budget is not negative".into() });
+    }
+    if terms.limits.uses.is_some_and(|limit| state.taken.uses >= limit) {
+        return Err(used_up(state, terms));
+    }
+    if let Some(limit) = terms.limits.per_customer {
+        let Some(customer) = &wanted.customer else {
+            return Err(Refusal::CustomerRequired { why: "uses are counted by customer" });
+        };
+        let taken = state.of_customer(customer);
+        if taken >= limit {
+            return Err(exceeded(state, Unavailable::CustomerLimit, limit, taken));
+        }
+    }
+    if terms.currency.is_some_and(|kept| kept != currency) {
+        let (wanted, found) = (terms.currency.map(|kept| kept.to_string()).unwrap_or_default(), currency.to_string());
+        return Err(Refusal::CurrencyMismatch { wanted, found });
+    }
+    let after = state.taken.amount.checked_add(wanted.amount);
+    let counted = after.ok_or_else(|| Refusal::MoneyInvalid { why: "so much money cannot be counted".into() })?;
+    if let Some(budget) = terms.limits.budget.filter(|budget| counted > *budget) {
+        return Err(exceeded(state, Unavailable::Budget, budget, state.taken.amount));
+    }
+    Ok(())
+}
+
+fn check_terms(state: &UsesState, terms: &Terms) -> Result<(), Refusal> {
+    let wrong = |why: &str| Err(Refusal::BodyInvalid { field: "limits", why: why.into() });
+    if terms.limits.uses == Some(0) || terms.limits.per_customer == Some(0) {
+        return wrong("a limit is at least 1");
+    }
+    let window = terms.window;
+    if window.from.is_some_and(|from| window.until.is_some_and(|until| until <= from)) {
+        return wrong("`until` comes after `from`");
+    }
+    match (terms.limits.budget, terms.currency) {
+        (Some(_), None) => return wrong("a budget has a currency"),
+        (Some(budget), Some(currency)) if budget.0 <= 0 || !budget.is_rounded(currency) => {
+            return wrong("a budget is a positive amount in whole minor units");
+        }
+        _ => {}
+    }
+    // Money that is taken already cannot be counted in another currency.
+    let kept = state.terms.as_ref().and_then(|terms| terms.currency);
+    if let (Some(kept), true) = (kept, state.taken.uses > 0)
+        && terms.currency != Some(kept)
+    {
+        let found = terms.currency.map_or_else(|| "none".to_owned(), |currency| currency.to_string());
+        return Err(Refusal::CurrencyMismatch { wanted: kept.to_string(), found });
+    }
+    Ok(())
+}
+
+fn exceeded(state: &UsesState, why: Unavailable, limit: impl ToString, taken: impl ToString) -> Refusal {
+    let subject = match &state.subject {
+        Subject::Promotion(id) => id.to_string(),
+        Subject::Coupon(code) => code.to_string(),
+    };
+    Refusal::UsesExceeded { why, subject, limit: limit.to_string(), taken: taken.to_string() }
+}
+
+/// Nothing is given, whatever was taken.
+fn not_valid(state: &UsesState, why: &'static str) -> Refusal {
+    match &state.subject {
+        Subject::Coupon(code) => Refusal::CouponInvalid { code: code.to_string(), why },
+        Subject::Promotion(_) => exceeded(state, Unavailable::Exhausted, 0, state.taken.uses),
+    }
+}
+
+fn used_up(state: &UsesState, terms: &Terms) -> Refusal {
+    match &state.subject {
+        Subject::Coupon(code) => Refusal::CouponExhausted { code: code.to_string() },
+        Subject::Promotion(_) => {
+            exceeded(state, Unavailable::Exhausted, terms.limits.uses.unwrap_or_default(), state.taken.uses)
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "uses_rules.rs"]
+mod rules;

@@ -1,0 +1,209 @@
+//! The rules of uses, one test each.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn eur() -> Currency {
+    "EUR".parse().unwrap()
+}
+
+fn order(n: u128) -> OrderId {
+    OrderId::new(Timestamp(0), n)
+}
+
+fn coupon(uses: u64) -> UsesState {
+    let mut state = UsesState::new(Subject::Coupon(CouponCode::new("WELCOME").unwrap()));
+    let terms = Terms::of_coupon(Label::new("welcome").unwrap(), Some(uses));
+    run(&mut state, UsesCommand::Define { terms }).unwrap();
+    state
+}
+
+fn promotion(limits: Limits) -> UsesState {
+    let mut state = UsesState::new(Subject::Promotion(PromotionId::new("sale").unwrap()));
+    let terms = Terms::of_promotion(limits, Some(eur()));
+    run(&mut state, UsesCommand::Define { terms }).unwrap();
+    state
+}
+
+fn hold(n: u128, cents: i64, customer: Option<&str>) -> UsesCommand {
+    let customer = customer.map(|name| CustomerId::new(name).unwrap());
+    UsesCommand::Hold { order: order(n), amount: Amount(cents * 100), currency: eur(), customer }
+}
+
+fn run(state: &mut UsesState, command: UsesCommand) -> Result<usize, Refusal> {
+    let mut events = Vec::new();
+    decide(state, &command, Timestamp(1_000), &mut events)?;
+    events.iter().for_each(|event| state.apply(event));
+    Ok(events.len())
+}
+
+fn code(outcome: Result<usize, Refusal>) -> &'static str {
+    outcome.unwrap_err().code()
+}
+
+#[test]
+fn ten_thousand_orders_for_a_coupon_of_a_hundred_uses_are_a_hundred_uses() {
+    let mut state = coupon(100);
+    let held = (0..10_000).filter(|n| run(&mut state, hold(*n, 0, None)).is_ok()).count();
+    assert_eq!((held, state.taken.uses), (100, 100));
+    assert_eq!(code(run(&mut state, hold(10_000, 0, None))), "coupon_exhausted");
+}
+
+#[test]
+fn a_budget_is_never_exceeded_and_what_still_fits_is_given() {
+    let mut state = promotion(Limits { budget: Some(Amount(10_000_000)), ..Limits::default() });
+    let held = (0..200).filter(|n| run(&mut state, hold(*n, 700, None)).is_ok()).count();
+    assert_eq!((held, state.taken.amount), (142, Amount(9_940_000)), "142 x 7.00 = 994.00 of 1,000.00");
+    assert_eq!(code(run(&mut state, hold(900, 601, None))), "limit_exceeded");
+    assert_eq!(run(&mut state, hold(901, 600, None)), Ok(1));
+}
+
+#[test]
+fn a_customer_may_use_it_so_often_and_a_guest_not_at_all_where_customers_are_counted() {
+    let mut state = promotion(Limits { per_customer: Some(2), ..Limits::default() });
+    assert_eq!(run(&mut state, hold(1, 0, Some("ann"))), Ok(1));
+    assert_eq!(run(&mut state, hold(2, 0, Some("ann"))), Ok(1));
+    assert_eq!(code(run(&mut state, hold(3, 0, Some("ann")))), "limit_exceeded");
+    assert_eq!(run(&mut state, hold(3, 0, Some("bob"))), Ok(1));
+    assert_eq!(code(run(&mut state, hold(4, 0, None))), "customer_required");
+    run(&mut state, UsesCommand::Release { order: order(1) }).unwrap();
+    assert_eq!(run(&mut state, hold(5, 0, Some("ann"))), Ok(1), "what was released is free again");
+}
+
+#[test]
+fn each_hold_ends_once_and_repeated_messages_change_nothing() {
+    let mut state = coupon(1);
+    assert_eq!(run(&mut state, hold(1, 0, None)), Ok(1));
+    assert_eq!(run(&mut state, hold(1, 0, None)), Ok(0));
+    assert_eq!(run(&mut state, UsesCommand::Settle { order: order(1) }), Ok(1));
+    for again in [
+        UsesCommand::Settle { order: order(1) },
+        UsesCommand::Release { order: order(1) },
+        UsesCommand::GiveBack { order: order(2) },
+        hold(1, 0, None),
+    ] {
+        assert_eq!(run(&mut state, again), Ok(0));
+    }
+    assert_eq!(code(run(&mut state, hold(2, 0, None))), "coupon_exhausted", "a settled use is used");
+    assert_eq!(run(&mut state, UsesCommand::GiveBack { order: order(1) }), Ok(1));
+    assert_eq!(run(&mut state, hold(2, 0, None)), Ok(1), "a use given back can be used");
+}
+
+#[test]
+fn a_coupon_that_is_unknown_called_back_or_out_of_its_time_is_invalid() {
+    let mut unknown = UsesState::new(Subject::Coupon(CouponCode::new("X").unwrap()));
+    assert_eq!(code(run(&mut unknown, hold(1, 0, None))), "coupon_invalid");
+    let (past, future) = (Timestamp(10), Timestamp(2_000));
+    for (window, revoked) in [
+        (Window { from: None, until: Some(past) }, false),
+        (Window { from: Some(future), until: None }, false),
+        (Window::default(), true),
+    ] {
+        let mut state = coupon(5);
+        let terms = Terms { window, revoked, ..state.terms.clone().unwrap() };
+        run(&mut state, UsesCommand::Define { terms }).unwrap();
+        assert_eq!(code(run(&mut state, hold(1, 0, None))), "coupon_invalid", "{window:?} {revoked}");
+    }
+}
+
+#[test]
+fn a_lowered_limit_takes_nothing_back_and_gives_nothing_more() {
+    let mut state = promotion(Limits { uses: Some(3), ..Limits::default() });
+    (1..=3).for_each(|n| assert_eq!(run(&mut state, hold(n, 100, None)), Ok(1)));
+    let terms = Terms::of_promotion(Limits { uses: Some(1), ..Limits::default() }, Some(eur()));
+    assert_eq!(run(&mut state, UsesCommand::Define { terms: terms.clone() }), Ok(1));
+    assert_eq!(run(&mut state, UsesCommand::Define { terms }), Ok(0), "the same terms again change nothing");
+    run(&mut state, UsesCommand::Release { order: order(3) }).unwrap();
+    assert_eq!(state.taken.uses, 2);
+    assert_eq!(code(run(&mut state, hold(4, 100, None))), "limit_exceeded");
+}
+
+#[test]
+fn terms_that_make_no_sense_are_refused_and_taken_money_keeps_its_currency() {
+    let mut state = promotion(Limits::default());
+    let budget = |text: &str, currency: Option<Currency>| UsesCommand::Define {
+        terms: Terms::of_promotion(Limits { budget: text.parse().ok(), ..Limits::default() }, currency),
+    };
+    assert_eq!(code(run(&mut state, budget("10.00", None))), "body_invalid");
+    assert_eq!(code(run(&mut state, budget("0.001", Some(eur())))), "body_invalid");
+    assert_eq!(code(run(&mut state, hold(1, -1, None))), "money_invalid");
+    run(&mut state, hold(1, 100, None)).unwrap();
+    assert_eq!(code(run(&mut state, budget("10.00", "USD".parse().ok()))), "currency_mismatch");
+    let dollars =
+        UsesCommand::Hold { order: order(2), amount: Amount(100), currency: "USD".parse().unwrap(), customer: None };
+    assert_eq!(code(run(&mut state, dollars)), "currency_mismatch");
+}
+
+/// A step of a history: which order, what, and by whom.
+fn step() -> impl Strategy<Value = UsesCommand> {
+    let customer = prop_oneof![Just(Some("ann")), Just(Some("bob")), Just(None)];
+    (0..5u8, 0..12u128, 0..500i64, customer).prop_map(|(kind, n, cents, customer)| match kind {
+        0 | 1 => hold(n, cents, customer),
+        2 => UsesCommand::Settle { order: order(n) },
+        3 => UsesCommand::Release { order: order(n) },
+        _ => UsesCommand::GiveBack { order: order(n) },
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_history_takes_more_than_is_allowed_and_replay_gives_the_same_state(
+        uses in 1..6u64, per_customer in 1..4u64, budget in 1..1_500i64,
+        steps in proptest::collection::vec(step(), 0..80),
+    ) {
+        let budget = Amount(budget * 100);
+        let limits = Limits { uses: Some(uses), per_customer: Some(per_customer), budget: Some(budget) };
+        let mut state = promotion(limits);
+        let mut replayed = state.clone();
+        for command in steps {
+            let mut events = Vec::new();
+            let before = state.clone();
+            match decide(&state, &command, Timestamp(1_000), &mut events) {
+                Ok(()) => events.iter().for_each(|event| state.apply(event)),
+                Err(_) => prop_assert!(events.is_empty()),
+            }
+            for event in &events {
+                let bytes = minicbor::to_vec(event).unwrap();
+                replayed.apply(&minicbor::decode(&bytes).unwrap());
+            }
+            prop_assert!(state.taken.uses <= uses && state.taken.amount <= budget && state.adds_up());
+            prop_assert!(state.by_customer.values().all(|count| *count <= per_customer));
+            prop_assert!(events.len() <= 1);
+            if events.is_empty() { prop_assert_eq!(&state, &before); }
+        }
+        prop_assert_eq!(&replayed, &state);
+        let bytes = minicbor::to_vec(&state).unwrap();
+        prop_assert_eq!(minicbor::decode::<UsesState>(&bytes).unwrap(), state);
+    }
+}
+
+/// What the first version wrote: these bytes never change.
+#[test]
+fn events_are_written_as_the_first_version_wrote_them() {
+    let terms = Terms {
+        limits: Limits { uses: Some(100), per_customer: Some(2), budget: Some(Amount(10_000_000)) },
+        currency: Some(eur()),
+        window: Window { from: Some(Timestamp(1)), until: Some(Timestamp(2)) },
+        batch: Some(Label::new("spring").unwrap()),
+        revoked: true,
+    };
+    let taken = Use { amount: Amount(500_000), customer: Some(CustomerId::new("ann").unwrap()) };
+    let id = OrderId::new(Timestamp(1_700_000_000_123_456), 0x0123_4567_89ab_cdef);
+    let events = [
+        UsesEvent::Defined { terms },
+        UsesEvent::Held { order: id, taken },
+        UsesEvent::Settled { order: id },
+        UsesEvent::Released { order: id },
+        UsesEvent::GivenBack { order: id },
+    ];
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let now: Vec<String> = events.iter().map(|event| hex(&minicbor::to_vec(event).unwrap())).collect();
+    let golden: Vec<&str> = include_str!("uses_golden.hex").lines().collect();
+    assert_eq!(now, golden);
+    for (line, event) in golden.iter().zip(&events) {
+        let bytes: Vec<u8> =
+            (0..line.len()).step_by(2).map(|at| u8::from_str_radix(&line[at..at + 2], 16).unwrap()).collect();
+        assert_eq!(minicbor::decode::<UsesEvent>(&bytes).unwrap(), *event);
+    }
+}

@@ -1,0 +1,161 @@
+//! Every step of the pipeline: one row each.
+
+use crate::count::Layers;
+use crate::coverage;
+use crate::shell::{Program, StepError, cargo, root};
+use crate::tools;
+
+/// What a step takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// Reads files; runs beside the heavy ones.
+    Light,
+    /// Builds or runs what takes the machine.
+    Heavy,
+}
+
+/// A step.
+pub struct Step {
+    /// By which it is called.
+    pub name: &'static str,
+    /// What it does.
+    pub about: &'static str,
+    /// What it takes.
+    pub weight: Weight,
+    /// Whether it runs when no step is named.
+    pub by_default: bool,
+    /// Does it, and says in a few words what it did.
+    pub run: fn() -> Result<String, StepError>,
+}
+
+/// The pipeline, in its order.
+pub const ALL: &[Step] = &[
+    light("format", "the code is formatted", format),
+    light("spelling", "words are spelt right (typos)", spelling),
+    heavy("policy", "licences, sources and duplicates of what is depended on (cargo-deny)", policy),
+    heavy("unused", "nothing is depended on that is not used (cargo-machete)", unused),
+    heavy("lints", "clippy finds nothing in any target", lints),
+    heavy("tests", "the README's test command: unit, interface, loom", tests),
+    aside("unit", "only the tests beside the code", || counted("test --workspace --locked --lib --bins")),
+    aside("interface", "only the tests from outside", || {
+        counted("test --workspace --locked --exclude stockade-loom-tests --tests")
+    }),
+    aside("loom", "only the models of the concurrency", || counted("test -p stockade-loom-tests --locked")),
+    heavy("release", "the release build", release),
+    heavy("long", "long tests, and those that read the data beside the checkout", long),
+    heavy("duel", "ten million random commands on two books", duel),
+    heavy("conformance", "suites and campaigns by others (tracebook-conformance)", conformance),
+    heavy("examples", "every example runs to its end", examples),
+    heavy("docs", "the documentation builds without a warning", docs),
+    heavy("demo", "a newcomer's first minute", demo),
+    aside("coverage", "lines that tests reach (tarpaulin), with its gates", coverage::run),
+];
+
+const fn light(name: &'static str, about: &'static str, run: fn() -> Result<String, StepError>) -> Step {
+    Step { name, about, weight: Weight::Light, by_default: true, run }
+}
+
+const fn heavy(name: &'static str, about: &'static str, run: fn() -> Result<String, StepError>) -> Step {
+    Step { name, about, weight: Weight::Heavy, by_default: true, run }
+}
+
+/// Runs only when it is named.
+const fn aside(name: &'static str, about: &'static str, run: fn() -> Result<String, StepError>) -> Step {
+    Step { name, about, weight: Weight::Heavy, by_default: false, run }
+}
+
+fn format() -> Result<String, StepError> {
+    cargo("fmt --all --check").run()?;
+    Ok("formatted".into())
+}
+
+fn spelling() -> Result<String, StepError> {
+    let typos = tools::from_python("typos", "1.52.0", "typos")?;
+    Program::new(typos).run()?;
+    Ok("no word is wrong".into())
+}
+
+fn policy() -> Result<String, StepError> {
+    let deny = tools::from_crates("cargo-deny", "0.20.2", "")?;
+    // Advisories come from a repository that a closed network does not reach; `deny.toml` says how they are asked for.
+    Program::new(&deny).args("--locked --workspace check bans licenses sources").run()?;
+    Ok("licences, bans, sources".into())
+}
+
+fn unused() -> Result<String, StepError> {
+    let machete = tools::from_crates("cargo-machete", "0.9.2", "")?;
+    Program::new(machete).run()?;
+    Ok("nothing unused".into())
+}
+
+fn lints() -> Result<String, StepError> {
+    cargo("clippy --workspace --all-targets --locked -- -D warnings").run()?;
+    Ok("nothing found".into())
+}
+
+fn counted(arguments: &str) -> Result<String, StepError> {
+    let layers = Layers::of(&cargo(arguments).run()?);
+    if layers.passed() == 0 {
+        return Err(StepError::Fault("no test was run".into()));
+    }
+    Ok(layers.text())
+}
+
+fn tests() -> Result<String, StepError> {
+    counted("test --workspace --locked")
+}
+
+fn release() -> Result<String, StepError> {
+    cargo("build --release --locked").run()?;
+    Ok("built".into())
+}
+
+/// Only the programs that have a long test: each is linked with everything optimised across crates.
+fn long() -> Result<String, StepError> {
+    if !root().join("../shared/data").is_dir() {
+        return Ok("not run: the data is not beside the checkout".into());
+    }
+    let mut arguments = String::from("test --release --locked -p stockade");
+    let tests = std::fs::read_dir(root().join("tests")).map_err(|error| StepError::Fault(error.to_string()))?;
+    let mut programs: Vec<_> = tests.flatten().map(|entry| entry.path()).collect();
+    programs.sort();
+    for program in programs.iter().filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {
+        let has_long = std::fs::read_to_string(program).is_ok_and(|text| text.contains("#[ignore"));
+        if let (true, Some(name)) = (has_long, program.file_stem()) {
+            arguments.push_str(" --test ");
+            arguments.push_str(&name.to_string_lossy());
+        }
+    }
+    counted(&(arguments + " -- --ignored"))
+}
+
+fn duel() -> Result<String, StepError> {
+    counted("test --release --locked -p stockade-domain --test book_against_naive -- --ignored")
+}
+
+fn conformance() -> Result<String, StepError> {
+    let output = Program::new(".ci/conformance").run()?;
+    Ok(output.lines().last().unwrap_or("passed").to_owned())
+}
+
+fn examples() -> Result<String, StepError> {
+    let files = std::fs::read_dir(root().join("examples")).map_err(|error| StepError::Fault(error.to_string()))?;
+    let mut names: Vec<String> =
+        files.flatten().filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".rs")?.to_owned())).collect();
+    names.sort();
+    for name in &names {
+        cargo(&format!("run --quiet --locked --example {name}")).run()?;
+    }
+    Ok(format!("{} ran: {}", names.len(), names.join(", ")))
+}
+
+fn docs() -> Result<String, StepError> {
+    cargo("doc --workspace --no-deps --locked").env("RUSTDOCFLAGS", "-D warnings").run()?;
+    Ok("built".into())
+}
+
+fn demo() -> Result<String, StepError> {
+    let output = cargo("run --release --locked -- demo").run()?;
+    let report = output.lines().filter(|line| line.contains("orders/s") || line.contains("oversold"));
+    Ok(report.map(str::trim).collect::<Vec<_>>().join("; "))
+}
