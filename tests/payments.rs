@@ -379,3 +379,43 @@ fn what_the_gateway_never_answers_is_a_dead_letter_that_an_operator_retries_or_r
     server.shutdown(Duration::from_secs(5));
     shop.close();
 }
+
+#[test]
+fn a_settlement_file_is_compared_and_every_difference_is_named() {
+    let shop = Shop::open();
+    let (server, _, admin) = secret_server(&shop.engine);
+    let ids: Vec<_> = (0..4).map(|_| shop.order(Payment::card("tok"))).collect();
+    ids.iter().for_each(|(_, id)| drop(shop.until(*id, "captured")));
+    shop.engine.cancel(ids[1].0).wait().unwrap();
+    shop.until(ids[1].1, "refunded");
+    let unknown = PaymentId::new(START, 77);
+    let (same, refunded, short) = (ids[0].1, ids[1].1, ids[2].1);
+    let file = format!(
+        "payment,kind,amount,currency\n{same},capture,10.00,EUR\n{refunded},capture,10.00,EUR\n\
+         {short},capture,9.99,EUR\n{unknown},capture,1.00,EUR\n"
+    );
+    let csv = [("content-type", "text/csv")];
+    let told = ask(admin, "POST", "/reconciliation", &csv, &file);
+    assert_eq!(told.status, 200, "{}", told.text);
+    let mut found: Vec<_> = told.json()["differences"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| {
+            (row["payment"].as_str().unwrap().to_owned(), row["found"]["difference"].as_str().unwrap().to_owned())
+        })
+        .collect();
+    found.sort();
+    let mut wanted = vec![
+        (refunded.to_string(), "refunded".to_owned()),
+        (short.to_string(), "captured".to_owned()),
+        (unknown.to_string(), "unknown_payment".to_owned()),
+        (ids[3].1.to_string(), "not_in_file".to_owned()),
+    ];
+    wanted.sort();
+    assert_eq!(found, wanted);
+    assert_eq!(ask(admin, "POST", "/reconciliation", &csv, "payment,kind\nx,y\n").problem(), "body_invalid");
+    assert_eq!(ask(admin, "GET", "/reconciliation", &[], "").status, 405);
+    server.shutdown(Duration::from_secs(5));
+    shop.close();
+}

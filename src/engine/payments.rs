@@ -4,12 +4,17 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use stockade_actors::command::{Answer, Command};
 use stockade_domain::payment::gateway::{GatewayOutcome, Notice, Operation};
-use stockade_domain::payment::{Payment, PaymentCommand};
-use stockade_domain::{Amount, Money, PaymentId, Refusal};
+use stockade_domain::payment::{Method, Payment, PaymentCommand};
+use stockade_domain::{Amount, Money, PaymentId, Refusal, Timestamp};
 
 use super::commands::Pending;
+use super::queries::{OrderFilter, Page};
 use super::snapshot::{MoneyJson, Text, TimeJson};
 use super::{Engine, Target};
+use crate::gateway::{Difference, Settlement, compare};
+
+/// How many orders are read at once to find payments that a settlement file does not name.
+const ORDERS_AT_ONCE: usize = 100;
 
 /// A payment as it is shown.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,6 +115,40 @@ impl Engine {
     /// Asks the gateway again for what was given up.
     pub fn resume_payment(&self, payment: PaymentId) -> Pending<PaymentSnapshot> {
         self.payment(payment, PaymentCommand::Resume)
+    }
+
+    /// Compares every card payment with a gateway's settlement file; gives what differs, by payment. `since`: payments
+    /// of orders placed before then are not missed in the file.
+    pub async fn reconcile(
+        &self,
+        settlement: &Settlement,
+        since: Option<Timestamp>,
+    ) -> Result<Vec<(PaymentId, Difference)>, Refusal> {
+        let mut found = Vec::new();
+        for (id, settled) in settlement {
+            let payment = match self.read_payment(*id).await {
+                Ok(payment) => Some(payment.0),
+                Err(Refusal::NotFound { .. }) => None,
+                Err(refusal) => return Err(refusal),
+            };
+            found.extend(compare(payment.as_ref(), Some(settled)).into_iter().map(|difference| (*id, difference)));
+        }
+        let filter = OrderFilter { created_after: since, ..OrderFilter::default() };
+        let mut before = None;
+        loop {
+            let listed = self.list_orders(&filter, Page { limit: ORDERS_AT_ONCE, before }).await?;
+            for order in &listed.items {
+                let cards = order.order.payments.iter().filter(|payment| payment.method == Method::Card);
+                for id in cards.map(|payment| payment.id).filter(|id| !settlement.contains_key(id)) {
+                    let payment = self.read_payment(id).await?.0;
+                    found.extend(compare(Some(&payment), None).into_iter().map(|difference| (id, difference)));
+                }
+            }
+            match listed.next {
+                Some(next) => before = Some(next),
+                None => return Ok(found),
+            }
+        }
     }
 
     /// Payments whose gateway is not asked any more until somebody says so, by id.

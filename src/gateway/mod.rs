@@ -10,6 +10,7 @@ mod entropy;
 mod guarded;
 mod http;
 pub(crate) mod protocol;
+mod reconcile;
 mod signature;
 mod simulated;
 
@@ -17,6 +18,7 @@ pub use breaker::{Breaker, BreakerRules, BreakerState};
 pub use entropy::{Entropy, SystemEntropy};
 pub use guarded::GuardedGateway;
 pub use http::{HttpGateway, HttpGatewayError, HttpGatewayOptions};
+pub use reconcile::{Difference, Settled, Settlement, SettlementFileError, SettlementKind, compare, read_settlement};
 pub use signature::{SignatureError, Signer, TOLERANCE_SECONDS};
 pub use simulated::{
     AUTHENTICATION_TOKEN, Callback, Card, DECLINED_TOKEN, Fate, LOST_ANSWER_TOKEN, LOST_REQUEST_TOKEN, SILENT_TOKEN,

@@ -112,6 +112,10 @@ async fn respond(
         let request = AdminRequest { method: &method, path, query, headers, body: &body };
         return payments::dead_letters(shared, &request).await;
     }
+    if side == Side::Admin && path == "/reconciliation" {
+        let request = AdminRequest { method: &method, path, query, headers, body: &body };
+        return payments::reconciliation(shared, &request).await;
+    }
     if side == Side::Admin {
         return admin::answer(shared, &AdminRequest { method: &method, path, query, headers, body: &body });
     }

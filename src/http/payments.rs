@@ -14,9 +14,9 @@ use super::body;
 use super::fields::MoneyField;
 use super::handler::Shared;
 use super::problem::{Code, Problem};
-use super::requests::refused;
+use super::requests::{refused, time};
 use super::routes::{Reply, Request, by_method, reply};
-use crate::gateway::{Signer, protocol};
+use crate::gateway::{Signer, protocol, read_settlement};
 
 /// The header that a gateway signs with.
 const SIGNATURE_HEADER: &str = "stockade-signature";
@@ -93,6 +93,21 @@ pub(super) async fn webhook(request: &Request<'_>, gateways: &Gateways, gateway:
     };
     let done = done.map_err(in_path)?;
     reply(StatusCode::OK, &json!({"payment": done.0.id.to_string(), "status": done.0.state.name()}))
+}
+
+/// `POST /reconciliation` of the admin listener: a settlement file against what the engine knows.
+pub(super) async fn reconciliation(shared: &Shared, request: &AdminRequest<'_>) -> Reply {
+    by_method(request.method, "POST", &[&Method::POST])?;
+    body::expect_media_type(request.headers, "text/csv")?;
+    let since = request.parameter("created_after").map(|text| time("created_after", text)).transpose()?;
+    let settlement = read_settlement(&request.body[..]);
+    let settlement = settlement.map_err(|error| Problem::invalid("settlement", error.to_string()))?;
+    let found = shared.engine.reconcile(&settlement, since).await?;
+    let differences: Vec<_> = found
+        .iter()
+        .map(|(payment, difference)| json!({"payment": payment.to_string(), "found": difference}))
+        .collect();
+    reply(StatusCode::OK, &json!({"payments": settlement.len(), "differences": differences}))
 }
 
 /// `/dead-letters`, `/dead-letters/{id}/retry` and `/resolve` of the admin listener.

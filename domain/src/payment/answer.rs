@@ -15,8 +15,8 @@ pub(super) fn answer(desk: &mut Desk<'_>, operation: &Operation, outcome: &Gatew
         return unasked(desk, operation, outcome);
     }
     match outcome {
-        GatewayOutcome::Unknown { reason } => return desk.try_later(reason, false),
-        GatewayOutcome::Unavailable { reason } => return desk.try_later(reason, true),
+        GatewayOutcome::Unknown { reason } => return desk.try_later(reason),
+        GatewayOutcome::Unavailable { .. } => return desk.queue(),
         _ => {}
     }
     match operation {

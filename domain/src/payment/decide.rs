@@ -79,9 +79,12 @@ pub enum PaymentAsk {
 const BACKOFF_SECONDS: u32 = 2;
 /// The longest such pause.
 pub(super) const BACKOFF_SECONDS_MAX: u32 = 3600;
-/// How soon a call is tried that was not made because the gateway failed too often.
+/// How soon a call is tried that was not made because the gateway failed too often. Trying costs the gateway nothing while
+/// it is left alone; whoever leaves it alone does so for longer and longer.
 const QUEUE_SECONDS: u32 = 15;
-/// How often anything but a charge is asked in vain before an operator has to look at it. A charge is undone instead.
+/// Over how many seconds queued payments are spread.
+const QUEUE_SPREAD_SECONDS: u32 = 10;
+/// How often anything but a charge is asked again in vain before an operator has to look at it.
 pub const ATTEMPTS_MAX: u32 = 16;
 
 /// The call that a payment in this state has open with its gateway.
@@ -317,6 +320,10 @@ impl Desk<'_> {
         if matches!(open, OpenOperation::Charge | OpenOperation::Authorize) && too_long {
             return self.start_void();
         }
+        if self.is_hopeless(self.payment.attempts) {
+            let reason = "the gateway does not answer".into();
+            return self.record(PaymentEvent::GivenUp { attempt: self.payment.attempts, reason });
+        }
         let attempt = self.payment.attempts.saturating_add(1);
         let at = self.now.plus_seconds(Payment::ASK_AGAIN_SECONDS);
         self.record(PaymentEvent::RetryScheduled { attempt, at });
@@ -348,19 +355,31 @@ impl Desk<'_> {
         Ok(())
     }
 
+    /// The gateway was not asked: that is no attempt. Payments that were queued together do not come back together.
+    pub(super) fn queue(&mut self) {
+        // Asking again has counted it.
+        let attempt = self.payment.attempts.saturating_sub(1);
+        let apart = u32::from(self.payment.id.to_bytes()[15]) % QUEUE_SPREAD_SECONDS;
+        self.record(PaymentEvent::Queued { attempt, at: self.now.plus_seconds(QUEUE_SECONDS + apart) });
+    }
+
     /// No certain answer: it is asked again after a longer pause, or given up to an operator.
-    pub(super) fn try_later(&mut self, reason: &str, queued: bool) {
-        let attempt = self.payment.attempts.saturating_add(1);
-        let is_charge = matches!(self.payment.open, Some(OpenOperation::Charge | OpenOperation::Authorize));
-        if attempt >= ATTEMPTS_MAX && !is_charge {
+    pub(super) fn try_later(&mut self, reason: &str) {
+        let attempt = self.payment.attempts;
+        if self.is_hopeless(attempt) {
             return self.record(PaymentEvent::GivenUp { attempt, reason: reason.into() });
         }
-        let pause = BACKOFF_SECONDS.saturating_mul(1 << attempt.min(12)).min(BACKOFF_SECONDS_MAX);
-        if queued {
-            let at = self.now.plus_seconds(pause.max(QUEUE_SECONDS));
-            self.record(PaymentEvent::Queued { attempt, at });
-        } else {
-            self.record(PaymentEvent::RetryScheduled { attempt, at: self.now.plus_seconds(pause) });
-        }
+        let at = self.now.plus_seconds(pause_after(attempt.saturating_add(1)));
+        self.record(PaymentEvent::RetryScheduled { attempt, at });
     }
+
+    /// Whether it was asked again in vain so often that an operator has to look at it. A charge is undone instead.
+    fn is_hopeless(&self, attempt: u32) -> bool {
+        attempt >= ATTEMPTS_MAX && !matches!(self.payment.open, Some(OpenOperation::Charge | OpenOperation::Authorize))
+    }
+}
+
+/// How long to wait after so many attempts, in seconds.
+fn pause_after(attempt: u32) -> u32 {
+    BACKOFF_SECONDS.saturating_mul(1 << attempt.min(12)).min(BACKOFF_SECONDS_MAX)
 }

@@ -88,7 +88,7 @@ impl Gateway {
     fn void(&mut self, call: &GatewayCall, luck: u8) -> GatewayOutcome {
         let reference = call.idempotency_key();
         let plain = self.captured_of_set_aside || self.moved == call.money.amount.0;
-        if self.moved > 0 && plain && luck % 2 == 0 && !self.captured_of_set_aside {
+        if self.moved > 0 && plain && luck.is_multiple_of(2) && !self.captured_of_set_aside {
             return GatewayOutcome::AlreadyMoved { reference };
         }
         let had_moved = std::mem::take(&mut self.moved) != 0;
@@ -245,7 +245,7 @@ impl World {
         let before = self.payment.charged_back();
         let waits = self.payment.progress.as_ref().is_some_and(|progress| progress.action.is_some());
         let notice = match luck % 7 {
-            _ if waits && which % 2 == 0 => Notice::ActionDone,
+            _ if waits && which.is_multiple_of(2) => Notice::ActionDone,
             0 => Notice::ActionDone,
             1 => Notice::SettlementSent,
             2 => Notice::Settled,

@@ -125,10 +125,10 @@ fn an_unknown_outcome_is_asked_again_under_the_same_key_with_longer_pauses() {
         assert_eq!(till.answer(charge(), unknown()), ["retry_scheduled"]);
         pauses.push((till.payment.ask_again_at.0 - till.now.0) / 1_000_000);
         till.now = till.payment.ask_again_at;
+        assert_eq!(till.run(PaymentCommand::AskAgain).unwrap(), ["retry_scheduled"]);
+        assert_eq!(till.called(), [first.idempotency_key()]);
     }
     assert_eq!(pauses, [4, 8, 16, 32]);
-    assert_eq!(till.run(PaymentCommand::AskAgain).unwrap(), ["retry_scheduled"]);
-    assert_eq!(till.called(), [first.idempotency_key()]);
     till.payment.attempts = u32::MAX - 1;
     till.answer(charge(), unknown());
     assert_eq!(till.payment.ask_again_at, till.now.plus_seconds(3600), "a pause has an end");
@@ -226,4 +226,72 @@ fn a_payment_is_woken_only_while_a_call_is_open() {
     assert!(till.run(PaymentCommand::AskAgain).unwrap().is_empty());
     assert_eq!(Till::with(Method::Wallet).payment.next_due(), None);
     assert_eq!(first_call(&Till::with(Method::Wallet).payment), None::<GatewayCall>);
+}
+
+#[test]
+fn a_queued_payment_is_tried_within_half_a_minute_and_its_waiting_is_no_attempt() {
+    let mut till = Till::with(Method::Card);
+    for _ in 0..100 {
+        let outcome = GatewayOutcome::Unavailable { reason: "open".into() };
+        assert_eq!(till.answer(charge(), outcome), ["queued"]);
+        let pause = (till.payment.ask_again_at.0 - till.now.0) / 1_000_000;
+        assert!((15..30).contains(&pause), "{pause}");
+        assert_eq!((till.payment.stage(), till.payment.attempts), (Stage::Queued, 0));
+    }
+    assert_eq!(till.answer(charge(), approved()), ["paid"]);
+}
+
+#[test]
+fn a_refund_that_is_never_answered_is_given_up_and_asked_again_under_its_key_when_somebody_says_so() {
+    let mut till = Till::paid(Method::Card);
+    till.refund(40_000).unwrap();
+    for _ in 0..super::ATTEMPTS_MAX {
+        assert_eq!(till.answer(Operation::Refund { number: 1 }, unknown()), ["retry_scheduled"]);
+        assert_eq!(till.run(PaymentCommand::AskAgain).unwrap(), ["retry_scheduled"]);
+    }
+    assert_eq!(till.answer(Operation::Refund { number: 1 }, unknown()), ["given_up"]);
+    assert_eq!((till.payment.is_given_up(), till.payment.next_due()), (true, None));
+    assert!(till.run(PaymentCommand::AskAgain).unwrap().is_empty());
+    assert_eq!(till.run(PaymentCommand::Resume).unwrap(), ["resumed"]);
+    assert_eq!(till.called(), [till.key("refund:1")]);
+    assert_eq!(till.answer(Operation::Refund { number: 1 }, approved()), ["refunded"]);
+    assert_eq!(till.run(PaymentCommand::Resume).unwrap_err().code(), "order_state_invalid");
+}
+
+#[test]
+fn what_is_set_aside_is_set_aside_anew_before_it_lapses_and_lapses_when_the_gateway_refuses() {
+    let mut till = Till::with(Method::Card);
+    till.payment.progress = Some(Box::new(super::Progress { capture_later: true, ..super::Progress::default() }));
+    let until = START.plus_seconds(7 * 24 * 3600);
+    let aside = |expires_at| GatewayOutcome::Authorized { reference: "au".into(), amount: None, expires_at };
+    assert_eq!(till.answer(charge(), aside(Some(until))), ["authorized"]);
+    assert_eq!(till.payment.next_due(), Some(START.plus_seconds(6 * 24 * 3600)));
+    assert!(till.run(PaymentCommand::AskAgain).unwrap().is_empty(), "not yet");
+    till.now = START.plus_seconds(6 * 24 * 3600);
+    assert_eq!(till.run(PaymentCommand::AskAgain).unwrap(), ["renewal_started"]);
+    assert_eq!(till.called(), [till.key("renew:1")]);
+    let next = till.now.plus_seconds(7 * 24 * 3600);
+    assert_eq!(till.answer(Operation::Renew { number: 1 }, aside(Some(next))), ["renewed"]);
+    assert_eq!(till.payment.stage(), Stage::AuthorizedAdjusted);
+    till.now = till.payment.next_due().unwrap();
+    till.run(PaymentCommand::AskAgain).unwrap();
+    assert_eq!(till.called(), [till.key("renew:2")]);
+    assert_eq!(till.answer(Operation::Renew { number: 2 }, declined()), ["lapsed"]);
+    assert_eq!((till.payment.stage(), till.payment.state), (Stage::Expired, PaymentState::Failed));
+    assert!(matches!(till.asks[0], PaymentAsk::OrderFailed { .. }));
+}
+
+#[test]
+fn a_snapshot_from_before_there_was_more_than_the_public_state_is_read() {
+    // Written by the version before: the fields up to 12, and no stage.
+    let payment = Till::paid(Method::Card).payment;
+    let bytes = minicbor::to_vec(&payment).unwrap();
+    let mut decoder = minicbor::Decoder::new(&bytes);
+    assert_eq!(decoder.array().unwrap(), Some(14), "an array with the stage as its last member");
+    (0..13).for_each(|_| decoder.skip().unwrap());
+    let mut old = bytes[..decoder.position()].to_vec();
+    old[0] = 0x8d;
+    let read: Payment = minicbor::decode(&old).unwrap();
+    assert_eq!((read.state, read.stage(), read.captured()), (PaymentState::Paid, Stage::Captured, Amount(100_000)));
+    assert_eq!((read.refundable(), read.next_due()), (Amount(100_000), None));
 }
