@@ -150,7 +150,8 @@ fn the_table_of_carts_and_contexts_answers_with_codes_sentences_and_totals() {
         if let Some(uses) = &case.uses {
             let mut found = held(&pricing);
             let mut wanted = uses.clone();
-            (found.sort(), wanted.sort());
+            found.sort();
+            wanted.sort();
             differ("uses", format!("{found:?}"), format!("{wanted:?}"));
         }
         let explained = rules.explain(&pricing, &cart, &context).expect("the cart is fine");

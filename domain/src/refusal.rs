@@ -17,6 +17,19 @@ pub struct Shortage {
     pub available: Quantity,
 }
 
+/// A promotion or coupon of which nothing is left, for somebody or for everybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excess {
+    /// What has an end: its uses, those of one customer, its budget.
+    pub why: Unavailable,
+    /// Which promotion or coupon.
+    pub subject: String,
+    /// How much there is.
+    pub limit: String,
+    /// How much of it is taken.
+    pub taken: String,
+}
+
 /// Why a command was refused. Each message says what the caller can do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[allow(missing_docs, reason = "each variant's message is its documentation; the fields are the values in it")]
@@ -33,8 +46,8 @@ pub enum Refusal {
     CouponInvalid { code: String, why: &'static str },
     #[error("coupon {code} is used up: order without it")]
     CouponExhausted { code: String },
-    #[error("the {why} of {subject} is limited to {limit}, and {taken} is taken: order without it")]
-    UsesExceeded { why: Unavailable, subject: String, limit: String, taken: String },
+    #[error("the {} of {} is limited to {}, and {} is taken: order without it", .0.why, .0.subject, .0.limit, .0.taken)]
+    UsesExceeded(Box<Excess>),
     #[error("{why}: name a `customer` or a `purchaser_key`")]
     CustomerRequired { why: &'static str },
     #[error("SKU {sku} is not known: define it first")]
@@ -96,7 +109,7 @@ impl Refusal {
             Self::StockExhausted { .. } => "stock_exhausted",
             Self::InsufficientBalance { .. } => "insufficient_balance",
             Self::PaymentDeclined { .. } => "payment_declined",
-            Self::LimitExceeded { .. } | Self::UsesExceeded { .. } => "limit_exceeded",
+            Self::LimitExceeded { .. } | Self::UsesExceeded(_) => "limit_exceeded",
             Self::CouponInvalid { .. } => "coupon_invalid",
             Self::CouponExhausted { .. } => "coupon_exhausted",
             Self::CustomerRequired { .. } => "customer_required",

@@ -291,9 +291,10 @@ impl From<&Refusal> for Problem {
             Refusal::CouponInvalid { code, .. } | Refusal::CouponExhausted { code } => {
                 problem.with("coupon", code.as_str())
             }
-            Refusal::UsesExceeded { subject, limit, taken, .. } => {
-                problem.with("subject", subject.as_str()).with("limit", limit.as_str()).with("taken", taken.as_str())
-            }
+            Refusal::UsesExceeded(excess) => problem
+                .with("subject", excess.subject.as_str())
+                .with("limit", excess.limit.as_str())
+                .with("taken", excess.taken.as_str()),
             Refusal::SkuUnknown { sku } => problem.with("sku", sku.as_str()),
             Refusal::SkuNotSellable { sku, status } => problem.with("sku", sku.to_string()).with("sku_status", *status),
             Refusal::PriceChanged { expected, actual } => {

@@ -18,6 +18,7 @@ use super::cart::Unavailable;
 use super::condition::Window;
 use super::names::{CouponCode, Label, PromotionId};
 use super::rule::Limits;
+use crate::refusal::Excess;
 use crate::{Amount, Currency, CustomerId, OrderId, Refusal, Timestamp, codec};
 
 /// Whose uses these are.
@@ -347,7 +348,8 @@ fn exceeded(state: &UsesState, why: Unavailable, limit: impl ToString, taken: im
         Subject::Promotion(id) => id.to_string(),
         Subject::Coupon(code) => code.to_string(),
     };
-    Refusal::UsesExceeded { why, subject, limit: limit.to_string(), taken: taken.to_string() }
+    let (limit, taken) = (limit.to_string(), taken.to_string());
+    Refusal::UsesExceeded(Box::new(Excess { why, subject, limit, taken }))
 }
 
 /// Nothing is given, whatever was taken.

@@ -93,12 +93,12 @@ fn refusals() -> Vec<Refusal> {
         Refusal::LimitExceeded { sku: sku.clone(), limit: 1, taken: 1 },
         Refusal::CouponInvalid { code: "X".into(), why: "it is not known" },
         Refusal::CouponExhausted { code: "X".into() },
-        Refusal::UsesExceeded {
+        Refusal::UsesExceeded(Box::new(stockade_domain::refusal::Excess {
             why: stockade_domain::promotion::Unavailable::Budget,
             subject: "sale".into(),
             limit: "10.00".into(),
             taken: "9.00".into(),
-        },
+        })),
         Refusal::CustomerRequired { why: "it is limited" },
         Refusal::SkuUnknown { sku: "B".into() },
         Refusal::SkuNotSellable { sku: sku.clone(), status: "paused" },
