@@ -58,13 +58,9 @@ impl<K: Key> NaiveBook<K> {
     fn clearing(&self, reference: Price, house: Option<House>) -> Option<(Price, Quantity, i64)> {
         let (supply, demand) = (self.supplies(house), self.taking_part(Side::Demand));
         let tick = self.config.tick;
-        let known: Vec<Price> = supply
-            .iter()
-            .map(|supply| supply.1)
-            .chain(demand.iter().map(|demand| demand.price))
-            .chain([reference])
-            .collect();
-        let (low, high) = (*known.iter().min()?, *known.iter().max()?);
+        // Below the cheapest supply and above the highest demand nothing trades.
+        let low = supply.iter().map(|supply| supply.1).min()?;
+        let high = demand.iter().map(|demand| demand.price).max()?;
         let at = |price: Price| {
             let supply: i128 =
                 supply.iter().filter(|supply| supply.1 <= price).map(|supply| i128::from(supply.2)).sum();
@@ -72,7 +68,7 @@ impl<K: Key> NaiveBook<K> {
                 demand.iter().filter(|demand| demand.price >= price).map(|demand| i128::from(demand.unfilled())).sum();
             (supply.min(demand), demand - supply)
         };
-        let best = (low / tick..=high / tick + 1).map(|ticks| ticks * tick).min_by_key(|&price| {
+        let best = (low / tick..=high / tick).map(|ticks| ticks * tick).min_by_key(|&price| {
             let (volume, imbalance) = at(price);
             (-volume, imbalance.abs(), price.abs_diff(reference), price)
         })?;

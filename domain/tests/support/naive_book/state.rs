@@ -50,7 +50,7 @@ impl<K> Order<K> {
     }
 
     pub fn has_unmet_minimum(&self) -> bool {
-        self.least() > 1
+        !self.has_traded && self.terms.minimum > 1
     }
 
     /// An iceberg shows its slice of what is unfilled.
