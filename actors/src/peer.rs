@@ -21,6 +21,17 @@ use stockade_domain::stock::market::{MarketDemand, MarketFill};
 use stockade_domain::stock::{HoldContext, HoldMode};
 use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId};
 
+/// What a wallet sets aside for a bid from now on.
+#[derive(Debug, Clone)]
+pub struct KeptForBid {
+    /// The name under which it does.
+    pub payment: PaymentId,
+    /// The whole amount.
+    pub money: Money,
+    /// For which bid.
+    pub backing: Backing,
+}
+
 /// Demand for the SKUs of one partition.
 #[derive(Debug, Clone)]
 pub struct HoldRequest {
@@ -72,6 +83,8 @@ pub enum PeerMessage {
         customer: CustomerId,
         /// How much.
         money: Money,
+        /// The order comes of a bid: what is set aside for the bid from now on, without what the order takes.
+        of_bid: Option<Box<KeptForBid>>,
     },
     /// The answer.
     MoneyHeld {

@@ -3,8 +3,11 @@
 #[allow(dead_code, reason = "each test binary uses its part")]
 mod support;
 
+use std::time::Duration;
+
 use stockade_actors::command::{Answer, BookView, Command, OrderView, PartyAnswer};
 use stockade_actors::faults::{Fault, FaultRule};
+use stockade_actors::host::partition_of;
 use stockade_domain::account::AccountCommand;
 use stockade_domain::book::{Side, TimeInForce};
 use stockade_domain::entity::{EntityKey, EntityKind};
@@ -372,6 +375,126 @@ fn lost_and_repeated_messages_about_bids_and_claims_change_nothing() {
             world.check();
         }
     }
+}
+
+#[test]
+fn what_a_bid_has_bought_is_paid_whatever_message_is_lost_or_repeated() {
+    let mut struck = 0;
+    for fault in [Fault::Drop, Fault::Duplicate] {
+        for nth in 1..8 {
+            let mut world = World::new(3);
+            ["a", "b", "c", "d"].iter().for_each(|sku| world.define(sku, "10.00 EUR", 0));
+            credit(&mut world, "dora", "100.00");
+            // The whole wallet is set aside: what a fill takes can only come from there.
+            let bids = ["a", "b", "c", "d"].map(|sku| bid(&mut world, sku, "dora", 5, "5.00").unwrap().view.id);
+            world.faults.arm(vec![FaultRule { fault, kind: None, key_prefix: None, count: nth }]);
+            let sold: Vec<_> = ["a", "b", "c", "d"].map(|sku| offer(&mut world, sku, "bob", 5, "5.00")).into();
+            for _ in 0..5 {
+                world.clock.advance_seconds(1);
+                world.settle();
+            }
+            struck += world.faults.fired();
+            assert_eq!(wallet(&mut world, "dora"), (0, 0), "{fault:?} {nth}");
+            for (sku, (bid, offer)) in ["a", "b", "c", "d"].iter().zip(bids.into_iter().zip(sold)) {
+                assert_eq!(account(&mut world, sku, bid, Side::Demand), [0, 5, 0, 0], "{fault:?} {nth} {sku}");
+                assert_eq!(account(&mut world, sku, offer, Side::Supply), [0, 5, 0, 0], "{fault:?} {nth} {sku}");
+            }
+            world.check();
+        }
+    }
+    assert!(struck > 0, "the faults struck");
+}
+
+#[test]
+fn what_a_bid_has_bought_is_paid_after_a_crash_before_its_wallet_was_asked() {
+    let mut world = World::new(3);
+    let skus = ["a", "b", "c", "d"];
+    skus.iter().for_each(|sku| world.define(sku, "10.00 EUR", 0));
+    credit(&mut world, "dora", "100.00");
+    skus.iter().for_each(|sku| assert!(bid(&mut world, sku, "dora", 5, "5.00").is_ok()));
+    // Whatever partitions tell each other is lost, and then the process.
+    world.faults.arm(vec![FaultRule { fault: Fault::Drop, kind: None, key_prefix: None, count: 1000 }]);
+    skus.iter().for_each(|sku| assert!(!offer(&mut world, sku, "bob", 5, "5.00").to_string().is_empty()));
+    assert!(world.faults.fired() > 0, "the fault struck");
+    let mut world = world.restart(3);
+    for _ in 0..5 {
+        world.clock.advance_seconds(1);
+        world.settle();
+    }
+    assert_eq!(wallet(&mut world, "dora"), (0, 0));
+    world.check();
+}
+
+#[test]
+fn a_bid_of_the_same_id_for_another_sku_is_another_bid_with_money_of_its_own() {
+    for partitions in 1..=3 {
+        let mut world = World::new(partitions);
+        ["a", "b"].iter().for_each(|sku| world.define(sku, "10.00 EUR", 0));
+        credit(&mut world, "dora", "15.00");
+        let same = new_bid(&mut world, "dora", 1, "8.00");
+        market(&mut world, "a", MarketCommand::Bid(same.clone())).unwrap();
+        let refused = market(&mut world, "b", MarketCommand::Bid(same.clone())).unwrap_err();
+        assert_eq!(refused.code(), "insufficient_balance", "{partitions} partitions");
+        credit(&mut world, "dora", "1.00");
+        market(&mut world, "b", MarketCommand::Bid(same)).unwrap();
+        assert_eq!(wallet(&mut world, "dora"), (1600, 1600));
+        let sold = ["a", "b"].map(|sku| offer(&mut world, sku, "bob", 1, "8.00"));
+        for _ in 0..2 {
+            world.clock.advance_seconds(1);
+            world.settle();
+        }
+        assert_eq!(wallet(&mut world, "dora"), (0, 0));
+        for (sku, id) in ["a", "b"].iter().zip(sold) {
+            assert_eq!(account(&mut world, sku, id, Side::Supply), [0, 1, 0, 0]);
+        }
+        world.check();
+    }
+}
+
+#[test]
+fn an_order_waits_for_units_of_offers_that_somebody_holds_tentatively() {
+    let mut world = World::new(2);
+    // Partitions are asked in ascending order.
+    let of = |partition| {
+        let lives_there = |sku: &&&str| partition_of(&EntityKey::Sku(SkuId::new(sku).unwrap()), 2) == partition;
+        *["a", "b", "c", "d", "e", "f", "g", "h"].iter().find(lives_there).expect("some SKU lives there")
+    };
+    let (asked_first, asked_next) = (of(0), of(1));
+    [asked_first, asked_next].iter().for_each(|sku| world.define(sku, "10.00 EUR", 0));
+    let bob = offer(&mut world, asked_first, "bob", 1, "9.00");
+    let first = order(&mut world, vec![any(asked_first, 1, "9.00"), plain(asked_next, 1)]);
+    let key = EntityKey::Order(first.id);
+    let mut first = world.send(&key, Command::Place { order: Box::new(first), key: None, wait: Duration::ZERO });
+    // Its claim is made and not yet answered.
+    world.step_without_writing();
+    let second = order(&mut world, vec![any(asked_first, 1, "9.00")]);
+    let second = world.place(second);
+    world.settle();
+    let first = first.try_receive().expect("it is decided").unwrap();
+    assert_eq!(first.unwrap_err().code(), "stock_exhausted");
+    assert_eq!(lines(&second.unwrap()), ["1@900 bob"]);
+    assert_eq!(account(&mut world, asked_first, bob, Side::Supply), [0, 1, 0, 0]);
+    world.check();
+}
+
+#[test]
+fn a_timer_that_fails_again_and_again_holds_nobody_up_and_is_done_when_it_can_be() {
+    let mut world = World::new(1);
+    world.define("a", "10.00 EUR", 1);
+    let unpaid = order(&mut world, vec![plain("a", 1)]);
+    let id = world.place(unpaid).unwrap().order.id;
+    let kind = Some(EntityKind::Order);
+    world.faults.arm(vec![FaultRule { fault: Fault::CrashBefore, kind, key_prefix: None, count: 1_000_000 }]);
+    world.clock.advance_seconds(901);
+    world.settle();
+    assert!((1..100).contains(&world.faults.fired()), "{} attempts", world.faults.fired());
+    assert_eq!(world.read_stock("a").levels.totals.held, 1);
+    world.faults.arm(Vec::new());
+    world.clock.advance_seconds(1);
+    world.settle();
+    assert_eq!(read(&mut world, id).order.status(), OrderStatus::Expired);
+    assert_eq!(world.read_stock("a").levels.available, 1);
+    world.check();
 }
 
 #[test]

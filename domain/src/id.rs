@@ -10,7 +10,7 @@ use minicbor::decode::{Decoder, Error as DecodeError};
 use minicbor::encode::{Encoder, Error as EncodeError, Write};
 use minicbor::{Decode, Encode};
 
-use crate::{Refusal, Timestamp};
+use crate::{Refusal, SkuId, Timestamp};
 
 /// Bits of an id that decide its partition; a payment shares them with its order.
 const ROUTE_BITS: u32 = 16;
@@ -100,6 +100,13 @@ ids! {
     BookOrderId;
 }
 
+impl From<BookOrderId> for OrderId {
+    /// The order that would take from a book under this name.
+    fn from(id: BookOrderId) -> Self {
+        Self(id.0)
+    }
+}
+
 impl From<OrderId> for BookOrderId {
     /// The name under which an order takes from a book.
     fn from(order: OrderId) -> Self {
@@ -110,12 +117,27 @@ impl From<OrderId> for BookOrderId {
 /// An odd constant: multiplying by it is a bijection that spreads what differs in few bits.
 const SPREAD: u128 = 0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835;
 
+/// Bits that follow from a bid of a SKU and whatever else tells two things of it apart. The same id may be used for a bid
+/// of every SKU, and bidders choose their ids; nobody chooses these.
+fn derived(sku: &SkuId, bid: BookOrderId, parts: &[u64]) -> u128 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&bid.to_bytes());
+    for part in parts {
+        hasher.update(&part.to_be_bytes());
+    }
+    // The only part of varying length comes last.
+    hasher.update(sku.as_str().as_bytes());
+    let mut first = [0; 16];
+    first.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    u128::from_be_bytes(first)
+}
+
 impl OrderId {
     /// The id of the order that a fill of a bid makes: derived, so that a replayed decision names the same order; it
     /// lives in the partition `route`, which is that of the SKU.
-    pub const fn of_bid(bid: BookOrderId, fill: u64, now: Timestamp, route: u16) -> Self {
-        let mixed = (bid.0 ^ (fill as u128) << 40 ^ now.0 as u128).wrapping_mul(SPREAD);
-        Self(uuid_v7(now, (mixed >> 40 << ROUTE_BITS) | route as u128))
+    pub fn of_bid(sku: &SkuId, bid: BookOrderId, fill: u64, now: Timestamp, route: u16) -> Self {
+        let derived = derived(sku, bid, &[fill, now.0 as u64]);
+        Self(uuid_v7(now, (derived << ROUTE_BITS) | u128::from(route)))
     }
 }
 
@@ -130,8 +152,8 @@ impl PaymentId {
     }
 
     /// The name under which a wallet sets money aside for a bid.
-    pub const fn of_bid(bid: BookOrderId) -> Self {
-        Self(uuid_v7(bid.time(), (bid.0 ^ 0x5EED).wrapping_mul(SPREAD) >> 40))
+    pub fn of_bid(sku: &SkuId, bid: BookOrderId) -> Self {
+        Self(uuid_v7(bid.time(), derived(sku, bid, &[])))
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) struct ForBid {
 impl Wallet {
     fn set_aside(&mut self, payment: PaymentId, amount: i64, backing: &Backing, scene: &mut Scene<'_>) {
         scene.expect(amount >= 0, Rule::WalletMoney, || format!("{amount} was set aside"));
-        let is_its_name = payment == PaymentId::of_bid(backing.bid);
+        let is_its_name = payment == PaymentId::of_bid(&backing.sku, backing.bid);
         scene.expect(is_its_name, Rule::BidMoney, || format!("bid {} does not go by {payment}", backing.bid));
         let before = self.bids.remove(&payment).map_or(0, |bid| bid.amount);
         self.held = self.held.saturating_add(amount - before);

@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use smallvec::SmallVec;
 use stockade_domain::entity::EntityKey;
 use stockade_domain::order::OrderCommand;
 use stockade_domain::payment::PaymentCommand;
@@ -48,17 +49,28 @@ impl Agenda {
 impl Host {
     /// Due timers come first, so nobody in this partition sees a lapsed hold.
     pub(super) fn run_due(&mut self) {
+        // What fails stays due; it is tried again in a second, not now and for ever.
+        let mut failed: SmallVec<[EntityKey; 1]> = SmallVec::new();
         while let Some(key) = self.agenda.pop_due(self.now) {
-            self.run_protected(|host| {
-                match key {
-                    EntityKey::Order(order) => host.order_due(order),
-                    EntityKey::Payment(payment) => host.payment_due(payment),
-                    EntityKey::Sku(sku) => host.sku_due(&sku),
-                    EntityKey::Account(customer) => host.inquire_money(&customer),
+            if failed.contains(&key) {
+                continue;
+            }
+            let done = self.run_protected(|host| {
+                match &key {
+                    EntityKey::Order(order) => host.order_due(*order),
+                    EntityKey::Payment(payment) => host.payment_due(*payment),
+                    EntityKey::Sku(sku) => host.sku_due(sku),
+                    EntityKey::Account(customer) => host.inquire_money(customer),
                     EntityKey::Ledger => {}
                 }
                 host.run_messages()
             });
+            if !matches!(done, Some(Ok(()))) {
+                failed.push(key);
+            }
+        }
+        for key in failed {
+            self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), key);
         }
         self.retry_parked();
     }
@@ -72,6 +84,7 @@ impl Host {
         if hosted.state.next_due().is_some_and(|due| due <= self.now) {
             self.messages.push_back(Message::Order(order, OrderCommand::DeadlineReached));
         }
+        self.pay_for_bid_again(order);
         self.ask_owed_steps(order);
         self.schedule_order(order);
     }

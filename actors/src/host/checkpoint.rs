@@ -9,6 +9,7 @@ use stockade_domain::Timestamp;
 use stockade_domain::entity::{EntityKey, EntityKind};
 
 use super::Host;
+use super::tentative::has_tentative;
 use crate::copy_on_write::CopyOnWrite;
 use crate::table::Hosted;
 
@@ -211,9 +212,8 @@ pub(super) trait Due {
 
 impl Due for stockade_domain::stock::Stock {
     fn due(&self) -> Option<Timestamp> {
-        let tentative = self.commitments.values().any(|commitment| commitment.tentative);
         // A lease has no time of its own: it is looked at as soon as the engine runs again.
-        if tentative { Some(Timestamp(0)) } else { self.next_due() }
+        if has_tentative(self) { Some(Timestamp(0)) } else { self.next_due() }
     }
 }
 

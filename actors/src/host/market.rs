@@ -17,7 +17,7 @@ use super::place::wallet_payments;
 use super::{Handled, Host, Message};
 use crate::command::{Answer, BookView, KeyDigest, PartyAnswer};
 use crate::faults::Fault;
-use crate::peer::PeerMessage;
+use crate::peer::{KeptForBid, PeerMessage};
 use crate::release::{Basis, Reply};
 
 /// How long the wallet of a bid, in another partition, is asked.
@@ -150,6 +150,7 @@ impl Host {
     /// Makes the order of a bid's fill, and has it paid by what the bid brought.
     fn make_bought(&mut self, bought: &Bought) {
         let (placed, tender) = order::place_bought(bought, self.now);
+        assert!(self.load_order(bought.order).is_none(), "the order of a fill is a new one");
         self.create_order(bought.order, &placed, &[]);
         self.messages.push_back(Message::PayBought(bought.order, Box::new(tender)));
     }
@@ -206,7 +207,7 @@ impl Host {
         }
         stockade_domain::check_quantity(bid.quantity)?;
         let money = reserve(bid.limit_price, bid.quantity)?;
-        let (payment, backing) = (PaymentId::of_bid(bid.id), Self::backing(sku, bid.id));
+        let (payment, backing) = (PaymentId::of_bid(sku, bid.id), Self::backing(sku, bid.id));
         if self.home_of_name(bid.customer.as_str()) == self.index {
             // Its answer counts for the whole turn: nobody else is asked between this and the bid.
             let mut events = Vec::new();
@@ -275,7 +276,7 @@ impl Host {
         price: Option<Money>,
         quantity: Option<stockade_domain::Quantity>,
     ) -> Result<(), Refusal> {
-        let (payment, backing) = (PaymentId::of_bid(id), Self::backing(sku, id));
+        let (payment, backing) = (PaymentId::of_bid(sku, id), Self::backing(sku, id));
         let Some(view) = self.load_sku(sku).and_then(|hosted| hosted.state.party_view(id, Side::Demand)) else {
             return Err(Refusal::NotFound { what: format!("bid {id}") });
         };
@@ -304,7 +305,37 @@ impl Host {
             return;
         }
         let money = needed(&view);
-        self.tell_wallet_of_bid(&view.party.owner.clone(), PaymentId::of_bid(bid), money, Self::backing(sku, bid));
+        self.tell_wallet_of_bid(&view.party.owner.clone(), PaymentId::of_bid(sku, bid), money, Self::backing(sku, bid));
+    }
+
+    /// What the wallet of an order that a bid has made sets aside for the bid from now on.
+    pub(super) fn kept_for_bid_of(&mut self, order: OrderId) -> Option<Box<KeptForBid>> {
+        let (sku, bid, _) = self.bid_of(order)?;
+        let view = self.load_sku(&sku)?.state.party_view(bid, Side::Demand)?;
+        let (payment, backing) = (PaymentId::of_bid(&sku, bid), Self::backing(&sku, bid));
+        Some(Box::new(KeptForBid { payment, money: needed(&view), backing }))
+    }
+
+    /// The bid that has made an order, and how it pays, while that is known.
+    fn bid_of(&mut self, order: OrderId) -> Option<(SkuId, BookOrderId, BidPayment)> {
+        let order = &self.load_order(order)?.state;
+        let (bid, sku) = (**order.bid.as_ref()?, order.lines.first()?.sku.clone());
+        let payment = self.load_sku(&sku)?.state.market()?.party(bid)?.payment.clone()?;
+        Some((sku, bid, payment))
+    }
+
+    /// An order that a bid has made and that was never paid, because a crash came between, is paid as the bid says.
+    pub(super) fn pay_for_bid_again(&mut self, id: OrderId) {
+        let now = self.now;
+        let Some(hosted) = self.orders.get(&id) else { return };
+        let order = &hosted.state;
+        let waits = order.bid.is_some() && order.payments.is_empty() && order.check_payable(now).is_ok();
+        if waits
+            && !self.paying.values().any(|paying| paying.order == id)
+            && let Some((_, _, payment)) = self.bid_of(id)
+        {
+            self.messages.push_back(Message::PayBought(id, Box::new(order::tender_of_bid(&payment))));
+        }
     }
 
     fn tell_wallet_of_bid(&mut self, customer: &CustomerId, payment: PaymentId, money: Money, backing: Backing) {

@@ -17,6 +17,7 @@ mod market;
 mod money;
 mod news;
 mod order;
+mod paying;
 mod place;
 mod placing;
 mod read;
@@ -24,6 +25,7 @@ mod recover;
 mod remote;
 mod stock;
 mod supervise;
+mod tentative;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -56,8 +58,9 @@ use agenda::Agenda;
 use checkpoint::Checkpoint;
 use market::Bidding;
 use order::Awaited;
+use paying::Paying;
 use placing::Placing;
-use remote::Paying;
+use tentative::TentativeUnits;
 
 /// The most messages of one turn.
 pub const TURN_MESSAGES_MAX: usize = 256;
@@ -145,7 +148,7 @@ pub struct Host {
     /// The SKU whose market the command at hand is changing.
     trading: Option<SkuId>,
     /// Tentative units by SKU.
-    tentative: FxHashMap<SkuId, u64>,
+    tentative: FxHashMap<SkuId, TentativeUnits>,
     /// Orders of other partitions that have not heard yet how a SKU stands to them.
     untold: FxHashMap<SkuId, Vec<OrderId>>,
 

@@ -148,7 +148,7 @@ impl Host {
         let partition = self.home_of_name(wanted.customer.as_str());
         let MoneyWanted { payment, customer, money } = wanted;
         let from = self.index;
-        self.tell_peer(partition, PeerMessage::HoldMoney { from, order: id, payment, customer, money });
+        self.tell_peer(partition, PeerMessage::HoldMoney { from, order: id, payment, customer, money, of_bid: None });
         self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Order(id));
     }
 

@@ -77,6 +77,10 @@ impl Host {
         }
         self.recover_tentative();
         self.recover_news();
+        let of_bids = self.orders.iter().filter(|(_, hosted)| hosted.state.bid.is_some());
+        for order in of_bids.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.agenda.add(self.now, EntityKey::Order(order));
+        }
         // Open calls are asked for at once, under the same keys.
         for (id, hosted) in self.payments.iter() {
             if hosted.state.open.is_some() {

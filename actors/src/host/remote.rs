@@ -1,43 +1,26 @@
 //! The partition's side of the protocol between partitions (see [`crate::peer`]).
 
-use std::time::Duration;
-
 use smallvec::SmallVec;
 use stockade_domain::account::AccountCommand;
 use stockade_domain::entity::{EntityKey, RemoteStep, StepCommand};
-use stockade_domain::order::{self, Fill, OrderEvent, Tender};
+use stockade_domain::order::{self, Fill, OrderEvent};
 use stockade_domain::stock::market::{Claims, MarketDemand, MarketFill, Seller};
-use stockade_domain::stock::{Stock, StockCommand, StockEvent};
-use stockade_domain::{Amount, CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId};
+use stockade_domain::stock::{StockCommand, StockEvent};
+use stockade_domain::{Amount, CustomerId, OrderId, PaymentId, Quantity, Refusal, SkuId};
 
+use super::Host;
 use super::agenda::ASK_AGAIN_MICROS;
-use super::place::{ABORTED, Claim, Hold, wallet_payments};
+use super::place::{ABORTED, Claim, Hold};
 use super::waiting::TENTATIVE_WAIT_MICROS;
-use super::{Handled, Host};
-use crate::command::KeyDigest;
 use crate::mailbox::Incoming;
 use crate::peer::{HeldItems, HoldRequest, PeerMessage};
-use crate::release::{Basis, Reply};
-
-/// An order that is being paid from a wallet of another partition.
-pub(super) struct Paying {
-    order: OrderId,
-    payments: SmallVec<[Tender; 1]>,
-    key: Option<KeyDigest>,
-    wait: Duration,
-    reply: Option<Reply>,
-    customer: CustomerId,
-    money: Money,
-}
 
 impl Host {
     pub(super) fn handle_peer(&mut self, message: PeerMessage) {
-        if let PeerMessage::Hold { request, .. } = &message {
-            let short =
-                |host: &mut Self| request.items.iter().any(|(sku, quantity)| host.is_tentatively_short(sku, *quantity));
-            if short(self) {
-                return self.park(Incoming::Peer(Box::new(message)), TENTATIVE_WAIT_MICROS);
-            }
+        if let PeerMessage::Hold { request, .. } = &message
+            && self.is_request_short(request)
+        {
+            return self.park(Incoming::Peer(Box::new(message)), TENTATIVE_WAIT_MICROS);
         }
         self.handle_peer_now(message);
     }
@@ -57,7 +40,12 @@ impl Host {
                 self.tell_peer(from, PeerMessage::Held { order, by: self.index, result });
             }
             PeerMessage::Held { order, by, result } => self.held_by_peer(order, by, *result),
-            PeerMessage::HoldMoney { from, order, payment, customer, money } => {
+            PeerMessage::HoldMoney { from, order, payment, customer, money, of_bid } => {
+                if let Some(kept) = of_bid {
+                    // What the bid still needs is told with what its order takes: were it told apart, the one could be
+                    // lost and the other refused.
+                    self.set_aside(&customer, kept.payment, kept.money, kept.backing);
+                }
                 let result = self.change_wallet(&customer, &AccountCommand::Hold { payment, money, spend: false });
                 self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Account(customer));
                 self.tell_peer(from, PeerMessage::MoneyHeld { order, payment, result: result.map(|_| ()) });
@@ -154,9 +142,7 @@ impl Host {
             }
         }
         for (sku, hold) in holds {
-            let held: u64 = hold.events.iter().map(held_units).sum();
-            let claimed = hold.market.iter().filter(|fill| fill.claim.is_some()).map(|fill| fill.quantity).sum::<u64>();
-            *self.tentative.entry(sku.clone()).or_default() += held + claimed;
+            self.note_tentative(&sku, &hold);
             self.change_stock(&sku, &hold.events);
             if !hold.market.is_empty() {
                 self.take_from_book(&sku, &hold, false)?;
@@ -212,59 +198,6 @@ impl Host {
         }
     }
 
-    /// Keeps count of tentative units when a command is about to make them firm or give them back.
-    pub(super) fn note_tentative_end(&mut self, sku: &SkuId, command: &StockCommand, order: OrderId) {
-        let ends = matches!(
-            command,
-            StockCommand::Confirm { .. }
-                | StockCommand::Settle { .. }
-                | StockCommand::ReleaseAll { .. }
-                | StockCommand::Release { .. }
-                | StockCommand::ReleaseClaim { .. }
-        );
-        if !ends || !self.tentative.contains_key(sku) {
-            return;
-        }
-        let Some(hosted) = self.skus.get(sku) else { return };
-        let units: u64 = tentative_of(&hosted.state).filter(|(of, _)| *of == order).map(|(_, units)| units).sum();
-        if let Some(tentative) = self.tentative.get_mut(sku) {
-            *tentative = tentative.saturating_sub(units);
-            if *tentative == 0 {
-                self.tentative.remove(sku);
-            }
-        }
-    }
-
-    /// Asks the homes of a SKU's tentative holds what became of their orders.
-    pub(super) fn inquire_tentative(&mut self, sku: &SkuId) {
-        if !self.tentative.contains_key(sku) {
-            return;
-        }
-        let Some(hosted) = self.skus.get(sku) else { return };
-        let mut orders: Vec<OrderId> = tentative_of(&hosted.state).map(|(order, _)| order).collect();
-        orders.sort();
-        orders.dedup();
-        for order in orders {
-            let (home, from) = (self.home_of_route(order.route()), self.index);
-            self.tell_peer(home, PeerMessage::Inquire { from, order, sku: sku.clone() });
-        }
-    }
-
-    fn answer_inquiry(&mut self, from: usize, order: OrderId, sku: SkuId) {
-        if self.placing.contains_key(&order) {
-            return;
-        }
-        let alive = self.load_order(order).is_some_and(|hosted| {
-            hosted.state.outcome == order::Outcome::Open && hosted.state.lines.iter().any(|line| line.uses(&sku))
-        });
-        if alive {
-            // Its step is owed and repeated, unless the order confirmed it before this lease ended.
-            self.ask_owed_steps(order);
-        } else {
-            self.tell_peer(from, PeerMessage::Abort { order, skus: SmallVec::from_iter([sku]) });
-        }
-    }
-
     /// Asks the homes of a wallet's holds for other partitions what became of their payments.
     pub(super) fn inquire_money(&mut self, customer: &CustomerId) {
         let account = self.peek_account(customer).0.into_owned();
@@ -286,29 +219,6 @@ impl Host {
         }
         if !(payments.is_empty() && bids.is_empty()) {
             self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Account(customer.clone()));
-        }
-    }
-
-    /// After a restart: whatever was tentative is counted again, and asked about at once.
-    pub(super) fn recover_tentative(&mut self) {
-        let skus: Vec<SkuId> = self.skus.iter().map(|(sku, _)| sku.clone()).collect();
-        skus.iter().for_each(|sku| self.count_tentative(sku));
-        let wallets = self.accounts.iter().filter(|(_, hosted)| !hosted.state.holds.is_empty());
-        let wallets: Vec<CustomerId> = wallets.map(|(customer, _)| customer.clone()).collect();
-        for customer in wallets {
-            self.agenda.add(self.now, EntityKey::Account(customer));
-        }
-    }
-
-    /// Counts what is tentative of a SKU that has come into memory, and has it asked about at once.
-    pub(super) fn count_tentative(&mut self, sku: &SkuId) {
-        let Some(hosted) = self.skus.get(sku) else { return };
-        if tentative_of(&hosted.state).next().is_some() {
-            let units = tentative_of(&hosted.state).map(|(_, units)| units).sum();
-            self.tentative.insert(sku.clone(), units);
-            self.agenda.add(self.now, EntityKey::Sku(sku.clone()));
-        } else {
-            self.tentative.remove(sku);
         }
     }
 
@@ -346,7 +256,7 @@ impl Host {
         Ok(())
     }
 
-    fn owe_step(&mut self, order: OrderId, to: RemoteStep) {
+    pub(super) fn owe_step(&mut self, order: OrderId, to: RemoteStep) {
         let Some(hosted) = self.load_order(order) else { return };
         let step = hosted.state.next_step;
         self.change_order(order, &[OrderEvent::StepOwed { step, to: Box::new(to) }]);
@@ -400,88 +310,6 @@ impl Host {
         }
     }
 
-    // ---- paying from a wallet of another partition ----
-
-    pub(super) fn pay_across(
-        &mut self,
-        id: OrderId,
-        payments: &[Tender],
-        key: Option<KeyDigest>,
-        wait: Duration,
-        reply: &mut Option<Reply>,
-    ) -> Result<Handled, Refusal> {
-        let order = &self.load_order(id).expect("it was just loaded").state;
-        let due = order.check_payable(order.created_at)?;
-        let customer = order.customer.clone().expect("a wallet has an owner");
-        let plan = order::plan_payments(due, payments, Some(&customer))?;
-        let (first, expires, attempt) = (order.payments.len(), order.hold_expires_at, order.attempt);
-        let ids = (first..).map(|number| order::Order::payment_id(id, attempt, number, expires));
-        let wallet = wallet_payments(&plan, ids, due.currency);
-        let [(payment, money)] = wallet.as_slice() else {
-            return Err(Refusal::BodyInvalid { field: "payments", why: "name the wallet once".into() });
-        };
-        let (payment, money) = (*payment, *money);
-        if self.paying.contains_key(&payment) {
-            let wanted = "wait for the outcome of the payment that is under way";
-            return Err(Refusal::OrderStateInvalid { status: "awaiting_payment", wanted });
-        }
-        let (payments, reply) = (payments.iter().cloned().collect(), reply.take());
-        let home = self.home_of_name(customer.as_str());
-        let paying = Paying { order: id, payments, key, wait, reply, customer: customer.clone(), money };
-        self.paying.insert(payment, paying);
-        self.tell_peer(home, PeerMessage::HoldMoney { from: self.index, order: id, payment, customer, money });
-        self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Order(id));
-        Ok(Handled::Kept)
-    }
-
-    /// Repeats unanswered questions to wallets of other partitions.
-    pub(super) fn retry_paying(&mut self, id: OrderId) {
-        let open = self.paying.iter().filter(|(_, paying)| paying.order == id);
-        let open: Vec<_> = open.map(|(payment, paying)| (*payment, paying.customer.clone(), paying.money)).collect();
-        for (payment, customer, money) in open {
-            let home = self.home_of_name(customer.as_str());
-            self.tell_peer(home, PeerMessage::HoldMoney { from: self.index, order: id, payment, customer, money });
-            self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Order(id));
-        }
-    }
-
-    fn pay_with_held_money(&mut self, paying: Paying, payment: PaymentId, result: Result<(), Refusal>) {
-        let Paying { order: id, payments, key, wait, mut reply, customer, money } = paying;
-        let now = self.now;
-        let outcome = result.and_then(|()| {
-            // The order may have changed while the wallet was asked.
-            let order = &self.load_order(id).ok_or(Refusal::HoldExpired)?.state;
-            let due = order.check_payable(now)?;
-            let plan = order::plan_payments(due, &payments, Some(&customer))?;
-            let ids = (order.payments.len()..)
-                .map(|number| order::Order::payment_id(id, order.attempt, number, order.hold_expires_at));
-            // The very payment that the wallet was asked for, with another deadline or number it is another one.
-            if wallet_payments(&plan, ids, due.currency).as_slice() != [(payment, money)] {
-                return Err(Refusal::OrderStateInvalid {
-                    status: order.status().name(),
-                    wanted: "it changed: pay again",
-                });
-            }
-            Ok(plan)
-        });
-        match outcome {
-            Ok(plan) => {
-                self.record_payment_start(id, &plan, key);
-                if !plan.needs_gateway() {
-                    self.owe_step(id, RemoteStep::AccountSettle { customer, payment });
-                }
-                if let Ok(Handled::Answered(answer, basis)) = self.answer_placed(id, wait, &mut reply) {
-                    self.answer(reply, Ok(answer), basis);
-                }
-            }
-            Err(refusal) => {
-                let home = self.home_of_name(customer.as_str());
-                self.tell_peer(home, PeerMessage::AbortMoney { payment, customer });
-                self.answer(reply, Err(refusal), Basis::Turn);
-            }
-        }
-    }
-
     /// Handles a message without asking whether it should wait.
     pub(super) fn handle_now(&mut self, incoming: Incoming) {
         match incoming {
@@ -490,15 +318,6 @@ impl Host {
             gateway @ Incoming::Gateway { .. } => self.handle(gateway),
         }
     }
-}
-
-/// What is tentative of a SKU, by order: units of the house, and units of offers.
-fn tentative_of(stock: &Stock) -> impl Iterator<Item = (OrderId, u64)> {
-    let of_house = stock.commitments.iter().filter(|(_, commitment)| commitment.tentative);
-    let of_house = of_house.map(|(order, commitment)| (*order, commitment.units()));
-    let claims = stock.market().into_iter().flat_map(|market| market.claims());
-    let of_offers = claims.filter(|(_, claims)| claims.tentative).map(|(order, claims)| (*order, claims.units()));
-    of_house.chain(of_offers).map(|(order, (held, allocated))| (order, held + allocated))
 }
 
 /// What lines have of a book, told again: their claims, and `house` units that are more than its plain lines wanted.
@@ -525,11 +344,4 @@ fn claimed_again(
         }
     }
     fills
-}
-
-fn held_units(event: &StockEvent) -> u64 {
-    match event {
-        StockEvent::Held { picks, .. } => stockade_domain::stock::units(picks),
-        _ => 0,
-    }
 }

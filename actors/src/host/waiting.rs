@@ -1,7 +1,6 @@
 //! Messages that wait a moment before they are decided: something under way may change what becomes of them.
 
-use stockade_domain::order;
-use stockade_domain::{OrderId, Quantity, SkuId};
+use stockade_domain::OrderId;
 
 use super::Host;
 use super::agenda::ASK_AGAIN_MICROS;
@@ -26,25 +25,13 @@ impl Host {
                 return Some(PLACING_WAIT_MICROS);
             }
         }
-        let is_short = !self.tentative.is_empty() && {
-            let demand = order::demand(order).map(|demand| demand.units).unwrap_or_default();
-            demand.iter().any(|(sku, quantity)| self.is_tentatively_short(sku, *quantity))
-        };
-        is_short.then_some(TENTATIVE_WAIT_MICROS)
+        self.is_order_short(command).then_some(TENTATIVE_WAIT_MICROS)
     }
 
     /// Whether a refused attempt with this id is still owed steps.
     pub(super) fn owes_attempt(&self, id: OrderId) -> bool {
         let hosted = self.orders.get(&id);
         hosted.is_some_and(|hosted| Self::is_refused(&hosted.state) && !hosted.state.owed.is_empty())
-    }
-
-    /// Whether only tentative holds stand between this SKU and these units.
-    pub(super) fn is_tentatively_short(&mut self, sku: &SkuId, quantity: Quantity) -> bool {
-        let Some(tentative) = self.tentative.get(sku).copied() else { return false };
-        let now = self.now;
-        let available = self.load_sku(sku).map_or(0, |hosted| hosted.state.available(now));
-        available < quantity && quantity <= available + tentative
     }
 
     pub(super) fn park(&mut self, incoming: crate::mailbox::Incoming, wait_micros: i64) {
@@ -61,9 +48,7 @@ impl Host {
             let still_short = match &incoming {
                 crate::mailbox::Incoming::Command(envelope) => self.must_wait(&envelope.command).is_some(),
                 crate::mailbox::Incoming::Peer(message) => match &**message {
-                    PeerMessage::Hold { request, .. } => {
-                        request.items.iter().any(|(sku, quantity)| self.is_tentatively_short(sku, *quantity))
-                    }
+                    PeerMessage::Hold { request, .. } => self.is_request_short(request),
                     _ => false,
                 },
                 crate::mailbox::Incoming::Gateway { .. } => false,

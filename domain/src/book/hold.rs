@@ -2,6 +2,7 @@
 
 use super::entry::NONE;
 use super::event::{BookEvent, FillId, Maker};
+use super::place::check_units;
 use super::refusal::BookRefusal;
 use super::state::{Book, Hold};
 use super::take::HouseLeft;
@@ -11,7 +12,7 @@ use crate::Quantity;
 impl<K: Key> Book<K> {
     fn find_hold(&self, fill: FillId, quantity: Quantity) -> Result<Hold<K>, BookRefusal> {
         let hold = *self.holds.get(&fill.0).ok_or(BookRefusal::FillUnknown)?;
-        self.check_quantity(quantity)?;
+        check_units(quantity)?;
         if quantity > hold.held {
             return Err(BookRefusal::QuantityTooLarge { limit: hold.held });
         }

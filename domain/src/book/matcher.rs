@@ -11,6 +11,13 @@ use super::view::{FillView, LevelDepth, OrderView, PreviewFill};
 use super::{Key, Matcher, Side};
 use crate::Timestamp;
 
+impl<K: Key> Book<K> {
+    /// Open orders of a side that not everybody may meet: their minimum is not met yet, or they name a seller.
+    pub const fn particular(&self, side: Side) -> u32 {
+        self.particular[side as usize]
+    }
+}
+
 impl<K: Key> Matcher<K> for Book<K> {
     #[inline]
     fn execute(

@@ -31,8 +31,10 @@
 //! - *Terms that do not go together*: a market order that is not immediate; post-only with an immediate order or with
 //!   a minimum; a source on supply; a minimum above the quantity; a displayed quantity that is 0, or on an immediate
 //!   order, or together with a minimum; a resting minimum in a pro-rata book; an amendment of nothing.
-//! - *Lots*: quantity, minimum, displayed quantity, and the quantities of reduce, amend, settle and release are
-//!   multiples of the lot; of the house's available units only whole lots count.
+//! - *Lots*: quantity, minimum, displayed quantity, and the quantities of reduce and amend are multiples of the lot; of
+//!   the house's available units only whole lots count. What is held is settled and released in any part: a parcel
+//!   need not hold whole lots. Units that come back so trade like all others, and an order that meets them may be left
+//!   with parts of a lot too. Where all share and somebody has such a part, shares are counted in units.
 //! - *Minimum*: what binds is the smaller of the minimum and what is open.
 //! - *Post-only*: refused if the walk over the makers would do anything: trade, or end an order of its own owner. An
 //!   order that rests may still take later, under rule 5.

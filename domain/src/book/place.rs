@@ -123,9 +123,7 @@ impl<K: Key> Book<K> {
 
     #[inline]
     pub(super) fn check_quantity(&self, quantity: Quantity) -> Result<(), BookRefusal> {
-        if quantity == 0 || quantity > BOOK_QUANTITY_MAX {
-            return Err(BookRefusal::QuantityInvalid { max: BOOK_QUANTITY_MAX });
-        }
+        check_units(quantity)?;
         self.check_lot(quantity)
     }
 
@@ -228,4 +226,13 @@ impl<K> Place<K> {
         };
         (terms, terms.flags())
     }
+}
+
+/// Refuses what is no number of units.
+#[inline]
+pub(super) const fn check_units(quantity: Quantity) -> Result<(), BookRefusal> {
+    if quantity == 0 || quantity > BOOK_QUANTITY_MAX {
+        return Err(BookRefusal::QuantityInvalid { max: BOOK_QUANTITY_MAX });
+    }
+    Ok(())
 }

@@ -22,7 +22,7 @@ pub(super) struct Sharing {
 }
 
 /// Shares `units` among makers by their open units, in whole lots; lots left over go one each to the largest
-/// remainders, the older first among equals.
+/// remainders, the older first among equals. If anybody has part of a lot, a lot is one unit.
 pub(super) fn share(units: Quantity, lot: Quantity, makers: &[(u32, Quantity)], sharing: &mut Sharing) {
     let Sharing { shares, remainders, .. } = sharing;
     shares.clear();
@@ -32,6 +32,8 @@ pub(super) fn share(units: Quantity, lot: Quantity, makers: &[(u32, Quantity)], 
         shares.extend(makers.iter().map(|maker| maker.1));
         return;
     }
+    let whole = lot == 1 || units.is_multiple_of(lot) && makers.iter().all(|maker| maker.1.is_multiple_of(lot));
+    let lot = if whole { lot } else { 1 };
     let (wanted, lots) = (u128::from(units / lot), open / u128::from(lot));
     let mut left = wanted;
     for (at, maker) in makers.iter().enumerate() {

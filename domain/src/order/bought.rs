@@ -34,11 +34,15 @@ pub fn place_bought(bought: &Bought, now: Timestamp) -> (OrderEvent, Tender) {
         waiting: false,
         bid: Some(Box::new(bought.bid)),
     };
-    let tender = match &bought.payment {
+    (placed, tender_of_bid(&bought.payment))
+}
+
+/// How a bid pays.
+pub fn tender_of_bid(payment: &BidPayment) -> Tender {
+    match payment {
         BidPayment::Wallet => Tender::by(Method::Wallet),
         BidPayment::Card { token } => {
             Tender { credential: Some(CompactString::clone(token)), ..Tender::by(Method::Card) }
         }
-    };
-    (placed, tender)
+    }
 }

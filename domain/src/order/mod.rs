@@ -31,11 +31,12 @@ mod status;
 pub mod table;
 mod told;
 
-pub use bought::place_bought;
+pub use bought::{place_bought, tender_of_bid};
 pub use decide::{OrderAsk, OrderCommand, RefundChoice, decide};
 pub use event::{LineClaim, LineUnits, OrderEvent, PlacedLine, PlannedPayment, ReturnedLine};
 pub use kit::{Kit, LinePart};
 pub use pay::{PaymentPlan, plan_payments};
+pub(crate) use place::TOTAL_MAX;
 pub use place::{Demand, Fill, Placement, demand, demand_with, place};
 pub use request::{Charge, ChargeKind, LINES_MAX, LineSupply, NewLine, NewOrder, Tender};
 pub use state::{Line, Order, OrderPayment, Outcome};

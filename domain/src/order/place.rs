@@ -15,7 +15,7 @@ use crate::{Amount, Currency, Money, Quantity, Refusal, SkuId, Timestamp, check_
 /// Up to this many SKUs a linear search beats a map.
 const LINEAR_SKUS_MAX: usize = 16;
 /// Totals stay far from overflow, so that sums of them cannot either.
-const TOTAL_MAX: i64 = i64::MAX / 1024;
+pub(crate) const TOTAL_MAX: i64 = i64::MAX / 1024;
 
 /// What an order wants of its SKUs: lines of one SKU are summed for stock and stay lines for price.
 #[derive(Debug, Clone, PartialEq, Eq)]

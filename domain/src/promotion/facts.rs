@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use super::cart::{Cart, CartContext};
 use super::civil;
 use super::compile::RuleSet;
+use crate::order::TOTAL_MAX;
 use crate::{Amount, Refusal, check_quantity};
 
 /// A kind of names that promotions are looked up by.
@@ -52,9 +53,6 @@ pub(super) struct Facts<'a> {
     /// The currency's minor unit.
     pub unit: i64,
 }
-
-/// Totals stay far from overflow, so that sums of them cannot either.
-const TOTAL_MAX: i64 = i64::MAX / 1024;
 
 impl<'a> Facts<'a> {
     /// Checks the cart and works it out.

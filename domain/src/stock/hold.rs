@@ -121,6 +121,18 @@ fn waiting_part(
     }
 }
 
+impl Stock {
+    /// Refuses more units than a customer may have: what he has, what he bids for and what he wants now count together.
+    pub(super) fn check_taken(&self, limit: Quantity, customer: &CustomerId, wanted: Quantity) -> Result<(), Refusal> {
+        let bids = self.market().map_or(0, |market| market.bids_of(customer));
+        let taken = bids + self.taken.get(customer).copied().unwrap_or(0);
+        if taken + wanted > limit {
+            return Err(Refusal::LimitExceeded { sku: self.sku.clone(), limit, taken });
+        }
+        Ok(())
+    }
+}
+
 /// Who counts the demand against the SKU's limit per customer, if it has one.
 fn check_limit<'a>(
     stock: &Stock,
@@ -131,10 +143,6 @@ fn check_limit<'a>(
     let Some(buyer) = demand.buyer else {
         return Err(Refusal::CustomerRequired { why: "a SKU of this order has a limit per customer" });
     };
-    let taken = stock.taken.get(buyer).copied().unwrap_or(0);
-    let wanted = demand.quantity + demand.taking.map_or(0, |taking| taking.units);
-    if taken + wanted > limit {
-        return Err(Refusal::LimitExceeded { sku: stock.sku.clone(), limit, taken });
-    }
+    stock.check_taken(limit, buyer, demand.quantity + demand.taking.map_or(0, |taking| taking.units))?;
     Ok(Some(buyer))
 }

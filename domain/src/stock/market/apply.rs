@@ -1,6 +1,8 @@
 //! How a market follows from its events.
 
-use super::claim::{Claim, Claims, NewClaim};
+use smallvec::SmallVec;
+
+use super::claim::{Claim, ClaimFill, Claims, NewClaim};
 use super::event::MarketEvent;
 use super::party::Party;
 use super::serials::Serials;
@@ -35,6 +37,7 @@ impl Market {
                     expires_at: *expires_at,
                     seller: None,
                     serials: serials.as_ref().map(|names| Box::new(Serials::new(names))),
+                    allocated: 0,
                 };
                 self.admit(*id, party);
             }
@@ -53,6 +56,7 @@ impl Market {
                     expires_at: *expires_at,
                     seller: seller.clone(),
                     serials: None,
+                    allocated: 0,
                 };
                 self.admit(*id, party);
             }
@@ -73,22 +77,35 @@ impl Market {
             MarketEvent::ClaimsSettled { order } => {
                 let claims = self.claims.get_mut(order).expect("settled claims exist");
                 claims.tentative = false;
-                for claim in &mut claims.list {
+                let mut paid: SmallVec<[ClaimFill; 4]> = SmallVec::new();
+                for claim in claims.list.iter_mut().filter(|claim| claim.held > 0) {
                     claim.allocated += std::mem::take(&mut claim.held);
+                    paid.extend_from_slice(&claim.fills);
                 }
+                self.change_allocated(&paid, |allocated, units| allocated + units);
             }
             MarketEvent::ClaimReleased { order, claim, fills, .. }
             | MarketEvent::ClaimShipped { order, claim, fills, .. } => {
                 let claims = self.claims.get_mut(order).expect("units leave a claim that exists");
                 let claim = claims.list.iter_mut().find(|c| c.number == *claim).expect("units leave their claim");
+                let paid = claim.allocated > 0;
                 claim.lower(fills);
                 claims.list.retain(|claim| claim.held + claim.allocated > 0);
                 if claims.list.is_empty() {
                     self.claims.remove(order);
                 }
+                if paid {
+                    self.change_allocated(fills, |allocated, units| allocated - units);
+                }
             }
             MarketEvent::ClaimReturned { .. } => {}
-            MarketEvent::Forgotten { ids } => ids.iter().for_each(|id| self.forget(*id)),
+            MarketEvent::Forgotten { ids } => {
+                for id in ids {
+                    let first = self.over.pop_front();
+                    debug_assert_eq!(first, Some(*id), "the first to end is the first to be forgotten");
+                    self.forget(*id);
+                }
+            }
         }
     }
 
@@ -120,7 +137,6 @@ impl Market {
 
     fn forget(&mut self, id: BookOrderId) {
         let Some(party) = self.parties.remove(&id) else { return };
-        self.over.retain(|over| *over != id);
         self.uncount_owner(&party.owner);
         if let Some(seller) = &party.seller {
             self.uncount_owner(seller);
@@ -190,6 +206,7 @@ impl Market {
                 serials.withdraw(quantity);
             }
             if party.is_over() {
+                party.serials = None;
                 self.over.push_back(id);
             }
         }
@@ -216,6 +233,7 @@ impl Market {
             if let Some(party) = self.parties.get_mut(&id).filter(|party| party.side == side) {
                 change(party, side);
                 if party.is_over() {
+                    party.serials = None;
                     self.over.push_back(id);
                 }
             }
@@ -236,6 +254,18 @@ impl Market {
             self.fills.remove(&fill.0);
         }
         (parties, numbers)
+    }
+
+    /// Units of fills are paid, or leave what is paid: both parties of each know it.
+    fn change_allocated(&mut self, fills: &[ClaimFill], change: impl Fn(Quantity, Quantity) -> Quantity) {
+        for ClaimFill { fill, quantity } in fills {
+            let ids = self.fills.get(&fill.0).expect("a claimed fill is held").ids();
+            for id in ids {
+                if let Some(party) = self.parties.get_mut(&id) {
+                    party.allocated = change(party.allocated, *quantity);
+                }
+            }
+        }
     }
 
     fn claim(
@@ -260,6 +290,11 @@ impl Market {
             }
         });
         let claims = Claims { buyer: buyer.cloned(), tentative, list: list.collect() };
+        if settled {
+            for claim in &claims.list {
+                self.change_allocated(&claim.fills, |allocated, units| allocated + units);
+            }
+        }
         let before = self.claims.insert(order, claims);
         assert!(before.is_none(), "an order claims of a SKU once");
     }

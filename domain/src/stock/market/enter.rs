@@ -5,8 +5,16 @@ use super::event::MarketEvent;
 use super::serials::Serials;
 use super::trade::{Trade, Trading, refuse};
 use crate::book::{BookCommand, Matcher, Owner, Place, Side, Source, TimeInForce};
+use crate::order::TOTAL_MAX;
 use crate::stock::Stock;
 use crate::{BookOrderId, CustomerId, Money, Quantity, Refusal, Timestamp, check_quantity};
+
+/// The most offers and bids that a market knows: those that stand, and those remembered for a day.
+const PARTIES_MAX: usize = 1 << 17;
+/// The most serial numbers of the offers that stand.
+const SERIALS_MAX: usize = 250_000;
+/// The most of a side that stand and wish for a seller or a minimum.
+const WISHES_MAX: u32 = 1000;
 
 impl Stock {
     pub(super) fn trade_for_party(
@@ -19,12 +27,12 @@ impl Stock {
             MarketCommand::Offer(offer) => self.offer(offer, trading, trade),
             MarketCommand::Bid(bid) => self.bid(bid, trading, trade),
             MarketCommand::Amend { id, side, price, quantity } => {
-                self.check_party(*id, *side)?;
-                if let Some(price) = price {
-                    self.check_price(*price)?;
-                }
+                let open = self.check_party(*id, *side)?;
                 quantity.map_or(Ok(()), check_quantity)?;
-                self.check_numbered(*id, *quantity)?;
+                if price.is_some() || quantity.is_some_and(|quantity| quantity > open) {
+                    // Only to ask for less, or to offer less, is free in a market that takes nothing new.
+                    self.check_amended(*id, *price, *quantity)?;
+                }
                 let price = price.map(|money| money.amount.0);
                 self.execute_for(*id, &BookCommand::Amend { id: *id, price, quantity: *quantity }, trading, trade)
             }
@@ -54,18 +62,25 @@ impl Stock {
         party.map(|party| party.open).ok_or_else(|| Refusal::NotFound { what: format!("{what} {id}") })
     }
 
-    /// Units with serial numbers cannot become more.
-    fn check_numbered(&self, id: BookOrderId, quantity: Option<Quantity>) -> Result<(), Refusal> {
-        let party = self.market().and_then(|market| market.party(id));
-        match party.zip(quantity) {
-            Some((party, quantity)) if party.serials.is_some() && quantity > party.open => {
-                Err(invalid("quantity", "new units of an offer with serial numbers are another offer"))
-            }
-            _ => Ok(()),
+    /// Refuses another price, or more units, that a new offer or bid could not have either.
+    fn check_amended(&self, id: BookOrderId, price: Option<Money>, quantity: Option<Quantity>) -> Result<(), Refusal> {
+        let definition = self.check_market()?;
+        let party = self.market().and_then(|market| market.party(id)).expect("it was found");
+        let price = price.unwrap_or(Money::new(party.price, definition.price.currency));
+        let more = quantity.unwrap_or(party.open).saturating_sub(party.open);
+        self.check_worth(price, party.open + more)?;
+        if more > 0 && party.serials.is_some() {
+            return Err(invalid("quantity", "new units of an offer with serial numbers are another offer"));
+        }
+        match party.side {
+            Side::Demand => self.check_limit(&party.owner, more),
+            Side::Supply => Ok(()),
         }
     }
 
-    fn check_price(&self, price: Money) -> Result<(), Refusal> {
+    /// Refuses prices that are none in this market, and more than can be counted: orders are made of it, in parts or as
+    /// a whole.
+    fn check_worth(&self, price: Money, quantity: Quantity) -> Result<(), Refusal> {
         let definition = self.check_market()?;
         if price.currency != definition.price.currency {
             let (wanted, found) = (definition.price.currency.to_string(), price.currency.to_string());
@@ -74,14 +89,21 @@ impl Stock {
         if price.amount.0 <= 0 {
             return Err(Refusal::MoneyInvalid { why: "a price is positive".into() });
         }
-        Ok(())
+        match price.amount.checked_times(quantity) {
+            Some(worth) if worth.0 <= TOTAL_MAX => Ok(()),
+            _ => Err(Refusal::MoneyInvalid { why: "all units together cost more than can be counted".into() }),
+        }
     }
 
-    /// Refuses an id that was used with another request; says whether it was used with this one.
+    /// Refuses an id that was used with another request, or by an order that has something of the offers; says whether
+    /// it was used with this one.
     fn is_repeated(&self, id: BookOrderId, body_digest: u64) -> Result<bool, Refusal> {
         match self.market().and_then(|market| market.party(id)) {
             Some(party) if party.body_digest == body_digest && body_digest != 0 => Ok(true),
             Some(_) => Err(Refusal::IdConflict { id: id.to_string() }),
+            None if self.market().is_some_and(|market| market.claims_of(id.into()).is_some()) => {
+                Err(Refusal::IdConflict { id: id.to_string() })
+            }
             None => Ok(false),
         }
     }
@@ -90,8 +112,12 @@ impl Stock {
         if self.is_repeated(offer.id, offer.body_digest)? {
             return Ok(());
         }
-        self.check_price(offer.unit_price)?;
         check_quantity(offer.quantity)?;
+        self.check_worth(offer.unit_price, offer.quantity)?;
+        self.check_room(offer.serials.len())?;
+        if offer.minimum > 1 {
+            self.check_wishes(Side::Supply)?;
+        }
         if matches!(offer.time_in_force, TimeInForce::Ioc | TimeInForce::Fok) {
             return Err(invalid("time_in_force", "an offer stands: `gtc` or `gtd`"));
         }
@@ -122,9 +148,13 @@ impl Stock {
         if self.is_repeated(bid.id, bid.body_digest)? {
             return Ok(());
         }
-        self.check_price(bid.limit_price)?;
         check_quantity(bid.quantity)?;
-        self.check_bid_limit(bid)?;
+        self.check_worth(bid.limit_price, bid.quantity)?;
+        self.check_limit(&bid.customer, bid.quantity)?;
+        self.check_room(0)?;
+        if bid.seller.is_some() || bid.minimum > 1 {
+            self.check_wishes(Side::Demand)?;
+        }
         let event = MarketEvent::Bid {
             id: bid.id,
             customer: bid.customer.clone(),
@@ -146,15 +176,32 @@ impl Stock {
     }
 
     /// What a customer bids for counts against the limit like what he has.
-    fn check_bid_limit(&self, bid: &NewBid) -> Result<(), Refusal> {
-        let Some(limit) = self.definition.as_ref().and_then(|definition| definition.limit_per_customer) else {
-            return Ok(());
-        };
-        let bids = self.market().into_iter().flat_map(|market| market.standing(Side::Demand));
-        let open: Quantity = bids.filter(|party| party.owner == bid.customer).map(|party| party.open).sum();
-        let taken = open + self.taken.get(&bid.customer).copied().unwrap_or(0);
-        if taken + bid.quantity > limit {
-            return Err(Refusal::LimitExceeded { sku: self.sku.clone(), limit, taken });
+    fn check_limit(&self, customer: &CustomerId, more: Quantity) -> Result<(), Refusal> {
+        match self.definition.as_ref().and_then(|definition| definition.limit_per_customer) {
+            Some(limit) => self.check_taken(limit, customer, more),
+            None => Ok(()),
+        }
+    }
+
+    /// A market is one actor's state: it has bounds.
+    fn check_room(&self, serials: usize) -> Result<(), Refusal> {
+        let Some(market) = self.market() else { return Ok(()) };
+        let full = |why: String| Err(Refusal::BookRefused { code: "book_full", why });
+        if market.parties.len() >= PARTIES_MAX {
+            return full(format!("a market knows at most {PARTIES_MAX} offers and bids of a day"));
+        }
+        let known: usize = if serials == 0 { 0 } else { market.serial_numbers() };
+        if known + serials > SERIALS_MAX {
+            return full(format!("the offers that stand have at most {SERIALS_MAX} serial numbers"));
+        }
+        Ok(())
+    }
+
+    /// Those that not everybody may meet are looked at one by one.
+    fn check_wishes(&self, side: Side) -> Result<(), Refusal> {
+        if self.market().is_some_and(|market| market.book.particular(side) >= WISHES_MAX) {
+            let why = format!("at most {WISHES_MAX} of a side stand with a seller or a minimum");
+            return Err(Refusal::BookRefused { code: "book_full", why });
         }
         Ok(())
     }

@@ -165,7 +165,7 @@ impl Stock {
         let definition = self.definition.as_deref().expect("a SKU with a market is defined");
         let (currency, hold_ttl_seconds) = (definition.price.currency, definition.hold_ttl_seconds);
         let buyer = definition.limit_per_customer.map(|_| customer.clone());
-        let order = OrderId::of_bid(bid, fills[0].fill.0, trading.setting.now, trading.route);
+        let order = OrderId::of_bid(&self.sku, bid, fills[0].fill.0, trading.setting.now, trading.route);
         let (mut lines, mut claims, mut house) = (Vec::new(), SmallVec::new(), 0);
         for (seller, unit_price, fills) in self.group(fills) {
             let quantity: Quantity = fills.iter().map(|fill| fill.quantity).sum();

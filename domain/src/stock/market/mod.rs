@@ -75,6 +75,17 @@ pub struct Parties {
     pub serials: Vec<u32>,
 }
 
+impl Parties {
+    /// The offer or bid on either side.
+    pub(super) fn ids(&self) -> impl Iterator<Item = BookOrderId> + use<> {
+        let supply = match self.supply {
+            Maker::Order(id) => Some(id),
+            Maker::House => None,
+        };
+        supply.into_iter().chain([self.demand])
+    }
+}
+
 /// A name by which the book knows a seller or a customer while something of theirs stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct OwnerNumber {
@@ -184,6 +195,19 @@ impl Market {
         self.standing(Side::Supply).map(|party| party.open).sum()
     }
 
+    /// Units a customer bids for.
+    pub(in crate::stock) fn bids_of(&self, customer: &CustomerId) -> Quantity {
+        if !self.owners.contains_key(customer) {
+            return 0;
+        }
+        self.standing(Side::Demand).filter(|party| party.owner == *customer).map(|party| party.open).sum()
+    }
+
+    /// Serial numbers of all offers that are not over.
+    pub(super) fn serial_numbers(&self) -> usize {
+        self.parties.values().filter_map(|party| party.serials.as_ref()).map(|serials| serials.len()).sum()
+    }
+
     /// Offers or bids with open units, in no order that anything may depend on.
     pub fn standing(&self, side: Side) -> impl Iterator<Item = &Party> {
         self.parties.values().filter(move |party| party.side == side && party.open > 0)
@@ -211,15 +235,26 @@ impl Market {
             assert_eq!((party.open, party.held), (open, held), "a party is as in the book: {party:?}");
             let numbers = party.serials.as_ref().map(|serials| serials.free());
             assert!(numbers.is_none_or(|free| free == party.open), "each open unit has its number: {party:?}");
+            assert!(!party.is_over() || party.serials.is_none(), "numbers are forgotten with the last unit: {party:?}");
             assert!(party.offered >= party.open + party.held + party.sold, "a party's units add up: {party:?}");
         }
         let mut claimed: FxHashMap<u64, Quantity> = FxHashMap::default();
+        let mut allocated: FxHashMap<BookOrderId, Quantity> = FxHashMap::default();
         for claims in self.claims.values() {
             for claim in &claims.list {
+                assert!(claim.held == 0 || claim.allocated == 0, "a claim is paid as a whole: {claim:?}");
+                for ClaimFill { fill, quantity } in claim.fills.iter().filter(|_| claim.allocated > 0) {
+                    for id in self.fills[&fill.0].ids() {
+                        *allocated.entry(id).or_default() += quantity;
+                    }
+                }
                 let units: Quantity = claim.fills.iter().map(|fill| fill.quantity).sum();
                 assert_eq!(claim.held + claim.allocated, units, "a claim's units are those of its fills");
                 claim.fills.iter().for_each(|fill| *claimed.entry(fill.fill.0).or_default() += fill.quantity);
             }
+        }
+        for (id, party) in &self.parties {
+            assert_eq!(party.allocated, allocated.remove(id).unwrap_or(0), "what is paid of a party: {party:?}");
         }
         for (fill, parties) in &self.fills {
             assert_eq!(claimed.remove(fill), Some(parties.held), "a held fill is claimed, whole");

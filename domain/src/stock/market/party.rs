@@ -63,9 +63,12 @@ pub struct Party {
     /// A bid that buys from this seller only.
     #[n(11)]
     pub seller: Option<CustomerId>,
-    /// The serial numbers of an offer's units.
+    /// The serial numbers of an offer's units; forgotten with the last of them.
     #[n(12)]
     pub serials: Option<Box<Serials>>,
+    /// Of the held units, those that are paid and wait to be shipped.
+    #[n(13)]
+    pub allocated: Quantity,
 }
 
 impl Party {
@@ -79,10 +82,10 @@ impl Party {
         self.open == 0 && self.held == 0
     }
 
-    /// What a wallet sets aside for a bid with so many units open: the most they can cost, in whole minor units.
+    /// What a wallet sets aside for a bid with so many units open: the most they can cost, in whole minor units. Each
+    /// unit may become an order of its own, and each order is rounded.
     pub fn reserve(price: Amount, open: Quantity, currency: Currency) -> Option<Amount> {
-        let exact = price.checked_times(open)?;
         let unit = currency.minor_unit();
-        Some(Amount(exact.0.checked_add(unit - 1)? / unit * unit))
+        Amount(price.0.checked_add(unit - 1)? / unit * unit).checked_times(open)
     }
 }

@@ -90,6 +90,10 @@ impl Stock {
         let definition = self.check_market()?;
         let market = self.market();
         let rules = definition.market.as_deref().copied().unwrap_or_default();
+        if market.is_some_and(|market| market.party(wish.order.into()).is_some()) {
+            // The book knows takers by the ids of their orders.
+            return Err(Refusal::IdConflict { id: wish.order.to_string() });
+        }
         let mut wanted = 0;
         for line in wish.lines {
             check_demand(definition, &rules, line)?;

@@ -97,6 +97,11 @@ impl Serials {
         self.free.truncate(self.free.len() - quantity as usize);
     }
 
+    /// All that it remembers.
+    pub(super) const fn len(&self) -> usize {
+        self.names.len()
+    }
+
     /// How many are free.
     pub(super) fn free(&self) -> Quantity {
         self.free.len() as u64

@@ -11,6 +11,8 @@ use crate::stock::{
 };
 use crate::{Amount, Location, Money, Refusal, SkuId, Timestamp};
 
+mod hostile;
+
 const START: Timestamp = Timestamp(1_700_000_000_000_000);
 const ALL: HoldMode = HoldMode { partial: false, backorder: false };
 const PART: HoldMode = HoldMode { partial: true, backorder: false };

@@ -30,8 +30,6 @@ pub struct PartyView {
     pub party: Party,
     /// In what its price is.
     pub price: Money,
-    /// Units of its fills that are paid and not shipped.
-    pub allocated: Quantity,
 }
 
 impl Market {
@@ -39,17 +37,6 @@ impl Market {
     pub fn made_by(&self, side: Side, digest: u64) -> Option<BookOrderId> {
         let made = |(_, party): &(&BookOrderId, &Party)| party.side == side && party.body_digest == digest;
         self.parties.iter().filter(made).map(|(id, _)| *id).min()
-    }
-
-    /// Units of an offer's fills that are paid and not shipped.
-    fn allocated_of(&self, id: BookOrderId) -> Quantity {
-        let of_it = |fill: &super::ClaimFill| {
-            let parties = self.fills.get(&fill.fill.0);
-            parties.is_some_and(|parties| parties.demand == id || parties.supply == crate::book::Maker::Order(id))
-        };
-        let allocated = self.claims.values().flat_map(|claims| &claims.list).filter(|claim| claim.allocated > 0);
-        // A claim is paid as a whole.
-        allocated.flat_map(|claim| &claim.fills).filter(|fill| of_it(fill)).map(|fill| fill.quantity).sum()
     }
 }
 
@@ -72,7 +59,7 @@ impl Stock {
         let market = self.market()?;
         let party = market.party(id).filter(|party| party.side == side)?.clone();
         let price = Money::new(party.price, self.definition.as_ref()?.price.currency);
-        Some(PartyView { id, price, allocated: market.allocated_of(id), party })
+        Some(PartyView { id, price, party })
     }
 
     /// Offers or bids with open units, in priority order: of one owner or of all, at most `limit` after the one with
@@ -88,7 +75,11 @@ impl Stock {
         let start = after.map_or(0, |after| {
             orders.iter().position(|order| order.id == after).map_or(orders.len(), |place| place + 1)
         });
-        let views = orders[start..].iter().filter_map(|order| self.party_view(order.id, side));
-        views.filter(|view| owner.is_none_or(|owner| view.party.owner == *owner)).take(limit).collect()
+        let is_theirs = |id: BookOrderId| {
+            let party = self.market().and_then(|market| market.party(id));
+            owner.is_none_or(|owner| party.is_some_and(|party| party.owner == *owner))
+        };
+        let theirs = orders[start..].iter().map(|order| order.id).filter(|id| is_theirs(*id));
+        theirs.filter_map(|id| self.party_view(id, side)).take(limit).collect()
     }
 }

@@ -47,7 +47,7 @@ impl<K: Key> NaiveBook<K> {
     fn supplies(&self, house: Option<House>) -> Vec<(Maker<K>, Price, Quantity)> {
         let orders = self.taking_part(Side::Supply);
         let orders = orders.iter().map(|order| (Maker::Order(order.id), order.price, order.unfilled()));
-        let stock = house.map(|house| (Maker::House, house.price, house.available - house.available % self.config.lot));
+        let stock = house.map(|house| (Maker::House, house.price, house.available));
         let mut supplies: Vec<_> = stock.into_iter().filter(|stock| stock.2 > 0).chain(orders).collect();
         // The sort is stable: what stands first among equal prices stays first.
         supplies.sort_by_key(|supply| supply.1);

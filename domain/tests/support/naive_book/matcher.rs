@@ -19,7 +19,7 @@ impl<K: Key> Matcher<K> for NaiveBook<K> {
         context: &Context,
         events: &mut Events<K>,
     ) -> Result<(), BookRefusal> {
-        let mut house = context.house;
+        let mut house = self.house_in_lots(context);
         match *command {
             BookCommand::Place(place) => self.place(&place, context, &mut house, events)?,
             BookCommand::Cancel { id } => self.cancel(id, events)?,
@@ -50,7 +50,7 @@ impl<K: Key> Matcher<K> for NaiveBook<K> {
     }
 
     fn preview(&self, place: &Place<K>, context: &Context) -> Result<Vec<PreviewFill<K>>, BookRefusal> {
-        let (mut copy, mut house, mut events) = (self.clone(), context.house, Vec::new());
+        let (mut copy, mut house, mut events) = (self.clone(), self.house_in_lots(context), Vec::new());
         copy.place(place, context, &mut house, &mut events)?;
         let fills = events.iter().filter_map(|event| match *event {
             BookEvent::Filled { maker, price, quantity, .. } => Some(PreviewFill { maker, price, quantity }),
@@ -141,6 +141,11 @@ impl<K: Key> NaiveBook<K> {
         taker.ordinal = self.ordinals_given;
         self.take_if_enough(&mut taker, house, events);
         Ok(())
+    }
+
+    /// What the house has at the start of a command, in whole lots.
+    fn house_in_lots(&self, context: &Context) -> Option<House> {
+        context.house.map(|house| House { available: house.available - house.available % self.config.lot, ..house })
     }
 
     /// What one walk would give now, its own minimum aside.
@@ -256,7 +261,6 @@ impl<K: Key> NaiveBook<K> {
     fn held(&self, id: FillId, quantity: Quantity) -> Result<Fill<K>, BookRefusal> {
         let fill = self.fills.iter().find(|fill| fill.id == id).cloned().ok_or(BookRefusal::FillUnknown)?;
         self.check_quantity(quantity)?;
-        self.check_lot(quantity)?;
         if quantity > fill.held {
             return Err(BookRefusal::QuantityTooLarge { limit: fill.held });
         }
