@@ -271,7 +271,7 @@ impl<K: Key> NaiveBook<K> {
     fn share(&mut self, taker: &mut Taker<K>, makers: &[Order<K>], events: &mut Vec<BookEvent<K>>) -> Quantity {
         let there: u128 = makers.iter().map(|maker| u128::from(maker.open)).sum();
         let wanted = u128::from(taker.left).min(there);
-        let is_in_lots = |units: Quantity| units % self.config.lot == 0;
+        let is_in_lots = |units: Quantity| units.is_multiple_of(self.config.lot);
         // Units may have come back in parts of a lot.
         let in_lots = is_in_lots(taker.left) && makers.iter().all(|maker| is_in_lots(maker.open));
         let lot = if in_lots { u128::from(self.config.lot) } else { 1 };
