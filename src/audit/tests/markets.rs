@@ -131,7 +131,8 @@ fn bought() -> Journal {
 
 fn set_aside(n: u128, cents: i64) -> AccountEvent {
     let backing = Backing { sku: SkuId::new("MUG").unwrap(), bid: party(n) };
-    AccountEvent::SetAside { payment: PaymentId::of_bid(party(n)), amount: eur(cents).amount, backing }
+    let payment = PaymentId::of_bid(&backing.sku, party(n));
+    AccountEvent::SetAside { payment, amount: eur(cents).amount, backing }
 }
 
 /// Ann bids for two at 8.00, and 16.00 are set aside.
