@@ -6,6 +6,7 @@
 
 mod engines;
 mod mix;
+mod pairs;
 
 use std::time::Instant;
 
@@ -76,6 +77,9 @@ fn main() {
         let number = |word: &String| word.parse().expect("a number");
         return instructions(number(resting), number(commands), number(runs));
     }
+    println!("A plain SKU of the house, millions of units held and settled a second");
+    println!("  by two commands {:.1}, by one {:.1}", pairs::of_stock(1_000, false), pairs::of_stock(1_000, true));
+    println!("  by two commands to a book alone {:.1}\n", pairs::of_book(1_000));
     println!("{:<26} {:>7} {:>10} {:>9} {:>8} {:>8}", "book", "symbols", "resting", "M/s", "p50 ns", "p99 ns");
     for (symbols, resting) in [(1, 10_000), (1_000, 100_000)] {
         let mix = Mix::new(symbols, resting, 3_000_000);

@@ -41,10 +41,14 @@ impl Layers {
     /// Reads what `cargo test` printed.
     pub fn of(output: &str) -> Self {
         let mut layers = Self::default();
-        let mut layer = Layer::Unit;
+        let (mut layer, mut package) = (Layer::Unit, "");
         for line in output.lines().map(str::trim) {
             if let Some(program) = line.strip_prefix("Running ") {
-                layer = Layer::of(program);
+                if program.starts_with("unittests") {
+                    // A package's tests follow those of its own code, which alone say whose they are.
+                    package = program;
+                }
+                layer = Layer::of(package, program);
             } else if line.starts_with("Doc-tests") {
                 layer = Layer::Unit;
             } else if let Some(result) = line.strip_prefix("test result: ") {
@@ -83,8 +87,8 @@ enum Layer {
 }
 
 impl Layer {
-    fn of(program: &str) -> Self {
-        if program.contains("stockade_loom_tests") || program.contains("loom") {
+    fn of(package: &str, program: &str) -> Self {
+        if package.contains("stockade_loom_tests") {
             Self::Loom
         } else if program.starts_with("tests/") {
             Self::Interface
@@ -113,7 +117,9 @@ test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; fini
      Running tests/crash.rs (target/debug/deps/crash-0c)
 test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s
      Running unittests src/lib.rs (target/debug/deps/stockade_loom_tests-0d)
-test result: ok. 9 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s
+test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s
+     Running tests/inbox.rs (target/debug/deps/inbox-0e)
+test result: ok. 8 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s
    Doc-tests stockade
 test result: ok. 5 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.1s
 ";

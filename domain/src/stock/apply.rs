@@ -16,8 +16,11 @@ pub(super) type Bins = SmallVec<[Bin; 1]>;
 
 impl Stock {
     /// Takes an event into the state.
+    #[inline]
     pub fn apply(&mut self, event: &StockEvent) {
-        self.take_in(event, false);
+        if !self.apply_plainly(event) {
+            self.take_in(event, false);
+        }
     }
 
     /// The same for an event that the live book has already carried out.
@@ -25,7 +28,8 @@ impl Stock {
         self.take_in(event, true);
     }
 
-    fn take_in(&mut self, event: &StockEvent, live: bool) {
+    #[inline(never)]
+    pub(super) fn take_in(&mut self, event: &StockEvent, live: bool) {
         apply_to_bins(&mut self.bins, event);
         match event {
             StockEvent::Defined(definition) => self.definition = Some(definition.clone()),
@@ -54,15 +58,7 @@ impl Stock {
                     commitment.tentative = false;
                 }
             }
-            StockEvent::Settled { order } => {
-                let commitment = self.commitments.get_mut(order).expect("a settled hold exists");
-                commitment.tentative = false;
-                for pick in &mut commitment.picks {
-                    let held = std::mem::take(&mut pick.held);
-                    pick.allocated += held;
-                    shift!(self.bins[pick.bin as usize].counters, held, held => allocated);
-                }
-            }
+            StockEvent::Settled { order } => self.settle(*order),
             StockEvent::Released { order, held, allocated, .. } => {
                 let buyer = self.take_from_commitment(*order, held, allocated);
                 self.give_back_limit(buyer.as_ref(), units(held) + units(allocated));
@@ -145,6 +141,18 @@ impl Stock {
         }
         let before = self.commitments.insert(order, commitment);
         assert!(before.is_none(), "an order holds a SKU once");
+    }
+
+    /// All that an order holds is paid.
+    #[inline]
+    pub(super) fn settle(&mut self, order: OrderId) {
+        let commitment = self.commitments.get_mut(&order).expect("a settled hold exists");
+        commitment.tentative = false;
+        for pick in &mut commitment.picks {
+            let held = std::mem::take(&mut pick.held);
+            pick.allocated += held;
+            shift!(self.bins[pick.bin as usize].counters, held, held => allocated);
+        }
     }
 
     /// Takes units off what an order has and says who counts them against the limit per customer.

@@ -28,7 +28,22 @@ pub fn decide(stock: &Stock, command: &StockCommand, now: Timestamp, out: &mut V
 }
 
 /// Decides a command; the events go to `out`, which is untouched by a refusal.
+#[inline]
 pub fn decide_in(
+    stock: &Stock,
+    command: &StockCommand,
+    setting: &Setting<'_>,
+    out: &mut Vec<StockEvent>,
+) -> Result<(), Refusal> {
+    if stock.decide_plainly(command, setting.now, out) {
+        return Ok(());
+    }
+    decide_at_length(stock, command, setting, out)
+}
+
+/// The same, the long way.
+#[inline(never)]
+pub(super) fn decide_at_length(
     stock: &Stock,
     command: &StockCommand,
     setting: &Setting<'_>,

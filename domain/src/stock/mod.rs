@@ -23,6 +23,7 @@ mod hold;
 mod manage;
 pub mod market;
 mod pick;
+mod plain;
 mod promise;
 #[cfg(test)]
 mod properties;

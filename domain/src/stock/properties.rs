@@ -16,7 +16,8 @@ use proptest::test_runner::{Config, TestRunner};
 
 use self::commands::{Step, history};
 use self::recount::Recount;
-use super::{Stock, StockCommand, StockEvent, decide};
+use super::decide::decide_at_length;
+use super::{Distances, Setting, Stock, StockCommand, StockEvent, decide};
 use crate::{OrderId, SkuId, Timestamp};
 
 /// Runs a history and checks everything after each step; says which movements occurred.
@@ -32,7 +33,10 @@ fn run(steps: &[Step]) -> Result<BTreeSet<&'static str>, TestCaseError> {
         let promised = recount.promises();
         for event in &events {
             recount.check_turn(event, now);
+            let mut at_length = stock.clone();
+            at_length.take_in(event, false);
             stock.apply(event);
+            prop_assert_eq!(&at_length, &stock, "the short way and the long way");
             recount.take(event);
             let bytes = minicbor::to_vec(event).unwrap();
             prop_assert_eq!(&minicbor::decode::<StockEvent>(&bytes).unwrap(), event);
@@ -100,6 +104,9 @@ fn decide_checked(stock: &Stock, command: &StockCommand, now: Timestamp) -> Resu
         Ok(()) => {
             prop_assert_eq!(&out[0], &earlier);
             out.remove(0);
+            let (mut at_length, setting) = (Vec::new(), Setting { now, distances: Distances::NONE });
+            prop_assert!(decide_at_length(stock, command, &setting, &mut at_length).is_ok());
+            prop_assert_eq!(&at_length, &out, "the short way and the long way");
             Ok(out)
         }
         Err(refusal) => {
