@@ -9,7 +9,6 @@ use stockade_domain::book::{
 };
 
 use crate::mix::Op;
-use crate::traded;
 
 pub trait Engine {
     fn new() -> Self;
@@ -133,4 +132,9 @@ impl Engine for Other {
         };
         u64::from(done)
     }
+}
+
+/// What all books count of a trade, so that none can skip it.
+pub fn traded(maker: u64, quantity: u64) -> u64 {
+    maker.wrapping_mul(31).wrapping_add(quantity)
 }

@@ -1,8 +1,8 @@
 //! The book alone, single thread: 40 % resting adds, 30 % cancels of live orders, 30 % crossing IOC, events emitted
 //! and consumed; beside `orderbook-rs` and a simple BTreeMap book in the same run.
 //!
-//! `cargo bench --bench book` prints the table; `-- instructions RESTING COMMANDS RUNS` runs the book alone on one symbol,
-//! for an instruction counter (see `benches/instructions.sh`).
+//! `cargo bench --bench book` prints the table; `-- resting` only the rows by resting orders. Instructions are counted by
+//! `benches/counted`.
 
 mod engines;
 mod mix;
@@ -62,20 +62,10 @@ fn tell(name: &str, mix: &Mix, figures: &Figures) {
     );
 }
 
-/// Counters see the difference between two numbers of runs, and between no commands and some.
-fn instructions(resting: usize, commands: usize, runs: usize) {
-    let mix = Mix::new(1, resting, commands);
-    let sum = (0..runs).map(|_| run::<Ours>(&mix).sum).fold(0, u64::wrapping_add);
-    println!("resting {resting} commands {} runs {runs} sum {sum}", mix.ops.len());
-}
-
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    if let [what, resting, commands, runs] = &words[..]
-        && what == "instructions"
-    {
-        let number = |word: &String| word.parse().expect("a number");
-        return instructions(number(resting), number(commands), number(runs));
+    if words.iter().any(|word| word == "resting") {
+        return by_resting();
     }
     println!("A plain SKU of the house, millions of units held and settled a second");
     println!("  by two commands {:.1}, by one {:.1}", pairs::of_stock(1_000, false), pairs::of_stock(1_000, true));
@@ -91,13 +81,12 @@ fn main() {
         let short = Mix::new(symbols, resting, 200_000);
         tell("orderbook-rs", &short, &best_of::<Other>(&short, 2));
     }
+    by_resting();
+}
+
+fn by_resting() {
     for resting in [1_000, 10_000, 100_000, 1_000_000] {
         let mix = Mix::new(1, resting, 2_000_000);
         tell("stockade, by resting", &mix, &best_of::<Ours>(&mix, 3));
     }
-}
-
-/// What all books count of a trade, so that none can skip it.
-fn traded(maker: u64, quantity: u64) -> u64 {
-    maker.wrapping_mul(31).wrapping_add(quantity)
 }

@@ -34,34 +34,57 @@ fn hold(order: OrderId, settled: bool) -> StockCommand {
     }
 }
 
-/// Decided and taken in, as a partition does it; what is shipped afterwards is not counted. `at_once`: the payment is
-/// secured in the same turn, so the hold is settled as it is made.
+/// A SKU with ample stock, and the orders that will take from it.
+pub struct Plain {
+    stock: Stock,
+    events: Vec<StockEvent>,
+    made: u64,
+}
+
+impl Plain {
+    pub fn new() -> Self {
+        let mut stock = Stock::new(SkuId::new("SKU001").expect("a name"));
+        let mut events = Vec::with_capacity(16);
+        let price = Money::parse("1.00 EUR").expect("money");
+        run(&mut stock, &StockCommand::Define(Box::new(Definition::new("x", price))), &mut events);
+        let (location, quantity) = (Location::main(), 1_000_000_000);
+        let receive = StockCommand::Receive { location, lot: None, expires_at: None, quantity, unit_cost: None };
+        run(&mut stock, &receive, &mut events);
+        Self { stock, events, made: 0 }
+    }
+
+    /// Ids as random as those of orders.
+    pub fn orders(&mut self, count: u64) -> Vec<OrderId> {
+        let from = u128::from(self.made);
+        self.made += count;
+        let id = |at: u128| OrderId::new(Timestamp(1), (from + at).wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        (0..u128::from(count)).map(id).collect()
+    }
+
+    /// Decided and taken in, as a partition does it. `at_once`: the payment is secured in the same turn, so the hold is
+    /// settled as it is made.
+    pub fn hold_and_settle(&mut self, orders: &[OrderId], at_once: bool) {
+        for &order in orders {
+            run(&mut self.stock, &hold(order, at_once), &mut self.events);
+            if !at_once {
+                run(&mut self.stock, &StockCommand::Settle { order }, &mut self.events);
+            }
+        }
+    }
+}
+
+/// What is shipped afterwards is not counted.
 pub fn of_stock(rounds: u64, at_once: bool) -> f64 {
-    let mut stock = Stock::new(SkuId::new("SKU001").expect("a name"));
-    let mut events = Vec::with_capacity(16);
-    let price = Money::parse("1.00 EUR").expect("money");
-    run(&mut stock, &StockCommand::Define(Box::new(Definition::new("x", price))), &mut events);
-    let (location, quantity) = (Location::main(), 1_000_000_000);
-    let receive = StockCommand::Receive { location, lot: None, expires_at: None, quantity, unit_cost: None };
-    run(&mut stock, &receive, &mut events);
-    let mut n = 0_u128;
+    let mut plain = Plain::new();
     let timed = || {
         let mut sum = Duration::ZERO;
         for _ in 0..rounds {
-            let orders: Vec<OrderId> = (0..u128::from(AT_ONCE))
-                .map(|at| OrderId::new(Timestamp(1), (n + at).wrapping_mul(0x9E37_79B9_7F4A_7C15)))
-                .collect();
-            n += u128::from(AT_ONCE);
+            let orders = plain.orders(AT_ONCE);
             let start = Instant::now();
-            for &order in &orders {
-                run(&mut stock, &hold(order, at_once), &mut events);
-                if !at_once {
-                    run(&mut stock, &StockCommand::Settle { order }, &mut events);
-                }
-            }
+            plain.hold_and_settle(&orders, at_once);
             sum += start.elapsed();
             for &order in &orders {
-                run(&mut stock, &StockCommand::Ship { order, quantity: 1 }, &mut events);
+                run(&mut plain.stock, &StockCommand::Ship { order, quantity: 1 }, &mut plain.events);
             }
         }
         sum

@@ -11,6 +11,7 @@
 
 mod count;
 mod coverage;
+mod figures;
 mod pipeline;
 mod shell;
 mod steps;

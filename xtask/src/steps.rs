@@ -2,6 +2,7 @@
 
 use crate::count::Layers;
 use crate::coverage;
+use crate::figures;
 use crate::shell::{Program, StepError, cargo, root};
 use crate::tools;
 
@@ -44,6 +45,8 @@ pub const ALL: &[Step] = &[
     heavy("release", "the release build", release),
     heavy("long", "long tests, and those that read the data beside the checkout", long),
     heavy("duel", "ten million random commands on two books", duel),
+    heavy("counted", "instructions a command of the book takes, flat whatever rests (gungraun)", figures::flat),
+    aside("plot", "draws instructions and time by resting orders", figures::plot),
     heavy("conformance", "suites and campaigns by others (tracebook-conformance)", conformance),
     heavy("examples", "every example runs to its end", examples),
     heavy("docs", "the documentation builds without a warning", docs),

@@ -42,7 +42,7 @@ impl Stock {
                 });
             }
             C::Settle { order } => {
-                if self.commitments.get(&order).is_none_or(|commitment| commitment.units().0 <= 0) {
+                if self.commitments.get(&order).is_none_or(|commitment| commitment.units().0 == 0) {
                     return false;
                 }
                 put(out, || StockEvent::Settled { order });
