@@ -162,22 +162,86 @@ fn resident_bytes() -> u64 {
     line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
 }
 
-/// What a million SKUs that nobody asks for cost in memory: all resident bytes, shared out, the directory on disk.
-async fn idle_skus(dir: &Path) {
-    const SKUS_AT_ONCE: u64 = 1_000;
+const MANY: u64 = 1_000_000;
+/// How many of them are asked for all the time.
+const HOT: u64 = 100_000;
+
+fn name(n: u64) -> String {
+    format!("IDLE{n:07}")
+}
+
+/// A million SKUs with stock: what those that nobody asks for cost in memory (all resident bytes, shared out, journal and
+/// derived store on disk), what a hundred thousand hot ones add, and how long one waits that has not been asked for.
+async fn many_skus(dir: &Path, period: Duration) {
+    const AT_ONCE: u64 = 1_000;
     let engine = Engine::open(Config::at(dir)).expect("a new directory opens");
-    let (before, count) = (resident_bytes(), 1_000_000);
-    for chunk in 0..count / SKUS_AT_ONCE {
-        let price = Money::parse("1.00 EUR").expect("money");
-        let define = |n| engine.put_sku(Sku::new(format!("IDLE{:07}", chunk * SKUS_AT_ONCE + n), price));
-        let pending: Vec<_> = (0..SKUS_AT_ONCE).map(define).collect();
-        for sku in pending {
+    let price = Money::parse("1.00 EUR").expect("money");
+    for chunk in 0..MANY / AT_ONCE {
+        let define = |n| engine.put_sku(Sku::new(name(chunk * AT_ONCE + n), price));
+        let defined: Vec<_> = (0..AT_ONCE).map(define).collect();
+        let receive = |n| engine.receive(name(chunk * AT_ONCE + n), 1_000_000);
+        let received: Vec<_> = (0..AT_ONCE).map(receive).collect();
+        for sku in defined {
             sku.await.expect("defined");
         }
+        for stock in received {
+            stock.await.expect("received");
+        }
     }
+    engine.close().await.expect("closed");
+    drop(engine);
+    // What is resident is read in a process that has done nothing else.
+    let program = std::env::current_exe().expect("this program has a path");
+    let seconds = period.as_secs().to_string();
+    let status = std::process::Command::new(program).arg(OPENED_AGAIN).arg(dir).arg(seconds).status();
+    assert!(status.expect("it can be started").success());
+}
+
+/// The word by which this program is told to go on with the directory of a million SKUs.
+const OPENED_AGAIN: &str = "--many-skus-opened-again";
+
+async fn many_skus_opened_again(dir: &Path, period: Duration) {
+    let before = resident_bytes();
+    let begun = Instant::now();
+    let engine = Engine::open(Config::at(dir)).expect("opens again");
+    engine.read_stock(name(0)).await.expect("answers");
+    println!("{:<34} {:>9.2} s to the first answer", "a million SKUs, opened", begun.elapsed().as_secs_f64());
+    let idle = resident_bytes().saturating_sub(before);
+    println!("{:<34} {:>9} bytes resident each", "idle SKUs (1,000,000)", idle / MANY);
+
+    let (mut asked, mut ordered) = (new_histogram(), new_histogram());
+    for n in 0..2_000 {
+        // Scattered over those that stay cold.
+        let cold = name(HOT + (n * 7_919) % (MANY - HOT));
+        let begun = Instant::now();
+        if n % 2 == 0 {
+            engine.read_stock(cold).await.expect("answers");
+            asked.record(begun.elapsed().as_nanos() as u64).expect("within bounds");
+        } else {
+            engine.place(NewOrder::one(cold, 1).pay(Payment::external("bench"))).await.expect("ample stock");
+            ordered.record(begun.elapsed().as_nanos() as u64).expect("within bounds");
+        }
+    }
+    let micros = |histogram: &Histogram<u64>, q| histogram.value_at_quantile(q) as f64 / 1e3;
+    for (what, histogram) in [("a cold SKU, read", &asked), ("a cold SKU, ordered, durable", &ordered)] {
+        println!("{what:<34} p50 {:>7.0} us, p99 {:>7.0} us", micros(histogram, 0.5), micros(histogram, 0.99));
+    }
+    let (begun, mut placed, mut under_way) = (Instant::now(), 0_u64, Vec::new());
+    while begun.elapsed() < period || placed < HOT {
+        let orders = (0..512).map(|n| NewOrder::one(name((placed + n) * 31 % HOT), 1).pay(Payment::external("bench")));
+        let next = engine.place_many(orders);
+        for pending in std::mem::replace(&mut under_way, next) {
+            pending.await.expect("ample stock");
+        }
+        placed += 512;
+    }
+    for pending in under_way {
+        pending.await.expect("ample stock");
+    }
+    let rate = placed as f64 / begun.elapsed().as_secs_f64();
     engine.settled().await.expect("the projector is alive");
-    let bytes = resident_bytes().saturating_sub(before);
-    println!("{:<34} {:>9} bytes resident each, the journal on disk", "idle SKUs (1,000,000)", bytes / count);
+    let all = resident_bytes().saturating_sub(before);
+    println!("{:<34} {rate:>9.0} orders/s, {} MB resident in all", "100,000 of them hot", all / 1_000_000);
     engine.close().await.expect("closed");
 }
 
@@ -208,11 +272,18 @@ async fn start_up(dir: &Path, orders: u64) {
 }
 
 fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    if let [word, dir, seconds] = &words[..]
+        && word == OPENED_AGAIN
+    {
+        let period = Duration::from_secs(seconds.parse().expect("seconds"));
+        return runtime.block_on(many_skus_opened_again(Path::new(dir), period));
+    }
     let seconds = std::env::args().skip(1).find_map(|arg| arg.parse().ok()).unwrap_or(20);
     let only = std::env::args().skip(1).find(|arg| !arg.starts_with("--") && arg.parse::<u64>().is_err());
     let wanted = |name: &str| only.as_ref().is_none_or(|only| name.contains(only.as_str()));
     let period = Duration::from_secs(seconds);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let place = tempfile::Builder::new().prefix("stockade-bench").tempdir_in(".").expect("a directory");
     for group in [1, 64, 1024].into_iter().filter(|_| wanted("bare fdatasync")) {
         println!(
@@ -246,9 +317,9 @@ fn main() {
             report("batches of 64, 16 under way", &engine, before, &figure);
             engine.close().await.expect("closed");
         }
-        if wanted("idle SKUs") {
+        if wanted("many SKUs") {
             let dir = tempfile::tempdir_in(place.path()).expect("a directory");
-            idle_skus(dir.path()).await;
+            many_skus(dir.path(), period).await;
         }
         if wanted("start-up") {
             let dir = tempfile::tempdir_in(place.path()).expect("a directory");

@@ -53,6 +53,8 @@ pub(super) struct Checkpoint {
     epoch: u64,
     /// Who changed in this epoch.
     dirty: Vec<EntityKey>,
+    /// The cut of the last one that became durable.
+    last_cut: u64,
     running: Option<Running>,
 }
 
@@ -66,7 +68,7 @@ struct Running {
 
 impl Default for Checkpoint {
     fn default() -> Self {
-        Self { epoch: 1, dirty: Vec::new(), running: None }
+        Self { epoch: 1, dirty: Vec::new(), last_cut: 0, running: None }
     }
 }
 
@@ -157,38 +159,55 @@ impl Host {
         }
     }
 
-    /// Lets idle actors go whose snapshots are durable, if there are many; says how many went.
+    /// Lets idle actors go whose snapshots are durable, if there are many; says how many went. Those that changed since
+    /// the checkpoint before are asked for often, so they go only if the others were not enough.
     pub(super) fn passivate(&mut self, cut: u64) -> u64 {
-        let before = self.orders.len() + self.payments.len() + self.skus.len() + self.accounts.len();
-        if self.orders.len() > self.shared.orders_in_memory_max {
+        let before = self.in_memory();
+        for idle_since in [std::mem::replace(&mut self.checkpoint.last_cut, cut), cut] {
+            self.let_go(cut, idle_since);
+        }
+        (before - self.in_memory()) as u64
+    }
+
+    fn in_memory(&self) -> usize {
+        self.orders.len() + self.payments.len() + self.skus.len() + self.accounts.len()
+    }
+
+    /// Lets go what is shelved and did not change after `idle_since`, of each kind of which there are too many.
+    fn let_go(&mut self, cut: u64, idle_since: u64) {
+        let most = self.shared.orders_in_memory_max;
+        if self.orders.len() > most {
             let awaited = &self.awaited;
             self.orders.retain(|id, hosted| {
-                !is_shelved(hosted, cut) || !hosted.state.owed.is_empty() || awaited.contains_key(id)
+                let busy = !hosted.state.owed.is_empty() || awaited.contains_key(id);
+                busy || !is_shelved(hosted, cut) || hosted.last_seq > idle_since
             });
-            self.payments.retain(|_, hosted| !is_shelved(hosted, cut) || hosted.state.due().is_some());
+            self.payments.retain(|_, hosted| {
+                !is_shelved(hosted, cut) || hosted.last_seq > idle_since || hosted.state.due().is_some()
+            });
         }
-        if self.skus.len() > self.shared.orders_in_memory_max {
+        if self.skus.len() > most {
             let cold = &mut self.cold_skus;
             self.skus.retain(|sku, hosted| {
-                let stays = !is_shelved(hosted, cut) || !hosted.state.commitments.is_empty();
+                let busy = !hosted.state.commitments.is_empty();
+                let stays = busy || !is_shelved(hosted, cut) || hosted.last_seq > idle_since;
                 if !stays {
                     cold.insert(sku.clone());
                 }
                 stays
             });
         }
-        if self.accounts.len() > self.shared.orders_in_memory_max {
+        if self.accounts.len() > most {
             let cold = &mut self.cold_accounts;
             self.accounts.retain(|customer, hosted| {
-                let stays = !is_shelved(hosted, cut) || !hosted.state.holds.is_empty();
+                let busy = !hosted.state.holds.is_empty();
+                let stays = busy || !is_shelved(hosted, cut) || hosted.last_seq > idle_since;
                 if !stays {
                     cold.insert(customer.clone());
                 }
                 stays
             });
         }
-        let now = self.orders.len() + self.payments.len() + self.skus.len() + self.accounts.len();
-        (before - now) as u64
     }
 
     /// Asserts the invariants of every actor in memory and of the books.

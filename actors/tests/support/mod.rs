@@ -1,12 +1,16 @@
 //! Several partitions on one thread, stepped by hand, over a journal in memory.
 
+// Each file of tests uses its own part.
+#![allow(dead_code)]
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use stockade_actors::command::{Answer, Command, OrderView, StockView};
 use stockade_actors::faults::Faults;
-use stockade_actors::host::{Gauges, Host, Recovery, Shared, partition_of};
+use stockade_actors::host::{CheckpointSink, Gauges, Host, Recovery, Shared, partition_of};
 use stockade_actors::mailbox::{Incoming, Mailbox};
 use stockade_actors::ports::{Gateway, GatewayAnswer, LogNotifier, ManualClock, Ports};
 use stockade_actors::release::{Departures, Envelope, Outlet, Receipt, depart};
@@ -41,6 +45,10 @@ impl Gateway for ScriptedGateway {
 #[derive(Default)]
 pub struct MemoryJournal {
     pub records: Mutex<Vec<Vec<u8>>>,
+    /// What checkpoints wrote; a restart reads the records, not these.
+    pub snapshots: Mutex<BTreeMap<(u8, Vec<u8>), Vec<u8>>>,
+    /// Whose snapshot was asked for.
+    pub asked: Mutex<Vec<Vec<u8>>>,
     buffer: OnceLock<Arc<GroupBuffer>>,
 }
 
@@ -60,8 +68,12 @@ impl MemoryJournal {
 }
 
 impl Shelf for MemoryJournal {
-    fn snapshot(&self, _: EntityKind, _: &[u8]) -> Result<Option<Vec<u8>>, ShelfError> {
-        Ok(None)
+    fn snapshot(&self, kind: EntityKind, key: &[u8]) -> Result<Option<Vec<u8>>, ShelfError> {
+        let found = self.snapshots.lock().get(&(kind as u8, key.to_vec())).cloned();
+        if found.is_some() {
+            self.asked.lock().push(key.to_vec());
+        }
+        Ok(found)
     }
 
     fn knows_order(&self, _: [u8; 16]) -> Result<bool, ShelfError> {
@@ -101,10 +113,22 @@ impl World {
     /// With a table of distances between regions and locations.
     pub fn with_distances(partitions: usize, distances: Distances) -> Self {
         let distances = Box::leak(Box::new(distances));
-        Self::over(partitions, Arc::default(), ManualClock::at(START), distances)
+        Self::over(partitions, Arc::default(), ManualClock::at(START), distances, usize::MAX)
     }
 
-    fn over(partitions: usize, old: Arc<MemoryJournal>, clock: ManualClock, distances: &'static Distances) -> Self {
+    /// One partition that lets idle actors go when there are more than so many of a kind.
+    pub fn with_room_for(in_memory: usize) -> Self {
+        let distances = Box::leak(Box::default());
+        Self::over(1, Arc::default(), ManualClock::at(START), distances, in_memory)
+    }
+
+    fn over(
+        partitions: usize,
+        old: Arc<MemoryJournal>,
+        clock: ManualClock,
+        distances: &'static Distances,
+        in_memory: usize,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let written = old.records.lock().len() as u64;
         let buffer = Arc::new(GroupBuffer::new(written + 1));
@@ -128,7 +152,7 @@ impl World {
             kits: Arc::default(),
             distances,
             shelf: Arc::clone(&journal) as _,
-            orders_in_memory_max: usize::MAX,
+            orders_in_memory_max: in_memory,
         };
         let inboxes: Vec<Arc<Inbox<Incoming>>> = (0..partitions).map(|_| Arc::default()).collect();
         let mailboxes: Vec<Mailbox> =
@@ -156,7 +180,7 @@ impl World {
     /// Power loss: what was not written is gone; the rest is read again, maybe by another number of partitions.
     pub fn restart(self, partitions: usize) -> Self {
         let ids = self.ids;
-        Self { ids, ..Self::over(partitions, self.journal, self.clock, self.distances) }
+        Self { ids, ..Self::over(partitions, self.journal, self.clock, self.distances, usize::MAX) }
     }
 
     /// Steps everything until nothing moves; writes the journal after each round.
@@ -173,6 +197,27 @@ impl World {
             }
         }
         panic!("the partitions never come to rest");
+    }
+
+    /// A checkpoint of everything, and leave for idle actors to go; returns how many went.
+    pub fn checkpoint(&mut self) -> u64 {
+        let journal = Arc::clone(&self.journal);
+        let (cut, done) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(false)));
+        let told = (Arc::clone(&cut), Arc::clone(&done));
+        let sink: CheckpointSink = Arc::new(move |part| {
+            let rows = part.rows.into_iter().map(|row| ((row.kind as u8, row.key), row.state));
+            journal.snapshots.lock().extend(rows);
+            *told.0.lock() = part.cut;
+            *told.1.lock() = part.books.is_some();
+        });
+        let _ = self.send(&EntityKey::Ledger, Command::Checkpoint { sink });
+        self.settle();
+        assert!(*done.lock(), "the checkpoint was finished");
+        let cut = *cut.lock();
+        match self.run(&EntityKey::Ledger, Command::CheckpointDone { cut }) {
+            Ok(Answer::Count(gone)) => gone,
+            other => panic!("{other:?}"),
+        }
     }
 
     /// Steps the partitions, but writes nothing.
