@@ -1,5 +1,6 @@
 //! The actors from outside a host: one to three partitions, faults, crashes.
 
+#[allow(dead_code, reason = "each test binary uses its part")]
 mod support;
 
 use std::time::Duration;

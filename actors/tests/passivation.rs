@@ -1,5 +1,6 @@
 //! What leaves memory when there is too much of it, and what stays.
 
+#[allow(dead_code, reason = "each test binary uses its part")]
 mod support;
 
 use support::World;

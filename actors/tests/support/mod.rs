@@ -1,8 +1,5 @@
 //! Several partitions on one thread, stepped by hand, over a journal in memory.
 
-// Each file of tests uses its own part.
-#![allow(dead_code)]
-
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -41,12 +38,15 @@ impl Gateway for ScriptedGateway {
     }
 }
 
+/// States by kind and key.
+type Snapshots = BTreeMap<(u8, Vec<u8>), Vec<u8>>;
+
 /// The journal: everything that was appended, written when it is told to.
 #[derive(Default)]
 pub struct MemoryJournal {
     pub records: Mutex<Vec<Vec<u8>>>,
     /// What checkpoints wrote; a restart reads the records, not these.
-    pub snapshots: Mutex<BTreeMap<(u8, Vec<u8>), Vec<u8>>>,
+    pub snapshots: Mutex<Snapshots>,
     /// Whose snapshot was asked for.
     pub asked: Mutex<Vec<Vec<u8>>>,
     buffer: OnceLock<Arc<GroupBuffer>>,
@@ -210,7 +210,7 @@ impl World {
             *told.0.lock() = part.cut;
             *told.1.lock() = part.books.is_some();
         });
-        let _ = self.send(&EntityKey::Ledger, Command::Checkpoint { sink });
+        let _receipt = self.send(&EntityKey::Ledger, Command::Checkpoint { sink });
         self.settle();
         assert!(*done.lock(), "the checkpoint was finished");
         let cut = *cut.lock();
