@@ -38,7 +38,9 @@ pub mod http;
 pub mod promotions;
 pub mod replay;
 
-pub use engine::{Bid, Config, Engine, EngineError, NewOrder, Offer, OrderSnapshot, Payment, Sku};
+pub use engine::{
+    Bid, Config, Engine, EngineError, Fact, Feed, FeedError, NewOrder, Offer, OrderSnapshot, Payment, Sku,
+};
 pub use gateway::DECLINED_TOKEN;
 pub use stockade_actors::ports::{Clock, Gateway, GatewayAnswer, ManualClock, Notifier, SystemClock};
 pub use stockade_domain::book::{Side, TimeInForce};

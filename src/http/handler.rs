@@ -19,7 +19,7 @@ use super::metrics::Metrics;
 use super::problem::Code;
 use super::routes::{self, Reply, Request};
 use super::trace::TraceId;
-use super::{batch, body, payments};
+use super::{batch, body, feed, payments};
 use crate::engine::Engine;
 
 /// Which listener a request came to.
@@ -78,6 +78,10 @@ where
         let batch = shared.callers.identify(&headers);
         let batch = batch.and_then(|_| batch::answer(&shared.engine, &headers, body, shared.body_bytes_max));
         batch.unwrap_or_else(|problem| problem.into_reply(TraceId::of(&headers)))
+    } else if side == Side::Public && path.as_str() == feed::PATH {
+        let feed = shared.callers.identify(&headers);
+        let feed = feed.and_then(|_| feed::answer(&shared.engine, &method, &query, &headers, &shared.drain));
+        feed.unwrap_or_else(|problem| problem.into_reply(TraceId::of(&headers)))
     } else {
         let answer = async {
             // Who may not come in gets no memory for what he brings.

@@ -30,6 +30,7 @@ mod body_room;
 mod callers;
 mod connection;
 pub mod drain;
+mod feed;
 pub mod fields;
 mod handler;
 pub mod headers;

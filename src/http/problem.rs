@@ -86,6 +86,7 @@ codes! {
     IdExpired "id_expired" "id-expired" 422 "Id too old" "make a new id";
     IdInvalid "id_invalid" "id-invalid" 422 "Id not valid" "send a UUIDv7";
     NotFound "not_found" "not-found" 404 "Not found" "check the path";
+    Gone "gone" "gone" 410 "No longer kept" "take a snapshot and follow from its `as_of`";
     MethodNotAllowed "method_not_allowed" "method-not-allowed" 405 "Method not allowed" "use a method that `Allow` lists";
     BodyInvalid "body_invalid" "body-invalid" 400 "Request not valid" "correct what `detail` names";
     BodyTooLarge "body_too_large" "body-too-large" 413 "Body too large" "send less at once";

@@ -177,17 +177,22 @@ pub(super) fn by_method(method: &Method, allow: &'static str, methods: &[&Method
     if methods.contains(&asked) { Ok(()) } else { Err(Problem::new(Code::MethodNotAllowed).allow(allow)) }
 }
 
+/// A parameter of a query.
+pub(super) fn parameter(query: &str, name: &str) -> Option<String> {
+    let pair = |pair: &str| {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (decode_query(key)? == name).then(|| decode_query(value)).flatten()
+    };
+    query.split('&').find_map(pair)
+}
+
 impl Request<'_> {
     pub(super) fn only(&self, allow: &'static str, methods: &[&Method]) -> Result<&Self, Problem> {
         by_method(&self.method, allow, methods).map(|()| self)
     }
 
     pub(super) fn parameter(&self, name: &str) -> Option<String> {
-        let pair = |pair: &str| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode_query(key)? == name).then(|| decode_query(value)).flatten()
-        };
-        self.query.split('&').find_map(pair)
+        parameter(self.query, name)
     }
 
     pub(super) fn key(&self) -> Result<Option<RequestKey>, Problem> {
