@@ -97,7 +97,7 @@ fn every_bad_order_is_refused_by_name_and_changes_nothing() {
         (json!({"lines": many}), 422, "too_many_lines"),
         (json!({"lines": [{"sku": "A", "quantity": 1}, {"sku": "U", "quantity": 1}]}), 422, "currency_mismatch"),
         (with(json!({"unknown": 1})), 400, "body_invalid"),
-        (with(json!({"coupon": "X"})), 400, "body_invalid"),
+        (with(json!({"coupon": "X"})), 422, "coupon_invalid"),
         (with(json!({"charge": "at_ship"})), 400, "body_invalid"),
         (with(json!({"id": "not-an-id"})), 422, "id_invalid"),
         (with(json!({"id": "018bcfe5-687b-7fff-8fff-ffffffffffff"})), 422, "id_expired"),

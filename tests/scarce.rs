@@ -260,7 +260,7 @@ fn goods_come_from_the_nearest_location_and_travel_between_locations_with_what_i
     for location in ["main", "north"] {
         shop.receive("mug", json!({"quantity": 5, "location": location}));
     }
-    let context = json!({"region": "highlands", "channel": "web", "tier": ["gold"]});
+    let context = json!({"region": "highlands", "channel": "web", "tier": "gold", "weather": ["rain"]});
     shop.order(json!({"sku": "mug", "quantity": 2, "context": context}));
     let held = |shop: &Shop| {
         let locations = shop.stock("mug", "locations");

@@ -9,6 +9,8 @@ use stockade_domain::book::Side;
 use stockade_domain::ledger::{Ledger, LedgerEvent};
 use stockade_domain::order::{NewOrder, Order, OrderCommand, Tender};
 use stockade_domain::payment::{Payment, PaymentCommand};
+use stockade_domain::promotion::Promotion;
+use stockade_domain::promotion::uses::{Subject, Terms, UsesCommand};
 use stockade_domain::stock::market::{BookLevels, PartyView};
 use stockade_domain::stock::{Announcement, Counters, Definition, StockCommand, StockLevels};
 use stockade_domain::{Amount, BookOrderId, Currency, CustomerId, Location, OrderId, PaymentId, Quantity, SkuId};
@@ -85,6 +87,15 @@ pub enum Command {
     ReadAccount {
         customer: CustomerId,
     },
+    /// Defines a coupon or a promotion.
+    Uses {
+        subject: Subject,
+        command: Box<UsesCommand>,
+        key: Option<KeyDigest>,
+    },
+    ReadUses {
+        subject: Subject,
+    },
     Payment {
         payment: PaymentId,
         command: Box<PaymentCommand>,
@@ -120,6 +131,7 @@ impl Command {
                 | Self::Pay { .. }
                 | Self::Order { .. }
                 | Self::Account { .. }
+                | Self::Uses { .. }
                 | Self::Payment { .. }
                 | Self::Enter { .. }
         )
@@ -141,6 +153,7 @@ pub enum Answer {
     Ledger(Box<Ledger>),
     Count(u64),
     Sequences(Vec<u64>),
+    Uses(Box<UsesView>),
 }
 
 /// A SKU as shown outside.
@@ -218,6 +231,27 @@ pub struct AccountView {
     pub held: Amount,
     /// Sequence of its last record.
     pub as_of: u64,
+}
+
+/// A promotion's or a coupon's uses as shown outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsesView {
+    /// Whose.
+    pub subject: Subject,
+    /// What is allowed.
+    pub terms: Option<Terms>,
+    /// What a promotion is.
+    pub promotion: Option<Box<Promotion>>,
+    /// Uses of orders that are not paid yet.
+    pub held: u64,
+    /// Uses of orders that are paid.
+    pub settled: u64,
+    /// What both take of the budget.
+    pub amount: Amount,
+    /// Sequence of the last record.
+    pub as_of: u64,
+    /// Whether the command has just defined it for the first time.
+    pub created: bool,
 }
 
 #[cfg(test)]

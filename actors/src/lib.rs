@@ -18,7 +18,7 @@
 //! | [`ports`], [`faults`] | what can be made to fail |
 //! | [`table`], [`copy_on_write`] | the hosted actors of one kind, and states that answers share |
 //! | [`census`] | who is in memory, for those who operate it |
-//! | [`kits`] | which SKUs are kits, for all partitions |
+//! | [`kits`], [`rules`] | which SKUs are kits, and which promotions there are, for all partitions |
 //! | [`shelf`] | what a partition reads of the past |
 //! | [`partition`] | the actix shell that drives a host |
 //!
@@ -35,6 +35,7 @@ pub mod partition;
 pub mod peer;
 pub mod ports;
 pub mod release;
+pub mod rules;
 pub mod shelf;
 pub mod table;
 pub mod turn;

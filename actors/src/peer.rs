@@ -17,9 +17,11 @@ use smallvec::SmallVec;
 use stockade_domain::account::Backing;
 use stockade_domain::entity::RemoteStep;
 use stockade_domain::order::{Fill, OrderCommand};
+use stockade_domain::promotion::Label;
+use stockade_domain::promotion::uses::Subject;
 use stockade_domain::stock::market::{MarketDemand, MarketFill};
 use stockade_domain::stock::{HoldContext, HoldMode};
-use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId};
+use stockade_domain::{Amount, Currency, CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId};
 
 /// What a wallet sets aside for a bid from now on.
 #[derive(Debug, Clone)]
@@ -47,6 +49,23 @@ pub struct HoldRequest {
     pub items: SmallVec<[(SkuId, Quantity); 2]>,
     /// What lines want of their books: the index of the item, and the lines.
     pub of_books: Vec<(usize, Vec<MarketDemand>)>,
+}
+
+/// Demand for a use of a promotion or a coupon.
+#[derive(Debug, Clone)]
+pub struct UseRequest {
+    /// Whose.
+    pub order: OrderId,
+    /// In which of its pricings.
+    pub round: u32,
+    /// Of what.
+    pub subject: Subject,
+    /// What it takes of the budget.
+    pub amount: Amount,
+    /// In what the order is priced.
+    pub currency: Currency,
+    /// Whom it is counted for.
+    pub customer: Option<CustomerId>,
 }
 
 /// What was held: a fill for each item, and what lines got from books.
@@ -136,6 +155,51 @@ pub enum PeerMessage {
         payment: PaymentId,
         /// Which bid.
         backing: Box<Backing>,
+    },
+    /// Set a use aside.
+    HoldUse {
+        /// Who asks.
+        from: usize,
+        /// What.
+        request: Box<UseRequest>,
+    },
+    /// The answer, with a coupon's batch.
+    UseHeld {
+        /// Whose order.
+        order: OrderId,
+        /// In which of its pricings.
+        round: u32,
+        /// Of what.
+        subject: Subject,
+        /// Whether, or why not.
+        result: Result<Option<Label>, Refusal>,
+    },
+    /// Give back a use that was held for a pricing that came to nothing.
+    AbortUse {
+        /// Whose.
+        order: OrderId,
+        /// In which of its pricings.
+        round: u32,
+        /// Of what.
+        subject: Subject,
+    },
+    /// What became of this order, which has a use held here?
+    InquireUse {
+        /// Who asks.
+        from: usize,
+        /// Whose.
+        order: OrderId,
+        /// In which of its pricings.
+        round: u32,
+        /// Of what.
+        subject: Subject,
+    },
+    /// The order is there, and the use is its.
+    UseKnown {
+        /// Whose.
+        order: OrderId,
+        /// Of what.
+        subject: Subject,
     },
     /// Give back what was held for an order that was not recorded.
     Abort {

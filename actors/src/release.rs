@@ -13,6 +13,7 @@ use std::sync::Arc;
 use stockade_domain::order::Kit;
 use stockade_domain::payment::PaymentState;
 use stockade_domain::payment::gateway::GatewayCall;
+use stockade_domain::promotion::Promotion;
 use stockade_domain::{PaymentId, Refusal, SkuId};
 use stockade_sync::{Appended, Credits, Parked, ReplyReceiver, ReplySender, SoldOutGauge, Watermark, once_reply};
 
@@ -143,6 +144,7 @@ pub struct Effects {
     notices: Vec<(PaymentId, PaymentState)>,
     peers: Vec<(usize, PeerMessage)>,
     kits: Vec<(SkuId, Option<Kit>)>,
+    promotions: Vec<Promotion>,
 }
 
 /// In place of a record: the last of the turn.
@@ -150,7 +152,7 @@ const WHOLE_TURN: u32 = u32::MAX;
 
 /// How much a command had added to the effects, so that a panic can take it out.
 #[derive(Debug, Clone, Copy)]
-pub struct Mark([usize; 5]);
+pub struct Mark([usize; 6]);
 
 impl Effects {
     /// Answers a command.
@@ -192,9 +194,20 @@ impl Effects {
         self.kits.drain(..)
     }
 
+    /// Tells all partitions what a promotion is from now on.
+    pub fn promote(&mut self, promotion: Promotion) {
+        self.promotions.push(promotion);
+    }
+
+    /// What an appended turn says of promotions.
+    pub fn promotions(&mut self, _: &Appended) -> std::vec::Drain<'_, Promotion> {
+        self.promotions.drain(..)
+    }
+
     /// Where the effects stand.
     pub fn mark(&self) -> Mark {
-        Mark([self.gauges.len(), self.calls.len(), self.notices.len(), self.peers.len(), self.kits.len()])
+        let (kits, promotions) = (self.kits.len(), self.promotions.len());
+        Mark([self.gauges.len(), self.calls.len(), self.notices.len(), self.peers.len(), kits, promotions])
     }
 
     /// Takes back what was added since the mark; answers are added only when a command has ended.
@@ -204,6 +217,7 @@ impl Effects {
         self.notices.truncate(mark.0[2]);
         self.peers.truncate(mark.0[3]);
         self.kits.truncate(mark.0[4]);
+        self.promotions.truncate(mark.0[5]);
     }
 
     /// Whether there is nothing to do.
@@ -215,6 +229,7 @@ impl Effects {
             && self.notices.is_empty()
             && self.peers.is_empty()
             && self.kits.is_empty()
+            && self.promotions.is_empty()
     }
 
     /// The messages for other partitions of an appended turn. They are delivered before anything is released: a caller
@@ -256,7 +271,7 @@ impl Effects {
         for reply in written.chain(self.read.drain(..).map(|(reply, ..)| reply)) {
             reply.sender.send(Err(Refusal::StorageUnavailable));
         }
-        self.cut(Mark([0; 5]));
+        self.cut(Mark([0; 6]));
     }
 }
 

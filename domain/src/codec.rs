@@ -7,6 +7,11 @@ pub fn is_false(flag: &bool) -> bool {
     !flag
 }
 
+/// Says which amounts are not worth their bytes.
+pub fn is_zero(amount: &crate::Amount) -> bool {
+    amount.0 == 0
+}
+
 /// `SmallVec` as an array.
 pub mod list {
     use minicbor::decode::{Decoder, Error as DecodeError};

@@ -6,6 +6,8 @@ use crate::account::{AccountCommand, AccountEvent};
 use crate::ledger::LedgerEvent;
 use crate::order::OrderEvent;
 use crate::payment::PaymentEvent;
+use crate::promotion::uses::{Subject, UsesCommand, UsesEvent};
+use crate::promotion::{CouponCode, PromotionId};
 use crate::stock::{Disposition, ReleaseReason, StockCommand, StockEvent};
 use crate::{CustomerId, Money, OrderId, PaymentId, Quantity, SkuId};
 
@@ -19,16 +21,20 @@ pub enum EntityKind {
     Payment = 3,
     Account = 4,
     Ledger = 5,
+    Promotion = 6,
+    Coupon = 7,
 }
 
 impl EntityKind {
     /// Every kind with its public name.
-    pub const ALL: [(Self, &'static str); 5] = [
+    pub const ALL: [(Self, &'static str); 7] = [
         (Self::Sku, "sku"),
         (Self::Order, "order"),
         (Self::Payment, "payment"),
         (Self::Account, "account"),
         (Self::Ledger, "ledger"),
+        (Self::Promotion, "promotion"),
+        (Self::Coupon, "coupon"),
     ];
 
     /// The public name.
@@ -55,6 +61,8 @@ pub enum EntityKey {
     Account(CustomerId),
     /// The manual entries of the books.
     Ledger,
+    /// The owner of uses: a promotion, or a coupon.
+    Uses(Subject),
 }
 
 impl EntityKey {
@@ -66,6 +74,8 @@ impl EntityKey {
             Self::Payment(_) => EntityKind::Payment,
             Self::Account(_) => EntityKind::Account,
             Self::Ledger => EntityKind::Ledger,
+            Self::Uses(Subject::Promotion(_)) => EntityKind::Promotion,
+            Self::Uses(Subject::Coupon(_)) => EntityKind::Coupon,
         }
     }
 
@@ -77,6 +87,7 @@ impl EntityKey {
             Self::Payment(id) => use_them(&id.to_bytes()),
             Self::Account(customer) => use_them(customer.as_str().as_bytes()),
             Self::Ledger => use_them(&[]),
+            Self::Uses(subject) => use_them(subject.name().as_bytes()),
         }
     }
 
@@ -89,6 +100,8 @@ impl EntityKey {
             EntityKind::Payment => Self::Payment(PaymentId::from_bytes(bytes.try_into().ok()?)),
             EntityKind::Account => Self::Account(CustomerId::new(text()?).ok()?),
             EntityKind::Ledger => Self::Ledger,
+            EntityKind::Promotion => Self::Uses(Subject::Promotion(PromotionId::new(text()?).ok()?)),
+            EntityKind::Coupon => Self::Uses(Subject::Coupon(CouponCode::new(text()?).ok()?)),
         })
     }
 }
@@ -101,6 +114,8 @@ impl std::fmt::Display for EntityKey {
             Self::Payment(id) => write!(f, "payment/{id}"),
             Self::Account(customer) => write!(f, "account/{customer}"),
             Self::Ledger => f.write_str("ledger"),
+            Self::Uses(Subject::Promotion(id)) => write!(f, "promotion/{id}"),
+            Self::Uses(Subject::Coupon(code)) => write!(f, "coupon/{code}"),
         }
     }
 }
@@ -114,6 +129,7 @@ pub enum Event {
     Payment(PaymentEvent),
     Account(AccountEvent),
     Ledger(LedgerEvent),
+    Uses(UsesEvent),
 }
 
 impl Event {
@@ -125,6 +141,7 @@ impl Event {
             Self::Payment(event) => event.name(),
             Self::Account(event) => event.name(),
             Self::Ledger(_) => "entered",
+            Self::Uses(event) => event.name(),
         }
     }
 
@@ -139,6 +156,7 @@ impl Event {
                 EntityKind::Payment => Self::Payment(decoder.decode()?),
                 EntityKind::Account => Self::Account(decoder.decode()?),
                 EntityKind::Ledger => Self::Ledger(decoder.decode()?),
+                EntityKind::Promotion | EntityKind::Coupon => Self::Uses(decoder.decode()?),
             });
         }
         Ok(events)
@@ -252,6 +270,23 @@ pub enum RemoteStep {
         #[n(3)]
         money: Money,
     },
+    #[n(12)]
+    UsesSettle {
+        #[n(0)]
+        subject: Subject,
+    },
+    #[n(13)]
+    UsesRelease {
+        #[n(0)]
+        subject: Subject,
+        #[n(1)]
+        round: u32,
+    },
+    #[n(14)]
+    UsesGiveBack {
+        #[n(0)]
+        subject: Subject,
+    },
 }
 
 /// The command that a step becomes where it is done.
@@ -261,6 +296,8 @@ pub enum StepCommand {
     Stock(SkuId, StockCommand),
     /// For a wallet.
     Account(CustomerId, AccountCommand),
+    /// For the owner of a use.
+    Uses(Subject, UsesCommand),
 }
 
 impl RemoteStep {
@@ -304,6 +341,16 @@ impl RemoteStep {
         })
     }
 
+    /// The step that carries what is asked of the owner of a use.
+    pub fn of_uses(subject: Subject, command: &UsesCommand) -> Option<Self> {
+        Some(match command {
+            UsesCommand::Settle { .. } => Self::UsesSettle { subject },
+            UsesCommand::Release { round, .. } => Self::UsesRelease { subject, round: *round },
+            UsesCommand::GiveBack { .. } => Self::UsesGiveBack { subject },
+            _ => return None,
+        })
+    }
+
     /// What to do, for this order.
     pub fn command(&self, order: OrderId) -> StepCommand {
         use StockCommand as C;
@@ -325,6 +372,11 @@ impl RemoteStep {
             Self::ReturnClaim { sku, claim, quantity, buyer } => {
                 (sku, C::ReturnClaim { order, claim, quantity, buyer })
             }
+            Self::UsesSettle { subject } => return StepCommand::Uses(subject, UsesCommand::Settle { order }),
+            Self::UsesRelease { subject, round } => {
+                return StepCommand::Uses(subject, UsesCommand::Release { order, round });
+            }
+            Self::UsesGiveBack { subject } => return StepCommand::Uses(subject, UsesCommand::GiveBack { order }),
             Self::AccountSettle { customer, payment } => {
                 return StepCommand::Account(customer, AccountCommand::Settle { payment });
             }

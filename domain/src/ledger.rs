@@ -235,9 +235,12 @@ fn keep(before: &Order, after: &Order) -> Postings {
 
 /// Goods and charges of an order that has just been paid.
 fn recognise(order: &Order) -> Postings {
-    let goods: i128 =
-        order.lines.iter().map(|line| i128::from(line.unit_price.0) * i128::from(line.units() - line.given_up())).sum();
-    let due: i128 = order.lines.iter().map(|line| i128::from(line.due(order.currency).0)).sum();
+    let (mut goods, mut due) = (0i128, 0i128);
+    for line in &order.lines {
+        let worth = line.due(order.currency);
+        goods += line.booked(line.units() - line.given_up(), worth);
+        due += i128::from(worth.0);
+    }
     let charges = order.charges_total();
     let mut postings: Postings = smallvec![
         debit(LedgerAccount::Deposits, order.total()),
@@ -257,8 +260,9 @@ fn give_up(order: &Order, units: impl Fn(usize) -> Quantity) -> Postings {
     assert_eq!(order.outcome, Outcome::Open, "an order that is over gives up nothing more");
     let (mut exact, mut worth) = (0i128, 0i128);
     for (index, line) in order.lines.iter().enumerate() {
-        exact += i128::from(line.unit_price.0) * i128::from(units(index));
-        worth += i128::from(line.share(units(index), order.currency).0);
+        let share = line.share(units(index), order.currency);
+        exact += line.booked(units(index), share);
+        worth += i128::from(share.0);
     }
     let mut postings: Postings = smallvec![
         Posting { account: LedgerAccount::Revenue, amount: exact },

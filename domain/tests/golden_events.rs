@@ -28,6 +28,7 @@ fn encode(event: &Event) -> Vec<u8> {
         Event::Payment(event) => minicbor::to_vec(event),
         Event::Account(event) => minicbor::to_vec(event),
         Event::Ledger(event) => minicbor::to_vec(event),
+        Event::Uses(event) => minicbor::to_vec(event),
     }
     .expect("writing to memory cannot fail")
 }
@@ -39,6 +40,7 @@ fn kind_of(event: &Event) -> EntityKind {
         Event::Payment(_) => EntityKind::Payment,
         Event::Account(_) => EntityKind::Account,
         Event::Ledger(_) => EntityKind::Ledger,
+        Event::Uses(_) => EntityKind::Promotion,
     }
 }
 

@@ -38,6 +38,7 @@ impl Auditor {
         self.compare_claims(&mut verdicts);
         self.compare_bids(&mut verdicts);
         self.compare_flows(&mut verdicts);
+        self.compare_uses(&mut verdicts);
         self.compare_payments(&mut verdicts);
         let wallets = self.compare_wallets(&mut verdicts);
         // Hash order must not show in a report.
@@ -246,7 +247,12 @@ pub(super) fn sku_of(step: &RemoteStep) -> Option<&SkuId> {
         | RemoteStep::ReleaseClaim { sku, .. }
         | RemoteStep::ShipClaim { sku, .. }
         | RemoteStep::ReturnClaim { sku, .. } => Some(sku),
-        RemoteStep::AccountSettle { .. } | RemoteStep::AccountRelease { .. } | RemoteStep::AccountRefund { .. } => None,
+        RemoteStep::AccountSettle { .. }
+        | RemoteStep::AccountRelease { .. }
+        | RemoteStep::AccountRefund { .. }
+        | RemoteStep::UsesSettle { .. }
+        | RemoteStep::UsesRelease { .. }
+        | RemoteStep::UsesGiveBack { .. } => None,
     }
 }
 

@@ -14,6 +14,7 @@ use stockade_actors::host::partition_of;
 use stockade_domain::account::Account;
 use stockade_domain::entity::{EntityKey, EntityKind};
 use stockade_domain::ledger::Ledger;
+use stockade_domain::promotion::uses::UsesState;
 use stockade_domain::stock::Stock;
 use stockade_storage::packed::{
     Blocks, Damaged, Direction, Flaw, KeyRange, Manifest, Options, PackedError, PackedStore, SledBlocks, SledOptions,
@@ -179,6 +180,9 @@ impl Derived {
             EntityKey::Account(customer) => {
                 compare(bytes, last, |state: &Account| auditor.wallets.get(customer)?.differs(state))
             }
+            EntityKey::Uses(subject) => {
+                compare(bytes, last, |state: &UsesState| auditor.uses.get(subject)?.differs(state))
+            }
             EntityKey::Ledger => None,
         };
         if let Some(difference) = found {
@@ -232,7 +236,10 @@ impl Derived {
             .iter()
             .filter(|(_, wallet)| old(wallet.last_seq))
             .map(|(id, _)| EntityKey::Account(id.clone()));
-        let wanted = || skus.clone().chain(orders.clone()).chain(payments.clone()).chain(wallets.clone());
+        let uses =
+            auditor.uses.iter().filter(|(_, uses)| old(uses.last_seq)).map(|(id, _)| EntityKey::Uses(id.clone()));
+        let money = payments.chain(wallets).chain(uses);
+        let wanted = || skus.clone().chain(orders.clone()).chain(money.clone());
         if wanted().count() as u64 == rows {
             return Ok(());
         }

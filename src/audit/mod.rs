@@ -40,12 +40,14 @@ mod scarce;
 mod stock;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 use rustc_hash::FxHashMap;
 use stockade_domain::account::AccountEvent;
 use stockade_domain::entity::{EntityKey, EntityKind, Event};
 use stockade_domain::order::{OrderEvent, Outcome};
 use stockade_domain::payment::{Method, PaymentEvent};
+use stockade_domain::promotion::uses::Subject;
 use stockade_domain::stock::{MarketEvent, StockEvent};
 use stockade_domain::{Amount, CustomerId, Money, OrderId, PaymentId, SkuId, Timestamp};
 use stockade_storage::record::{KIND_SYSTEM, parse_record};
@@ -60,6 +62,7 @@ use order::Order;
 use payment::Payment;
 use report::{Faults, Scene};
 use stock::{Flows, Sku};
+use uses::Owner;
 
 /// Audits records that are already at hand: bodies with their sequences, in order.
 ///
@@ -80,6 +83,7 @@ pub struct Auditor {
     orders: FxHashMap<OrderId, Box<Order>>,
     payments: FxHashMap<PaymentId, Payment>,
     wallets: FxHashMap<CustomerId, Wallet>,
+    uses: FxHashMap<Subject, Owner>,
     for_payments: ForPayments,
     flows: Flows,
     books: Books,
@@ -166,6 +170,7 @@ impl Auditor {
             EntityKey::Order(id) => self.orders.get(id).map_or(0, |order| order.last_seq),
             EntityKey::Payment(id) => self.payments.get(id).map_or(0, |payment| payment.last_seq),
             EntityKey::Account(customer) => self.wallets.get(customer).map_or(0, |wallet| wallet.last_seq),
+            EntityKey::Uses(subject) => self.uses.get(subject).map_or(0, |owner| owner.last_seq),
             EntityKey::Ledger => 0,
         }
     }
@@ -183,6 +188,10 @@ impl Auditor {
                 (EntityKey::Payment(id), Event::Payment(event)) => self.take_payment(seq, now, key, *id, &event),
                 (EntityKey::Account(customer), Event::Account(event)) => {
                     self.take_account(seq, now, key, customer, &event);
+                }
+                (EntityKey::Uses(subject), Event::Uses(event)) => {
+                    let scene = &mut Scene { seq, now, actor: key, faults: &mut self.faults };
+                    self.uses.entry(subject.clone()).or_default().take(&event, scene);
                 }
                 (EntityKey::Ledger, Event::Ledger(event)) => {
                     self.books.enter(&event, &mut Scene { seq, now, actor: key, faults: &mut self.faults });
@@ -216,6 +225,10 @@ impl Auditor {
             EntityKey::Payment(payment) => {
                 let payment = self.payments.get_mut(payment)?;
                 (&mut payment.last_time, &mut payment.last_seq)
+            }
+            EntityKey::Uses(subject) => {
+                let owner = self.uses.entry(subject.clone()).or_default();
+                (&mut owner.last_time, &mut owner.last_seq)
             }
             EntityKey::Ledger => return Some(std::mem::replace(&mut self.ledger_time, now)),
         };

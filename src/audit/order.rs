@@ -2,8 +2,12 @@
 
 use smallvec::SmallVec;
 use stockade_domain::entity::RemoteStep;
-use stockade_domain::order::{LineUnits, OrderEvent, OrderStatus, Outcome, PlannedPayment, ReturnedLine};
+use stockade_domain::order::{
+    Charge, LineUnits, OrderEvent, OrderStatus, Outcome, PlannedPayment, Promoted, ReturnedLine,
+};
 use stockade_domain::payment::{Method, PaymentState};
+use stockade_domain::promotion::pricing::Target;
+use stockade_domain::promotion::uses::Subject;
 use stockade_domain::{
     BookOrderId, Currency, CustomerId, OrderId, PaymentId, QUANTITY_MAX, Quantity, SkuId, Timestamp,
 };
@@ -29,6 +33,8 @@ pub(super) struct Line {
     pub(super) returned: i64,
     /// What the accepted units cost together.
     net: i128,
+    /// What promotions took off.
+    off: i128,
 }
 
 impl Line {
@@ -52,6 +58,12 @@ impl Line {
     /// What the next `units` to be given up are worth.
     fn worth(&self, units: i64, currency: Currency) -> i128 {
         share(self.net, self.accepted(), self.given_up(), units, currency)
+    }
+
+    /// What so many units are in the books: at their price, or where promotions took something off at what they are
+    /// worth.
+    fn booked(&self, units: i64, worth: i128) -> i128 {
+        if self.off == 0 { i128::from(self.price) * i128::from(units) } else { worth }
     }
 
     fn due(&self, currency: Currency) -> i128 {
@@ -106,6 +118,8 @@ pub(super) struct Order {
     waiting: bool,
     /// The bid whose fill it is.
     pub(super) bid: Option<BookOrderId>,
+    /// What it uses, and how much of each budget.
+    pub(super) uses: Vec<(Subject, i64)>,
 }
 
 impl Order {
@@ -121,6 +135,7 @@ impl Order {
             attempt,
             waiting,
             bid,
+            promoted,
             ..
         } = event
         else {
@@ -132,7 +147,11 @@ impl Order {
             let price_is_right = scene.expect(line.unit_price.0 >= 0, Rule::OrderMoney, || "a price below zero".into());
             scene.expect(quantity > 0, Rule::QuantityInvalid, || "a line of no units".into());
             let price = if price_is_right { line.unit_price.0 } else { 0 };
-            let net = rounded(i128::from(price) * i128::from(filled + backordered), *currency);
+            let (gross, off) =
+                (rounded(i128::from(price) * i128::from(filled + backordered), *currency), i128::from(line.discount.0));
+            let is_fair = (0..=gross).contains(&off);
+            scene.expect(is_fair, Rule::OrderDiscounts, || format!("{off} off a line of {gross}"));
+            let net = gross - off;
             let unfilled = quantity - filled - backordered;
             let (cancelled, shipped, returned) = (0, 0, 0);
             let sku = line.sku.clone();
@@ -151,6 +170,7 @@ impl Order {
                 shipped,
                 returned,
                 net,
+                off,
             }
         };
         let mut order = Self {
@@ -160,7 +180,7 @@ impl Order {
             customer: customer.clone(),
             currency: *currency,
             lines: lines.iter().map(|placed| line(placed, scene)).collect(),
-            charges: charges.iter().map(|charge| i128::from(charge.money.amount.0)).sum(),
+            charges: charges_less_discounts(charges, promoted.as_deref(), scene),
             payments: SmallVec::new(),
             expires_at: *hold_expires_at,
             outcome: Outcome::Open,
@@ -176,7 +196,11 @@ impl Order {
             waiting: *waiting,
             bid: bid.as_deref().copied(),
             failed_seq: 0,
+            uses: promoted.as_deref().map_or_else(Vec::new, |promoted| {
+                promoted.uses.iter().map(|used| (used.subject.clone(), used.amount.0)).collect()
+            }),
         };
+        order.check_discounts(promoted.as_deref(), scene);
         let accepted: i64 = order.lines.iter().map(Line::accepted).sum();
         scene.expect(accepted > 0, Rule::LineUnits, || "an order was placed of which nothing was accepted".into());
         let fair = charges.iter().all(|charge| charge.money.currency == *currency && charge.money.amount.0 >= 0);
@@ -186,6 +210,27 @@ impl Order {
         order.secure_if_covered(books);
         order.check(scene);
         Some(order)
+    }
+
+    /// Every discount is in its line, and nothing else is.
+    fn check_discounts(&self, promoted: Option<&Promoted>, scene: &mut Scene<'_>) {
+        let discounts = promoted.map_or(&[][..], |promoted| &promoted.discounts);
+        let mut of_lines = vec![0i128; self.lines.len()];
+        for discount in discounts {
+            scene.expect(discount.amount.0 > 0, Rule::OrderDiscounts, || {
+                format!("{} takes nothing off", discount.promotion)
+            });
+            if let Target::Line(line) = discount.target {
+                match of_lines.get_mut(line as usize) {
+                    Some(sum) => *sum += i128::from(discount.amount.0),
+                    None => {
+                        scene.fault(Rule::OrderDiscounts, format!("a discount is off line {line}, which is not there"))
+                    }
+                }
+            }
+        }
+        let same = of_lines.iter().zip(&self.lines).all(|(sum, line)| *sum == line.off);
+        scene.expect(same, Rule::OrderDiscounts, || "its discounts are not what its lines have off".into());
     }
 
     /// Takes an event in.
@@ -396,8 +441,9 @@ impl Order {
                 scene.fault(Rule::LineUnits, format!("there is no line {}", returned.line));
                 continue;
             };
-            exact += i128::from(line.price) * i128::from(units);
-            worth += line.worth(units, currency);
+            let share = line.worth(units, currency);
+            exact += line.booked(units, share);
+            worth += share;
             line.returned += units;
         }
         if self.secured {
@@ -411,8 +457,9 @@ impl Order {
         let (currency, secured) = (self.currency, self.secured);
         let (mut exact, mut worth) = (0, 0);
         self.each(lines, scene, |line, units| {
-            exact += i128::from(line.price) * i128::from(units);
-            worth += line.worth(units, currency);
+            let share = line.worth(units, currency);
+            exact += line.booked(units, share);
+            worth += share;
             let waiting = line.backordered.min(units);
             line.give_up_parts(units);
             line.backordered -= waiting;
@@ -430,8 +477,9 @@ impl Order {
         let (mut exact, mut worth) = (0, 0);
         for line in &mut self.lines {
             let units = line.filled + line.backordered;
-            exact += i128::from(line.price) * i128::from(units);
-            worth += line.worth(units, self.currency);
+            let share = line.worth(units, self.currency);
+            exact += line.booked(units, share);
+            worth += share;
             line.give_up_parts(units);
             line.cancelled += units;
             (line.filled, line.backordered) = (0, 0);
@@ -460,7 +508,7 @@ impl Order {
             return;
         }
         self.secured = true;
-        let left = |line: &Line| i128::from(line.price) * i128::from(line.accepted() - line.given_up());
+        let left = |line: &Line| line.booked(line.accepted() - line.given_up(), line.due(self.currency));
         let exact: i128 = self.lines.iter().map(left).sum();
         let due: i128 = self.lines.iter().map(|line| line.due(self.currency)).sum();
         books.recognise(self.currency, exact, due, self.charges);
@@ -541,6 +589,22 @@ impl Order {
         let pays = self.payments.iter().map(|p| (p.id, p.method, p.amount, p.state, p.refunded, p.refunding));
         (!paid.eq(pays)).then(|| "its payments differ".into())
     }
+}
+
+/// What charges come to; of each no more is taken off than it is.
+fn charges_less_discounts(charges: &[Charge], promoted: Option<&Promoted>, scene: &mut Scene<'_>) -> i128 {
+    let mut left: Vec<i128> = charges.iter().map(|charge| i128::from(charge.money.amount.0)).collect();
+    for discount in promoted.map_or(&[][..], |promoted| &promoted.discounts) {
+        if let Target::Charge(at) = discount.target {
+            match left.get_mut(at as usize) {
+                Some(charge) => *charge -= i128::from(discount.amount.0),
+                None => scene.fault(Rule::OrderDiscounts, format!("a discount is off charge {at}, which is not there")),
+            }
+        }
+    }
+    let is_fair = left.iter().all(|charge| *charge >= 0) || promoted.is_none();
+    scene.expect(is_fair, Rule::OrderDiscounts, || "more is taken off a charge than it is".into());
+    left.into_iter().sum()
 }
 
 /// Units within bounds; anything else is reported and counted as none.

@@ -35,6 +35,14 @@ rules! {
     SequenceBroken = "sequence_broken",
     /// Engine time never runs backwards for an actor.
     TimeBackwards = "time_backwards",
+    /// An order has one use of a promotion or coupon, which is settled, or goes back, once.
+    UseOnce = "use_once",
+    /// Uses, a customer's uses and budgets stay within what is allowed, within its time.
+    UsesExceeded = "uses_exceeded",
+    /// A use is an order's: held until it is paid, settled from then on, gone when it ended.
+    UseWithoutOrder = "use_without_order",
+    /// Discounts are of lines and charges that are there, and take off no more than these cost.
+    OrderDiscounts = "order_discounts",
     /// An idempotency key binds one accepted answer within its 24 hours.
     KeyUsedTwice = "key_used_twice",
     /// What is on hand is what came in less what went out, and each unit of it is in one state.

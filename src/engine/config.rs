@@ -9,6 +9,7 @@ use stockade_storage::packed::Blocks;
 
 use stockade_domain::Location;
 use stockade_domain::name::Region;
+use stockade_domain::promotion::Lane;
 use stockade_domain::stock::Distances;
 
 use crate::gateway::SimulatedGateway;
@@ -40,6 +41,8 @@ pub struct Config {
     pub storage: Option<(Arc<dyn Disk>, Arc<dyn Blocks>)>,
     /// How far locations are from buyers' regions, for SKUs that are sent from the nearest.
     pub distances: Distances,
+    /// The lanes of promotions, in their order.
+    pub lanes: Vec<Lane>,
     /// The key of the engine's own ids; none: random.
     pub id_key: Option<[u8; 32]>,
 }
@@ -66,6 +69,7 @@ impl Config {
             notifier: Arc::new(LogNotifier),
             storage: None,
             distances: Distances::default(),
+            lanes: Lane::standard(),
             id_key: None,
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use stockade_actors::ports::Clock;
-use stockade_domain::OrderId;
+use stockade_domain::{OrderId, Timestamp};
 
 /// Makes UUIDv7 ids. Entropy comes from BLAKE3 in counter mode under a key, so ids cannot be guessed from each other
 /// and a simulation can repeat them.
@@ -40,6 +40,19 @@ impl IdMaker {
     /// An id for a new journal.
     pub(crate) fn journal_id(&self) -> [u8; 16] {
         self.entropy().to_le_bytes()
+    }
+
+    /// Now, as the next id will have it.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What secrets are made of.
+    pub(crate) fn seed(&self) -> [u8; 32] {
+        let mut seed = [0; 32];
+        let halves = [self.entropy(), self.entropy()];
+        seed.chunks_exact_mut(16).zip(halves).for_each(|(half, bits)| half.copy_from_slice(&bits.to_le_bytes()));
+        seed
     }
 
     /// The next id.

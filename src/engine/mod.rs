@@ -21,6 +21,7 @@ mod open;
 mod payments;
 mod porter;
 mod projector;
+mod promotions;
 mod queries;
 mod request;
 mod snapshot;
@@ -37,6 +38,7 @@ use stockade_actors::faults::Faults;
 use stockade_actors::host::Gauges;
 use stockade_actors::mailbox::Mailbox;
 use stockade_actors::release::Departures;
+use stockade_actors::rules::Rules;
 use stockade_domain::{OrderId, Refusal, Timestamp};
 use stockade_sync::{CreditGate, GroupBuffer};
 
@@ -47,6 +49,7 @@ pub use feed::{Fact, Feed, FeedError};
 pub use keys::{Binding, RequestKey};
 pub use market::{Bid, Offer};
 pub use payments::PaymentSnapshot;
+pub use promotions::{CODES_MAX, CouponSnapshot, PromotionSnapshot, Quote, coupon_terms};
 pub use queries::{Listed, Load, Movement, OrderFilter, Page};
 pub use request::{NewOrder, Payment, Sku};
 pub use snapshot::{MoneyJson, Text, TimeJson};
@@ -56,6 +59,7 @@ pub use write_times::WriteTimes;
 pub(crate) use admission::Target;
 use ids::IdMaker;
 use keys::Keys;
+pub(crate) use snapshot::PromotedJson;
 use threads::Threads;
 
 /// How long closing waits for those inside, and for the checkpoint that spares the next start its work.
@@ -72,6 +76,7 @@ struct Inner {
     /// Their names, sorted, as of the last time they were listed.
     sku_names: parking_lot::Mutex<Arc<Vec<stockade_domain::SkuId>>>,
     census: Arc<[Census]>,
+    rules: Arc<Rules>,
     mailboxes: Vec<Mailbox>,
     keys: Keys,
     ids: IdMaker,

@@ -19,8 +19,10 @@ use stockade_actors::host::{Gauges, Host, ID_RETENTION_SECONDS, Recovery, Shared
 use stockade_actors::mailbox::Mailbox;
 use stockade_actors::ports::Ports;
 use stockade_actors::release::Departures;
+use stockade_actors::rules::Rules;
 use stockade_domain::entity::{EntityKey, EntityKind};
 use stockade_domain::order::note;
+use stockade_domain::promotion::uses::Subject;
 use stockade_domain::stock::Distances;
 use stockade_domain::{CustomerId, SkuId, Timestamp};
 use stockade_storage::disk::{Disk, DiskError, MemoryDisk, RealDisk};
@@ -161,7 +163,18 @@ fn recoveries(
         };
         store.scan(space(Model::Snapshots), &range, Direction::Ascending, &mut visit).map_err(io)
     };
-    let (mut skus, mut accounts): (Vec<SkuId>, Vec<CustomerId>) = (Vec::new(), Vec::new());
+    let (mut skus, mut accounts, mut uses): (Vec<SkuId>, Vec<CustomerId>, Vec<Subject>) = Default::default();
+    for kind in [EntityKind::Promotion, EntityKind::Coupon] {
+        names(kind, &mut |key| {
+            if let EntityKey::Uses(subject) = key {
+                uses.push(subject);
+            }
+        })?;
+    }
+    for subject in uses {
+        let home = partition_of(&EntityKey::Uses(subject.clone()), partitions);
+        recoveries[home].uses.push(subject);
+    }
     names(EntityKind::Sku, &mut |key| {
         if let EntityKey::Sku(sku) = key {
             skus.push(sku);
@@ -237,6 +250,7 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
     let projected = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.projected);
     let history = Arc::new(History::new(store, reader, projected, Arc::clone(&departures), Arc::clone(&buffer)));
     let (gauges, faults) = (Arc::new(Gauges::default()), Arc::new(Faults::default()));
+    let rules = Arc::new(Rules::with_lanes(config.lanes.clone()));
     let census: Arc<[Census]> = (0..config.partitions).map(|_| Census::default()).collect();
     let shared = Shared {
         census: Arc::clone(&census),
@@ -251,6 +265,7 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
         departures: Arc::clone(&departures),
         gauges: Arc::clone(&gauges),
         kits: Arc::default(),
+        rules: Arc::clone(&rules),
         distances: distances_of(&config),
         shelf: Arc::clone(&history) as _,
         orders_in_memory_max: config.orders_in_memory_max,
@@ -284,6 +299,7 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
         gauges,
         sku_names: Mutex::default(),
         census,
+        rules,
         mailboxes,
         keys,
         ids,

@@ -254,6 +254,7 @@ impl Engine {
                 Ok(Answer::Stock(Box::new(view)))
             }
             EntityKey::Account(customer) => Ok(Answer::Account(self.wallet(customer.as_str()).await?.0)),
+            EntityKey::Uses(subject) => self.read_uses_view(subject).await,
             EntityKey::Payment(_) | EntityKey::Ledger => Ok(Answer::Count(1)),
         }
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use stockade_actors::command::{AccountView, OrderView, StockView};
-use stockade_domain::order::Order;
+use stockade_domain::order::{AppliedDiscount, Order, Promoted};
+use stockade_domain::promotion::pricing::Target;
+use stockade_domain::promotion::uses::Subject;
 use stockade_domain::stock::{Admission, Counters, Definition};
 use stockade_domain::{Amount, BookOrderId, Currency, Money, OrderId, Timestamp};
 
@@ -87,6 +89,8 @@ struct LineJson<'a> {
     quantity: u64,
     unit_price: MoneyJson,
     total: MoneyJson,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    discount: Option<MoneyJson>,
     held: u64,
     allocated: u64,
     backordered: u64,
@@ -96,6 +100,46 @@ struct LineJson<'a> {
     returned: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     seller: Option<&'a str>,
+}
+
+/// What promotions did to an order: which version of the rules, what was taken off by whom, what it uses, its gifts.
+#[derive(Serialize)]
+pub(crate) struct PromotedJson<'a> {
+    rules_version: Text<u64>,
+    discounts: Vec<DiscountJson<'a>>,
+    coupons: Vec<&'a str>,
+    /// So many of the last lines are gifts.
+    gifts: u32,
+}
+
+#[derive(Serialize)]
+struct DiscountJson<'a> {
+    promotion: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    charge: Option<u32>,
+    amount: MoneyJson,
+}
+
+impl<'a> PromotedJson<'a> {
+    pub(crate) fn new(promoted: &'a Promoted, currency: Currency) -> Self {
+        let discount = |discount: &'a AppliedDiscount| {
+            let (line, charge) = match discount.target {
+                Target::Line(line) => (Some(line), None),
+                Target::Charge(charge) => (None, Some(charge)),
+            };
+            let amount = MoneyJson(Money::new(discount.amount, currency));
+            DiscountJson { promotion: discount.promotion.as_str(), line, charge, amount }
+        };
+        let coupons = promoted.uses.iter().filter(|used| matches!(used.subject, Subject::Coupon(_)));
+        Self {
+            rules_version: Text(promoted.version),
+            discounts: promoted.discounts.iter().map(discount).collect(),
+            coupons: coupons.map(|used| used.subject.name()).collect(),
+            gifts: promoted.gifts,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -142,6 +186,8 @@ struct OrderJson<'a> {
     created_at: TimeJson,
     tracking: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    promotions: Option<PromotedJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     bid: Option<Text<BookOrderId>>,
     as_of: Text<u64>,
 }
@@ -159,6 +205,7 @@ impl Serialize for OrderSnapshot {
                 quantity: row.quantity,
                 unit_price: money(row.unit_price),
                 total: money(row.due(order.currency)),
+                discount: (row.discount.0 != 0).then(|| money(row.discount)),
                 held,
                 allocated,
                 backordered: row.backordered,
@@ -205,6 +252,7 @@ impl Serialize for OrderSnapshot {
             hold_expires_at: order.deadline().map(TimeJson),
             created_at: TimeJson(order.created_at),
             tracking: order.tracking.as_deref(),
+            promotions: order.promoted.as_ref().map(|promoted| PromotedJson::new(promoted, order.currency)),
             bid: order.bid.as_deref().map(|bid| Text(*bid)),
             as_of: Text(self.as_of),
         }

@@ -44,6 +44,7 @@ mod order_body;
 pub mod paging;
 mod payments;
 pub mod problem;
+mod promotions;
 mod pulse;
 mod render;
 mod requests;

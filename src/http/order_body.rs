@@ -3,7 +3,6 @@
 //! Its texts are borrowed from the request where they need no unescaping: this is the hot request.
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 use stockade_domain::order::{ChargeKind, LINES_MAX};
 use stockade_domain::payment::Method;
@@ -13,7 +12,7 @@ use stockade_domain::{CustomerId, OrderId, Refusal};
 use super::body::Object;
 use super::fields::{MoneyField, QuantityField, Text};
 use super::problem::Problem;
-use super::requests::{name, one_of, refused, unsupported};
+use super::requests::{name, one_of, refused};
 use super::stock_body::ContextBody;
 use crate::engine::{NewOrder, Payment};
 
@@ -100,7 +99,10 @@ pub(super) struct OrderBody<'a> {
     quantity: Option<QuantityField>,
     #[serde(borrow)]
     charges: Option<Vec<Object<ChargeBody<'a>>>>,
-    coupon: Option<IgnoredAny>,
+    #[serde(borrow)]
+    coupon: Option<Text<'a>>,
+    #[serde(borrow)]
+    coupons: Option<Vec<Text<'a>>>,
     #[serde(borrow)]
     context: Option<Object<ContextBody<'a>>>,
     #[serde(borrow)]
@@ -117,7 +119,6 @@ pub(super) struct OrderBody<'a> {
 impl OrderBody<'_> {
     /// The order; `body` is the text it was read from, so that an id used again can be compared.
     pub(super) fn order(self, body: &[u8]) -> Result<NewOrder, Problem> {
-        unsupported("coupon", &self.coupon)?;
         if self.charge.as_deref().is_some_and(|charge| charge != "at_order") {
             return Err(Problem::invalid("charge", "only `at_order` is supported yet"));
         }
@@ -147,6 +148,10 @@ impl OrderBody<'_> {
         }
         if let Some(Object(context)) = &self.context {
             order.order.context = context.context()?;
+            order = context.for_promotions(order)?;
+        }
+        for code in self.coupons.iter().flatten().chain(&self.coupon) {
+            order = order.coupon(&*code.0);
         }
         order.order.allow_partial = self.allow_partial.unwrap_or(false);
         order.order.allow_backorder = self.allow_backorder.unwrap_or(false);

@@ -8,7 +8,7 @@ use stockade_domain::order::{Line, OrderPayment};
 use stockade_domain::{Amount, Currency, Money, Timestamp};
 use uuid_text::push_uuid;
 
-use crate::engine::{OrderSnapshot, TimeJson};
+use crate::engine::{OrderSnapshot, PromotedJson, TimeJson};
 
 /// Bytes that nearly every order's JSON fits into.
 const ORDER_BYTES_USUAL: usize = 1536;
@@ -70,6 +70,11 @@ pub(super) fn push_order(json: &mut Vec<u8>, snapshot: &OrderSnapshot) {
     push(json, ",\"created_at\":");
     push_time(json, order.created_at);
     push_optional(json, ",\"tracking\":", order.tracking.as_deref());
+    if let Some(promoted) = &order.promoted {
+        push(json, ",\"promotions\":");
+        let shown = PromotedJson::new(promoted, order.currency);
+        serde_json::to_writer(&mut *json, &shown).expect("memory takes every write");
+    }
     if let Some(bid) = &order.bid {
         push(json, ",\"bid\":");
         push_uuid(json, &bid.to_bytes());
@@ -89,6 +94,9 @@ fn push_line(json: &mut Vec<u8>, number: usize, line: &Line, currency: Currency,
     push_number(json, line.quantity);
     push_money(json, ",\"unit_price\":", Money::new(line.unit_price, currency));
     push_money(json, ",\"total\":", Money::new(line.due(currency), currency));
+    if line.discount.0 != 0 {
+        push_money(json, ",\"discount\":", Money::new(line.discount, currency));
+    }
     for (name, units) in [
         (",\"held\":", held),
         (",\"allocated\":", allocated),

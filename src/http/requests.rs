@@ -19,13 +19,6 @@ use super::problem::{Code, Problem};
 use super::stock_body::{AdmissionBody, KitPartBody, SourcingBody, kit};
 use crate::engine::Payment;
 
-pub(super) fn unsupported<T>(field: &'static str, value: &Option<T>) -> Result<(), Problem> {
-    match value {
-        Some(_) => Err(Problem::invalid(field, "not supported yet")),
-        None => Ok(()),
-    }
-}
-
 pub(super) fn one_of<T: Copy>(field: &'static str, text: &str, all: &[(T, &'static str)]) -> Result<T, Problem> {
     let found = all.iter().find(|(_, name)| *name == text).map(|(value, _)| *value);
     found.ok_or_else(|| {

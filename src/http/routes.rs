@@ -26,7 +26,7 @@ use super::requests::{
 use super::stock_body::{
     AnnouncementBody, ArrivalBody, DrawBody, LossBody, TransferBody, WithdrawalBody, WriteOffBody,
 };
-use super::{body, headers, market, paging, payments, render};
+use super::{body, headers, market, paging, payments, promotions, render};
 use crate::engine::{
     Engine, GATEWAY_WAIT, Listed, Movement, OrderFilter, OrderSnapshot, Page, RequestKey, SkuSnapshot, StockSnapshot,
     Target, WalletSnapshot,
@@ -145,6 +145,9 @@ async fn any_other(request: Request<'_>) -> Reply {
             request.only("POST", &[&Method::POST])?.credit(name).await
         }
         [Some("payments"), Some(id), what, None] => payments::payment(&request, id, what).await,
+        [Some("promotions"), id, None, _] => promotions::promotion(&request, id).await,
+        [Some("coupons"), code, None, _] => promotions::coupon(&request, code).await,
+        [Some("quotes"), None, ..] => promotions::quote(&request).await,
         [Some("webhooks"), Some(gateway), None, _] => payments::webhook(&request, request.gateways, gateway).await,
         _ => Err(Problem::new(Code::NotFound)),
     }

@@ -1,7 +1,9 @@
 //! Bodies about scarce goods: how a SKU is sourced and let in, kits, what is coming, what is on its way.
 
+use compact_str::CompactString;
 use serde::Deserialize;
 use stockade_domain::name::Region;
+use stockade_domain::promotion::Label;
 use stockade_domain::stock::{
     Admission, Digest, HoldContext, KitPart, Lottery, SourcingPlan, SourcingStrategy, StockCommand, Unsellable,
 };
@@ -11,6 +13,7 @@ use super::body::Object;
 use super::fields::{QuantityField, Text};
 use super::problem::Problem;
 use super::requests::{location, lot, name, one_of, time};
+use crate::engine::NewOrder;
 
 /// `{"rule":"waiting_list","offer_seconds":600}`, and so on; each rule has its own members.
 #[derive(Deserialize)]
@@ -113,7 +116,17 @@ pub(super) struct ContextBody<'a> {
     region: Option<Text<'a>>,
     #[serde(borrow)]
     sourcing: Option<Text<'a>>,
+    #[serde(borrow)]
+    channel: Option<Text<'a>>,
+    #[serde(borrow)]
+    tier: Option<Text<'a>>,
+    new_customer: Option<bool>,
+    orders_before: Option<u64>,
+    utc_offset_minutes: Option<i16>,
 }
+
+/// A shop's clock is at most so far from UTC.
+const UTC_OFFSET_MINUTES_MAX: i16 = 24 * 60;
 
 impl ContextBody<'_> {
     /// Where the order's goods should come from, if it says so.
@@ -122,6 +135,30 @@ impl ContextBody<'_> {
         let sourcing = self.sourcing.as_deref().map(|text| one_of("sourcing", text, &SourcingStrategy::ALL));
         let context = HoldContext { region, sourcing: sourcing.transpose()? };
         Ok((context != HoldContext::default()).then(|| Box::new(context)))
+    }
+
+    /// What promotions want to know.
+    pub(super) fn for_promotions(&self, mut order: NewOrder) -> Result<NewOrder, Problem> {
+        let text = |field, text: &Option<Text<'_>>| {
+            let label = text.as_deref().map(Label::new).transpose();
+            let label = label.map_err(|error| Problem::invalid(field, error))?;
+            Ok::<_, Problem>(label.map(|label| CompactString::from(label.as_str())))
+        };
+        let (region, channel, tier) =
+            (text("region", &self.region)?, text("channel", &self.channel)?, text("tier", &self.tier)?);
+        let offset = self.utc_offset_minutes.unwrap_or(0);
+        if offset.unsigned_abs() > UTC_OFFSET_MINUTES_MAX.unsigned_abs() {
+            return Err(Problem::invalid("utc_offset_minutes", "at most a day"));
+        }
+        let new_customer = self.new_customer.unwrap_or(false);
+        let says = region.is_some() || channel.is_some() || tier.is_some() || offset != 0;
+        if says || new_customer || self.orders_before.is_some() {
+            let wish = order.order.promotions_mut();
+            (wish.region, wish.channel, wish.tier) = (region, channel, tier);
+            (wish.new_customer, wish.orders_before) = (new_customer, self.orders_before);
+            wish.utc_offset_minutes = offset;
+        }
+        Ok(order)
     }
 }
 

@@ -80,8 +80,13 @@ impl PromotionFile {
 /// Reads one promotion as JSON, such as the body of `PUT /promotions/{id}`, and checks it by itself.
 pub fn promotion_from_json(bytes: &[u8]) -> Result<Promotion, PromotionFileError> {
     check_length(bytes.len())?;
-    let value =
-        serde_json::from_slice(bytes).map_err(|error| PromotionFileError::Syntax { message: error.to_string() })?;
+    promotion_from_value(
+        serde_json::from_slice(bytes).map_err(|error| PromotionFileError::Syntax { message: error.to_string() })?,
+    )
+}
+
+/// Reads one promotion of a JSON value, and checks it by itself.
+pub fn promotion_from_value(value: serde_json::Value) -> Result<Promotion, PromotionFileError> {
     let promotion = typed(value)?;
     check::promotion(&promotion)?;
     Ok(promotion)

@@ -61,6 +61,7 @@ impl Host {
                     EntityKey::Payment(payment) => host.payment_due(*payment),
                     EntityKey::Sku(sku) => host.sku_due(sku),
                     EntityKey::Account(customer) => host.inquire_money(customer),
+                    EntityKey::Uses(subject) => host.uses_due(subject),
                     EntityKey::Ledger => {}
                 }
                 host.run_messages()

@@ -131,6 +131,7 @@ impl Host {
                 EntityKey::Order(order) => take(self.orders.get_mut(order), epoch, kind, bytes),
                 EntityKey::Payment(payment) => take(self.payments.get_mut(payment), epoch, kind, bytes),
                 EntityKey::Account(customer) => take(self.accounts.get_mut(customer), epoch, kind, bytes),
+                EntityKey::Uses(subject) => take(self.uses.get_mut(subject), epoch, kind, bytes),
                 EntityKey::Ledger => None,
             }));
         }
@@ -152,6 +153,7 @@ impl Host {
             EntityKey::Order(order) => self.orders.get_mut(order).map(|hosted| &mut hosted.dirty_since),
             EntityKey::Payment(payment) => self.payments.get_mut(payment).map(|hosted| &mut hosted.dirty_since),
             EntityKey::Account(customer) => self.accounts.get_mut(customer).map(|hosted| &mut hosted.dirty_since),
+            EntityKey::Uses(subject) => self.uses.get_mut(subject).map(|hosted| &mut hosted.dirty_since),
             EntityKey::Ledger => None,
         };
         if let Some(since) = since {
@@ -170,7 +172,7 @@ impl Host {
     }
 
     fn in_memory(&self) -> usize {
-        self.orders.len() + self.payments.len() + self.skus.len() + self.accounts.len()
+        self.orders.len() + self.payments.len() + self.skus.len() + self.accounts.len() + self.uses.len()
     }
 
     /// Lets go what is shelved and did not change after `idle_since`, of each kind of which there are too many.
@@ -208,6 +210,22 @@ impl Host {
                 stays
             });
         }
+        if self.uses.len() > most {
+            self.let_coupons_go(cut, idle_since);
+        }
+    }
+
+    /// Coupons go, promotions stay: they are few, and price every order.
+    fn let_coupons_go(&mut self, cut: u64, idle_since: u64) {
+        let cold = &mut self.cold_uses;
+        self.uses.retain(|subject, hosted| {
+            let busy = !hosted.state.held.is_empty() || hosted.state.promotion.is_some();
+            let stays = busy || !is_shelved(hosted, cut) || hosted.last_seq > idle_since;
+            if !stays {
+                cold.insert(subject.clone());
+            }
+            stays
+        });
     }
 
     /// Asserts the invariants of every actor in memory and of the books.
@@ -215,8 +233,9 @@ impl Host {
         self.skus.iter().for_each(|(_, hosted)| hosted.state.check());
         self.orders.iter().for_each(|(_, hosted)| hosted.state.check());
         self.accounts.iter().for_each(|(_, hosted)| hosted.state.check());
+        self.uses.iter().for_each(|(subject, hosted)| assert!(hosted.state.adds_up(), "the uses of {subject:?}"));
         self.ledger.check();
-        (self.skus.len() + self.orders.len() + self.accounts.len()) as u64
+        (self.skus.len() + self.orders.len() + self.accounts.len() + self.uses.len()) as u64
     }
 }
 
@@ -253,6 +272,13 @@ impl Due for stockade_domain::payment::Payment {
 impl Due for stockade_domain::account::Account {
     fn due(&self) -> Option<Timestamp> {
         (!self.holds.is_empty()).then_some(Timestamp(0))
+    }
+}
+
+impl Due for stockade_domain::promotion::uses::UsesState {
+    fn due(&self) -> Option<Timestamp> {
+        // Whose order is of another partition is asked about after a restart.
+        (!self.held.is_empty()).then_some(Timestamp(0))
     }
 }
 

@@ -26,6 +26,7 @@ mod remote;
 mod stock;
 mod supervise;
 mod tentative;
+mod uses;
 mod waiting;
 
 use std::collections::VecDeque;
@@ -36,6 +37,7 @@ use stockade_domain::account::{Account, AccountCommand};
 use stockade_domain::ledger::{Ledger, Postings};
 use stockade_domain::order::{Order, OrderCommand, Tender};
 use stockade_domain::payment::{Payment, PaymentCommand};
+use stockade_domain::promotion::uses::{Subject, UsesCommand, UsesState};
 use stockade_domain::stock::{Distances, Stock, StockCommand};
 use stockade_domain::{Currency, CustomerId, OrderId, PaymentId, Refusal, SkuId, Timestamp};
 use stockade_sync::{GroupBuffer, Inbox, SoldOutGauge};
@@ -51,6 +53,7 @@ use crate::mailbox::{Incoming, Mailbox};
 use crate::peer::PeerMessage;
 use crate::ports::Ports;
 use crate::release::{Basis, Departures, Effects, Envelope, Outlet, Reply};
+use crate::rules::Rules;
 use crate::shelf::Shelf;
 use crate::table::Table;
 use crate::turn::Turn;
@@ -88,6 +91,8 @@ pub struct Shared {
     pub census: Arc<[Census]>,
     /// Which SKUs are kits.
     pub kits: Arc<Kits>,
+    /// The promotions that price orders.
+    pub rules: Arc<Rules>,
     /// How far locations are from regions.
     pub distances: &'static Distances,
     /// Where snapshots and old records are read.
@@ -102,6 +107,7 @@ enum Message {
     Order(OrderId, OrderCommand),
     Payment(PaymentId, PaymentCommand),
     Account(CustomerId, AccountCommand, PaymentId),
+    Uses(Subject, UsesCommand, OrderId),
     /// A bid has bought this; it is to be paid.
     PayBought(OrderId, Box<Tender>),
 }
@@ -129,12 +135,14 @@ pub struct Host {
     orders: Table<OrderId, CopyOnWrite<Order>>,
     payments: Table<PaymentId, Payment>,
     accounts: Table<CustomerId, Account>,
+    uses: Table<Subject, UsesState>,
     ledger: Ledger,
     ledger_last_seq: u64,
     ledger_record: Option<u32>,
     /// SKUs and accounts that are defined but not in memory.
     cold_skus: FxHashSet<SkuId>,
     cold_accounts: FxHashSet<CustomerId>,
+    cold_uses: FxHashSet<Subject>,
 
     agenda: Agenda,
     /// Callers who wait for a gateway.
@@ -149,6 +157,8 @@ pub struct Host {
     trading: Option<SkuId>,
     /// Tentative units by SKU.
     tentative: FxHashMap<SkuId, TentativeUnits>,
+    /// Orders of other partitions that hold uses here and may not exist.
+    doubted_uses: FxHashMap<Subject, Vec<OrderId>>,
     /// Orders of other partitions that have not heard yet how a SKU stands to them.
     untold: FxHashMap<SkuId, Vec<OrderId>>,
 
@@ -181,11 +191,13 @@ impl Host {
             orders: Table::default(),
             payments: Table::default(),
             accounts: Table::default(),
+            uses: Table::default(),
             ledger: Ledger::default(),
             ledger_last_seq: 0,
             ledger_record: None,
             cold_skus: FxHashSet::default(),
             cold_accounts: FxHashSet::default(),
+            cold_uses: FxHashSet::default(),
             agenda: Agenda::default(),
             awaited: FxHashMap::default(),
             placing: FxHashMap::default(),
@@ -193,6 +205,7 @@ impl Host {
             bidding: FxHashMap::default(),
             trading: None,
             tentative: FxHashMap::default(),
+            doubted_uses: FxHashMap::default(),
             untold: FxHashMap::default(),
             turn: Turn::default(),
             effects: Effects::default(),
@@ -330,6 +343,8 @@ impl Host {
             Command::ReadOrderHistory { order } => self.read_order_history(order),
             Command::Account { customer, command, key } => self.run_account_command(&customer, &command, key),
             Command::ReadAccount { customer } => self.read_account(&customer),
+            Command::Uses { subject, command, key } => self.run_uses_command(&subject, &command, key),
+            Command::ReadUses { subject } => self.read_uses(&subject),
             Command::Payment { payment, command } => self.run_payment_command(payment, &command),
             Command::ReadPayment { payment } => self.read_payment(payment),
             Command::ReadDeadLetters => Ok(self.read_dead_letters()),
@@ -352,6 +367,7 @@ impl Host {
                 Message::Order(order, command) => self.tell_order(order, &command)?,
                 Message::Payment(payment, command) => self.ask_payment(payment, &command)?,
                 Message::Account(customer, command, payment) => self.ask_account(customer, command, payment)?,
+                Message::Uses(subject, command, order) => self.ask_uses(subject, &command, order)?,
                 Message::PayBought(order, tender) => self.pay_bought(order, *tender)?,
             }
         }
@@ -379,6 +395,7 @@ impl Host {
         for (sku, kit) in self.effects.kits(&appended) {
             self.shared.kits.set(&sku, kit);
         }
+        self.shared.rules.put(self.effects.promotions(&appended), appended.last());
         for (partition, message) in self.effects.peers(&appended) {
             self.peers[partition].send(Incoming::Peer(Box::new(message)));
         }
@@ -398,6 +415,7 @@ impl Host {
                 EntityKey::Order(order) => number(self.orders.get_mut(order), None, true),
                 EntityKey::Payment(payment) => number(self.payments.get_mut(payment), None, false),
                 EntityKey::Account(customer) => number(self.accounts.get_mut(customer), None, false),
+                EntityKey::Uses(subject) => number(self.uses.get_mut(subject), None, false),
                 EntityKey::Ledger => self.ledger_record = None,
             }
         }
@@ -413,6 +431,7 @@ impl Host {
                 EntityKey::Order(order) => number(self.orders.get_mut(order), seq, true),
                 EntityKey::Payment(payment) => number(self.payments.get_mut(payment), seq, false),
                 EntityKey::Account(customer) => number(self.accounts.get_mut(customer), seq, false),
+                EntityKey::Uses(subject) => number(self.uses.get_mut(subject), seq, false),
                 EntityKey::Ledger => {
                     self.ledger_record = None;
                     self.ledger_last_seq = seq.unwrap_or(self.ledger_last_seq);

@@ -61,6 +61,7 @@ impl Host {
         for ask in asks {
             let message = match ask {
                 OrderAsk::Stock(sku, command) => Message::Stock(sku, command, order),
+                OrderAsk::Uses(subject, command) => Message::Uses(subject, command, order),
                 OrderAsk::Payment(payment, command) => {
                     self.open_payment(order, payment);
                     Message::Payment(payment, command)
@@ -137,10 +138,9 @@ impl Host {
         self.record_payments(id, customer.as_ref(), plan, first);
         let order = &self.orders.get(&id).expect("the order is loaded").state;
         if order.secured {
-            let asks = order.settle_asks();
-            for (sku, command) in asks {
-                self.messages.push_back(Message::Stock(sku, command, id));
-            }
+            let stock = order.settle_asks().map(|(sku, command)| Message::Stock(sku, command, id));
+            let uses = order.settle_uses().map(|(subject, command)| Message::Uses(subject, command, id));
+            self.messages.extend(stock.chain(uses));
         }
     }
 

@@ -9,12 +9,15 @@ use smallvec::SmallVec;
 use stockade_domain::account::{AccountCommand, AccountEvent};
 use stockade_domain::codec::list;
 use stockade_domain::entity::RemoteStep;
-use stockade_domain::order::{self, Demand, Fill, NewOrder, Order, OrderEvent, Placement};
+use stockade_domain::order::{self, Demand, Fill, NewOrder, Order, OrderEvent, Placement, Pricer};
 use stockade_domain::payment::{Method, PaymentEvent, PaymentState, first_call};
+use stockade_domain::promotion::uses::Subject;
+use stockade_domain::promotion::{RuleSet, Unavailable};
 use stockade_domain::stock::market::{MarketDemand, MarketFill, MarketPlan, MarketWish, Taking};
 use stockade_domain::stock::{self, HoldContext, HoldMode, ReleaseReason, Stock, StockCommand, StockEvent, units};
 use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId};
 
+use super::uses::HeldUses;
 use super::{Handled, Host};
 use crate::command::{Answer, Command, KeyDigest, OrderView};
 use crate::faults::Fault;
@@ -44,6 +47,13 @@ pub(super) struct Hold {
     pub(super) command: StockCommand,
 }
 
+/// An order on which everybody has agreed.
+struct Ready {
+    holds: Holds,
+    uses: HeldUses,
+    placement: Placement,
+}
+
 /// Holds by SKU.
 type Holds = SmallVec<[(SkuId, Hold); 1]>;
 
@@ -63,6 +73,46 @@ fn merge_refusals(first: Option<Refusal>, next: Refusal) -> Refusal {
         (Some(Refusal::StockExhausted { .. }) | None, next) => next,
         (Some(first), _) => first,
     }
+}
+
+/// Gifts that are not to be had make their promotions unavailable; says whether there were any.
+pub(super) fn drop_short_gifts(order: &mut NewOrder, refusal: &Refusal) -> bool {
+    let Some(wish) = order.promotions.as_mut().filter(|wish| !wish.gifts.is_empty()) else { return false };
+    let is_short = |sku: &SkuId| match refusal {
+        Refusal::StockExhausted { items, .. } => items.iter().any(|item| item.sku == *sku),
+        Refusal::SkuUnknown { sku: unknown } => unknown == sku.as_str(),
+        Refusal::SkuNotSellable { sku: closed, .. } => closed == sku,
+        _ => false,
+    };
+    let short = wish.gifts.iter().filter(|gift| is_short(&gift.sku));
+    let short: Vec<_> = short.map(|gift| (gift.promotion.clone(), Unavailable::Exhausted)).collect();
+    if short.is_empty() {
+        return false;
+    }
+    wish.unavailable.extend(short);
+    wish.round += 1;
+    order.drop_gifts();
+    true
+}
+
+/// Gives the order the gifts that its pricing grants; says whether it had others before and is to be placed again.
+pub(super) fn take_gifts(order: &mut NewOrder, placement: &mut Placement) -> bool {
+    let had = order.promotions.as_ref().map_or(&[][..], |wish| &wish.gifts);
+    if had == placement.gifts {
+        return false;
+    }
+    order.set_gifts(std::mem::take(&mut placement.gifts), placement.total.currency);
+    order.promotions_mut().round += 1;
+    true
+}
+
+/// A promotion whose use was refused is done without; anything else that was refused is not.
+pub(super) fn note_unavailable(order: &mut NewOrder, subject: &Subject, refusal: &Refusal) -> bool {
+    let (Subject::Promotion(promotion), Refusal::UsesExceeded(excess)) = (subject, refusal) else { return false };
+    let wish = order.promotions_mut();
+    wish.unavailable.push((promotion.clone(), excess.why));
+    wish.round += 1;
+    true
 }
 
 impl Host {
@@ -86,19 +136,24 @@ impl Host {
         let pays_by_wallet = order.payments.iter().any(|tender| tender.method == Method::Wallet);
         let wallet_is_local = !pays_by_wallet
             || order.customer.as_ref().is_none_or(|customer| self.home_of_name(customer.as_str()) == self.index);
-        if !is_local || !wallet_is_local {
+        let rules = self.shared.rules.get();
+        let is_priced = rules.is_some() || order.promotions.as_ref().is_some_and(|wish| !wish.coupons.is_empty());
+        if is_priced {
+            // What an earlier attempt may have left is told from what this one holds.
+            let wish = order.promotions.get_or_insert_default();
+            wish.round = wish.round.max(order.attempt << 16);
+        }
+        if !is_local || !wallet_is_local || is_priced && self.shared.partitions > 1 {
             return self.place_across(order, key, wait, demand, reply);
         }
-        let mut holds = Holds::new();
-        let fills = match self.decide_holds(&order, &demand, &mut holds) {
+        let ready = match self.decide_order(&mut order, demand, rules.as_deref()) {
             Err(refusal) if self.learn_kit(&refusal) => {
                 self.place_again(order, key, wait, reply);
                 return Ok(Handled::Kept);
             }
             decided => decided?,
         };
-        let market = holds.iter().flat_map(|(_, hold)| hold.market.iter().cloned()).collect::<Vec<_>>();
-        let placement = order::place(&order, &demand, &fills, &market, self.now)?;
+        let Ready { holds, uses, placement } = ready;
         let spends = self.decide_money(&order, &placement)?;
         // Everybody has agreed: from here on nothing can be refused.
         let settled = placement.plan.secures_at_once();
@@ -111,12 +166,48 @@ impl Host {
                 self.take_from_book(&sku, &hold, settled)?;
             }
         }
+        for (subject, event) in uses {
+            self.change_uses(&subject, &[event]);
+        }
         for (customer, event) in spends {
             self.change_account(&customer, &[event]);
         }
         self.record_order(&order, key, &placement, &[]);
         self.run_messages()?;
         self.answer_placed(order.id, wait, reply)
+    }
+
+    /// Lets every SKU and every owner of uses decide, without changing them. What promotions cannot have, a use or a
+    /// gift, they do without: the order is priced again until all of it is to be had.
+    fn decide_order(
+        &mut self,
+        order: &mut NewOrder,
+        mut demand: Demand,
+        rules: Option<&RuleSet>,
+    ) -> Result<Ready, Refusal> {
+        let coupons = if order.promotions.is_some() { self.present_coupons(order)? } else { Vec::new() };
+        loop {
+            let mut holds = Holds::new();
+            let fills = match self.decide_holds(order, &demand, &mut holds) {
+                Err(refusal) if drop_short_gifts(order, &refusal) => {
+                    demand = order::demand_with(order, |sku| self.known_kit(sku))?;
+                    continue;
+                }
+                decided => decided?,
+            };
+            let market = holds.iter().flat_map(|(_, hold)| hold.market.iter().cloned()).collect::<Vec<_>>();
+            let pricer = Pricer { rules, coupons: &coupons };
+            let mut placement = order::place_with(order, &demand, &fills, &market, self.now, pricer)?;
+            if take_gifts(order, &mut placement) {
+                demand = order::demand_with(order, |sku| self.known_kit(sku))?;
+                continue;
+            }
+            match self.decide_order_uses(order, &placement) {
+                Ok(uses) => return Ok(Ready { holds, uses, placement }),
+                Err((subject, refusal)) if note_unavailable(order, &subject, &refusal) => {}
+                Err((_, refusal)) => return Err(refusal),
+            }
+        }
     }
 
     /// Tries an order again in the next turn.
@@ -184,7 +275,7 @@ impl Host {
             let of_book = if demand.takes_from_books() { demand.of_book(at) } else { Vec::new() };
             match self.decide_hold(&claim, sku, *quantity, &of_book) {
                 Ok(hold) => {
-                    fills.push(hold.fill);
+                    fills.push(hold.fill.clone());
                     holds.push((sku.clone(), hold));
                 }
                 Err(next) if next.code() == "stock_exhausted" => refusal = Some(merge_refusals(refusal, next)),
@@ -210,7 +301,7 @@ impl Host {
         let mut all = SmallVec::new();
         for (sku, _) in &demand.units {
             match holds.iter().position(|(held, _)| held == sku) {
-                Some(at) => all.push(fills[at]),
+                Some(at) => all.push(fills[at].clone()),
                 None => all.push(self.empty_fill(sku)?),
             }
         }
@@ -220,7 +311,8 @@ impl Host {
     /// A fill of nothing, which only tells the price.
     pub(super) fn empty_fill(&mut self, sku: &SkuId) -> Result<Fill, Refusal> {
         let unknown = || Refusal::SkuUnknown { sku: sku.to_string() };
-        self.load_sku(sku).and_then(|hosted| fill_of(&hosted.state)).ok_or_else(unknown)
+        let with_class = self.shared.rules.is_any();
+        self.load_sku(sku).and_then(|hosted| fill_of(&hosted.state, with_class)).ok_or_else(unknown)
     }
 
     /// Lets a SKU decide a hold, without changing it.
@@ -252,12 +344,12 @@ impl Host {
             context: claim.context.cloned().map(Box::new),
             taking,
         };
-        let setting = self.setting();
+        let (setting, with_class) = (self.setting(), self.shared.rules.is_any());
         let unknown = || Refusal::SkuUnknown { sku: sku.to_string() };
         let stock = &self.load_sku(sku).ok_or_else(unknown)?.state;
         let mut events = Vec::with_capacity(1);
         stock::decide_in(stock, &command, &setting, &mut events)?;
-        let mut fill = fill_of(stock).ok_or_else(unknown)?;
+        let mut fill = fill_of(stock, with_class).ok_or_else(unknown)?;
         if let Some(held @ StockEvent::Held { picks, backordered, .. }) = events.first() {
             (fill.filled, fill.backordered) = (units(picks) - house, *backordered);
             fill.waiting = stock.makes_wait(held);
@@ -412,11 +504,14 @@ impl Host {
     }
 }
 
-/// A fill of nothing, which only tells the price; none if the SKU is not defined.
-fn fill_of(stock: &Stock) -> Option<Fill> {
+/// A fill of nothing, which only tells the price, and the class of the goods where promotions ask for it; none if the
+/// SKU is not defined.
+fn fill_of(stock: &Stock, with_class: bool) -> Option<Fill> {
     let definition = stock.definition.as_deref()?;
     let (price, hold_ttl_seconds) = (definition.price, definition.hold_ttl_seconds);
-    Some(Fill { price, hold_ttl_seconds, filled: 0, backordered: 0, waiting: false })
+    let class = with_class.then(|| (definition.category.clone(), definition.brand.clone()));
+    let (category, brand) = class.unwrap_or_default();
+    Some(Fill { price, hold_ttl_seconds, filled: 0, backordered: 0, waiting: false, category, brand })
 }
 
 /// The held units belong to a payment that is secured in the same turn.

@@ -4,13 +4,16 @@
 use std::time::Duration;
 
 use stockade_domain::entity::{EntityKey, RemoteStep};
-use stockade_domain::order::{self, Demand, Fill, NewOrder, Order, OrderEvent, Placement};
+use stockade_domain::order::{self, Demand, Fill, NewOrder, Order, OrderEvent, Placement, Pricer};
+use stockade_domain::promotion::PresentedCoupon;
+use stockade_domain::promotion::uses::{Subject, UsesCommand};
 use stockade_domain::refusal::Shortage;
 use stockade_domain::stock::market::{MarketDemand, MarketFill};
-use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId, Timestamp};
+use stockade_domain::{Amount, CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId, Timestamp};
 
 use super::agenda::ASK_AGAIN_MICROS;
-use super::place::{mode_of, wallet_payments};
+use super::place::{drop_short_gifts, mode_of, note_unavailable, take_gifts, wallet_payments};
+use super::uses::Batch;
 use super::{Handled, Host};
 use crate::command::KeyDigest;
 use crate::peer::{HeldItems, HoldRequest, PeerMessage};
@@ -29,7 +32,11 @@ pub(super) struct Placing {
     /// The partitions to ask, ascending, each with its SKUs as indices into the demand.
     stages: Vec<(usize, Vec<usize>)>,
     stage: usize,
-    /// Wallet money is asked for when all stock is held.
+    /// Uses that are held, with the batches of coupons.
+    uses: Vec<(Subject, Batch)>,
+    /// The use that is being asked for.
+    asked: Option<Subject>,
+    /// Wallet money is asked for when all stock and all uses are held.
     money: Option<MoneyWanted>,
     placement: Option<Placement>,
     started_at: Timestamp,
@@ -72,6 +79,8 @@ impl Host {
             market: Vec::new(),
             stages,
             stage: 0,
+            uses: Vec::new(),
+            asked: None,
             money: None,
             placement: None,
             started_at,
@@ -98,7 +107,7 @@ impl Host {
             self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Order(id));
             return;
         }
-        if let Err(refusal) = self.advance_money(id) {
+        if let Err(refusal) = self.advance_price(id) {
             self.abort(id, refusal);
         }
     }
@@ -109,10 +118,19 @@ impl Host {
         self.placing.values().any(wants)
     }
 
-    fn advance_money(&mut self, id: OrderId) -> Result<(), Refusal> {
+    /// Whether an order is being placed, in this round of its pricings.
+    pub(super) fn is_placing_in_round(&self, id: OrderId, round: u32) -> bool {
+        let of = |placing: &Placing| placing.order.promotions.as_ref().map(|wish| wish.round);
+        self.placing.get(&id).is_some_and(|placing| of(placing) == Some(round))
+    }
+
+    /// All stock is held: holds the coupons, prices the whole, holds what promotions limit, and then the money.
+    fn advance_price(&mut self, id: OrderId) -> Result<(), Refusal> {
+        let rules = self.shared.rules.get();
         let now = self.now;
         let placing = self.placing.get_mut(&id).expect("it is being placed");
-        let fills: Vec<Fill> = placing.fills.iter().map(|fill| fill.expect("every SKU has answered")).collect();
+        let fill = |fill: &Option<Fill>| fill.clone().expect("every SKU has answered");
+        let fills: Vec<Fill> = placing.fills.iter().map(fill).collect();
         if placing.market.is_empty() && fills.iter().all(|fill| fill.filled + fill.backordered == 0) {
             let short = |(sku, requested): &(SkuId, Quantity)| Shortage {
                 sku: sku.clone(),
@@ -121,14 +139,83 @@ impl Host {
             };
             return Err(Refusal::StockExhausted { items: placing.demand.units.iter().map(short).collect(), as_of: 0 });
         }
+        let codes = placing.order.promotions.as_ref().map(|wish| wish.coupons.clone()).unwrap_or_default();
+        let held = |uses: &[(Subject, Batch)], subject: &Subject| uses.iter().any(|(known, _)| known == subject);
+        let coupons = codes.iter().map(|code| Subject::Coupon(code.clone()));
+        if let Some(next) = coupons.into_iter().find(|coupon| !held(&placing.uses, coupon)) {
+            let (order, currency) = (&placing.order, fills[0].price.currency);
+            let round = order.promotions.as_ref().map_or(0, |wish| wish.round);
+            let (amount, customer) = (Amount::ZERO, order.buyer().cloned());
+            let hold = UsesCommand::Hold { order: id, amount, currency, customer, round };
+            placing.asked = Some(next.clone());
+            let order = placing.order.clone();
+            self.ask_use(&order, &next, hold, currency);
+            return Ok(());
+        }
+        if placing.placement.is_none() {
+            let coupons: Vec<PresentedCoupon> = placing.uses.iter().filter_map(presented).collect();
+            let pricer = Pricer { rules: rules.as_deref(), coupons: &coupons };
+            let order = &placing.order;
+            let mut placement = order::place_with(order, &placing.demand, &fills, &placing.market, now, pricer)?;
+            let mut with_gifts = order.clone();
+            if take_gifts(&mut with_gifts, &mut placement) {
+                self.place_otherwise(id, with_gifts);
+                return Ok(());
+            }
+            placing.placement = Some(placement);
+        }
+        let placement = placing.placement.as_ref().expect("it was just priced");
+        let currency = placement.total.currency;
+        let holds = placement.promoted().into_iter().flat_map(|promoted| promoted.holds(&placing.order, currency));
+        let next = holds.into_iter().find(|(subject, _)| !held(&placing.uses, subject));
+        if let Some((subject, hold)) = next.map(|(subject, hold)| (subject.clone(), hold)) {
+            placing.asked = Some(subject.clone());
+            let order = placing.order.clone();
+            self.ask_use(&order, &subject, hold, currency);
+            return Ok(());
+        }
+        self.advance_money(id)
+    }
+
+    /// An owner of uses has answered.
+    pub(super) fn use_held(&mut self, id: OrderId, round: u32, subject: &Subject, result: Result<Batch, Refusal>) {
+        let is_asked = |placing: &Placing| placing.asked.as_ref() == Some(subject);
+        if !self.is_placing_in_round(id, round) || !self.placing.get(&id).is_some_and(is_asked) {
+            return;
+        }
+        match result {
+            Ok(batch) => {
+                let placing = self.placing.get_mut(&id).expect("it is being placed");
+                placing.asked = None;
+                placing.uses.push((subject.clone(), batch));
+                self.advance(id);
+            }
+            Err(refusal) => {
+                let mut without = self.placing[&id].order.clone();
+                if note_unavailable(&mut without, subject, &refusal) {
+                    self.place_otherwise(id, without);
+                } else {
+                    self.abort(id, refusal);
+                }
+            }
+        }
+    }
+
+    /// Gives back what was held, and places the order as it is now.
+    fn place_otherwise(&mut self, id: OrderId, order: Box<NewOrder>) {
+        let mut placing = self.give_up(id);
+        self.place_again(order, placing.key, placing.wait, &mut placing.reply);
+    }
+
+    fn advance_money(&mut self, id: OrderId) -> Result<(), Refusal> {
+        let placing = self.placing.get_mut(&id).expect("it is being placed");
         let attempt = placing.order.attempt;
-        let placement = order::place(&placing.order, &placing.demand, &fills, &placing.market, now)?;
+        let placement = placing.placement.as_ref().expect("it was priced");
         let OrderEvent::Placed { hold_expires_at, .. } = &placement.placed else {
             unreachable!("an order begins with `placed`");
         };
         let ids = (0..).map(|number| Order::payment_id(id, attempt, number, *hold_expires_at));
         let due = wallet_payments(&placement.plan, ids, placement.total.currency);
-        placing.placement = Some(placement);
         match (due.as_slice(), placing.order.customer.clone()) {
             ([], _) | (_, None) => {
                 self.record_across(id);
@@ -173,7 +260,14 @@ impl Host {
                 let mut placing = self.give_up(id);
                 self.place_again(placing.order, placing.key, placing.wait, &mut placing.reply);
             }
-            Err(refusal) => self.abort(id, refusal),
+            Err(refusal) => {
+                let mut without = self.placing[&id].order.clone();
+                if drop_short_gifts(&mut without, &refusal) {
+                    self.place_otherwise(id, without);
+                } else {
+                    self.abort(id, refusal);
+                }
+            }
         }
     }
 
@@ -204,6 +298,10 @@ impl Host {
                 false => RemoteStep::Confirm { sku: sku.clone() },
             })
             .collect();
+        if settled {
+            let settle = |(subject, _): &(Subject, Batch)| RemoteStep::UsesSettle { subject: subject.clone() };
+            owed.extend(placing.uses.iter().map(settle));
+        }
         if let (Some(wanted), false) = (placing.money, placement.plan.needs_gateway()) {
             owed.push(RemoteStep::AccountSettle { customer: wanted.customer, payment: wanted.payment });
         }
@@ -225,6 +323,11 @@ impl Host {
             let skus = indices.iter().map(|index| placing.demand.units[*index].0.clone()).collect();
             self.tell_peer(partition, PeerMessage::Abort { order: id, skus });
         }
+        let round = placing.order.promotions.as_ref().map_or(0, |wish| wish.round);
+        let uses = placing.uses.iter().map(|(subject, _)| subject).chain(&placing.asked).cloned();
+        for subject in uses.collect::<Vec<_>>() {
+            self.tell_peer(self.home_of_uses(&subject), PeerMessage::AbortUse { order: id, round, subject });
+        }
         if let Some(MoneyWanted { payment, customer, .. }) = placing.money.take() {
             let partition = self.home_of_name(customer.as_str());
             self.tell_peer(partition, PeerMessage::AbortMoney { payment, customer });
@@ -243,6 +346,12 @@ impl Host {
             self.advance(id);
         }
     }
+}
+
+/// A coupon that is held, as pricing wants it.
+fn presented((subject, batch): &(Subject, Batch)) -> Option<PresentedCoupon> {
+    let (Subject::Coupon(code), Some(batch)) = (subject, batch) else { return None };
+    Some(PresentedCoupon { code: code.clone(), batch: batch.clone() })
 }
 
 /// What lines want of the books of these SKUs, by place in the request.

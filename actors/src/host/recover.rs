@@ -6,11 +6,13 @@ use stockade_domain::ledger::{self, Ledger};
 use stockade_domain::order::note::PLACED;
 use stockade_domain::order::{Order, OrderEvent};
 use stockade_domain::payment::Payment;
+use stockade_domain::promotion::uses::{Subject, UsesState};
 use stockade_domain::stock::Stock;
 use stockade_domain::{CustomerId, OrderId, SkuId, Timestamp};
 use stockade_storage::record::{RecordHead, parse_record};
 
 use super::access::is_sold_out;
+use super::uses::promotions_of;
 use super::{Host, partition_of_name};
 use crate::copy_on_write::CopyOnWrite;
 use crate::kits::kit_of;
@@ -27,6 +29,8 @@ pub struct Recovery {
     pub cold_skus: Vec<SkuId>,
     /// Wallets that have a snapshot.
     pub cold_accounts: Vec<CustomerId>,
+    /// Promotions and coupons that have a snapshot.
+    pub uses: Vec<Subject>,
     /// When actors with a snapshot are due.
     pub due: Vec<(Timestamp, EntityKey)>,
 }
@@ -38,6 +42,7 @@ pub fn partition_of(key: &EntityKey, partitions: usize) -> usize {
         EntityKey::Account(customer) => partition_of_name(customer.as_str(), partitions),
         EntityKey::Order(order) => (order.route() % partitions as u64) as usize,
         EntityKey::Payment(payment) => (payment.route() % partitions as u64) as usize,
+        EntityKey::Uses(subject) => partition_of_name(subject.name(), partitions),
         EntityKey::Ledger => 0,
     }
 }
@@ -49,7 +54,17 @@ impl Host {
         self.ledger_last_seq = recovery.cut;
         self.cold_skus.extend(recovery.cold_skus);
         self.cold_accounts.extend(recovery.cold_accounts);
+        for subject in recovery.uses {
+            let is_promotion = matches!(subject, Subject::Promotion(_));
+            self.cold_uses.insert(subject.clone());
+            if is_promotion {
+                self.load_uses(&subject);
+            }
+        }
         for (due, key) in recovery.due {
+            if let EntityKey::Uses(subject) = &key {
+                self.load_uses(subject);
+            }
             self.agenda.add(due, key);
         }
     }
@@ -59,7 +74,7 @@ impl Host {
         let time = Timestamp(head.time);
         self.now = self.now.max(time);
         // What begins with this record has no snapshot to look for.
-        if head.note & PLACED == 0 || matches!(key, EntityKey::Sku(_) | EntityKey::Account(_)) {
+        if head.note & PLACED == 0 || matches!(key, EntityKey::Sku(_) | EntityKey::Account(_) | EntityKey::Uses(_)) {
             self.load_for_replay(key);
         }
         if self.last_seq_of(key).is_some_and(|last| last >= seq) {
@@ -77,6 +92,10 @@ impl Host {
         }
         self.recover_tentative();
         self.recover_news();
+        self.recover_uses();
+        let promotions = promotions_of(self.uses.iter());
+        let last = promotions.iter().map(|(_, seq)| *seq).max().unwrap_or(0);
+        self.shared.rules.put(promotions.into_iter().map(|(promotion, _)| promotion), last);
         let of_bids = self.orders.iter().filter(|(_, hosted)| hosted.state.bid.is_some());
         for order in of_bids.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.agenda.add(self.now, EntityKey::Order(order));
@@ -122,7 +141,7 @@ impl Host {
             EntityKey::Sku(sku) => self.schedule_sku(sku),
             EntityKey::Order(order) => self.schedule_order(*order),
             EntityKey::Payment(payment) => self.schedule_payment(*payment),
-            EntityKey::Account(_) | EntityKey::Ledger => {}
+            EntityKey::Account(_) | EntityKey::Uses(_) | EntityKey::Ledger => {}
         }
     }
 
@@ -147,11 +166,16 @@ impl Host {
             EntityKey::Account(customer) => {
                 self.load_account(customer);
             }
+            EntityKey::Uses(subject) => {
+                if self.load_uses(subject).is_none() {
+                    self.uses.insert(subject.clone(), Hosted::new(UsesState::new(subject.clone())));
+                }
+            }
             EntityKey::Ledger => {}
         }
     }
 
-    fn snapshot_of<T: for<'b> minicbor::Decode<'b, ()>>(&self, key: &EntityKey) -> Option<Hosted<T>> {
+    pub(super) fn snapshot_of<T: for<'b> minicbor::Decode<'b, ()>>(&self, key: &EntityKey) -> Option<Hosted<T>> {
         let bytes = key.with_bytes(|bytes| self.shared.shelf.snapshot(key.kind(), bytes));
         let bytes = bytes.unwrap_or_else(|error| panic!("{error}"))?;
         Some(Hosted::from_snapshot(&bytes).unwrap_or_else(|error| panic!("a verified snapshot is unreadable: {error}")))
@@ -163,6 +187,7 @@ impl Host {
             EntityKey::Order(order) => self.orders.get(order).map(|hosted| hosted.last_seq),
             EntityKey::Payment(payment) => self.payments.get(payment).map(|hosted| hosted.last_seq),
             EntityKey::Account(customer) => self.accounts.get(customer).map(|hosted| hosted.last_seq),
+            EntityKey::Uses(subject) => self.uses.get(subject).map(|hosted| hosted.last_seq),
             EntityKey::Ledger => Some(self.ledger_last_seq),
         }
     }
@@ -192,6 +217,10 @@ impl Host {
             EntityKey::Account(customer) => {
                 let hosted = self.snapshot_of(key).unwrap_or_else(|| Hosted::new(Account::new(customer.clone())));
                 self.accounts.insert(customer.clone(), hosted).last_seq
+            }
+            EntityKey::Uses(subject) => {
+                let hosted = self.snapshot_of(key).unwrap_or_else(|| Hosted::new(UsesState::new(subject.clone())));
+                self.uses.insert(subject.clone(), hosted).last_seq
             }
             EntityKey::Order(order) => match self.snapshot_of(key) {
                 Some(hosted) => self.orders.insert(*order, hosted).last_seq,
@@ -229,6 +258,7 @@ impl Host {
             EntityKey::Order(order) => number(self.orders.get_mut(order), seq, true),
             EntityKey::Payment(payment) => number(self.payments.get_mut(payment), seq, false),
             EntityKey::Account(customer) => number(self.accounts.get_mut(customer), seq, false),
+            EntityKey::Uses(subject) => number(self.uses.get_mut(subject), seq, false),
             EntityKey::Ledger => self.ledger_last_seq = seq,
         }
     }
@@ -255,6 +285,9 @@ impl Host {
                 (EntityKey::Account(customer), Event::Account(event)) => {
                     self.postings.extend(ledger::of_account(&event));
                     self.accounts.get_mut(customer).expect("loaded for replay").state.apply(&event);
+                }
+                (EntityKey::Uses(subject), Event::Uses(event)) => {
+                    self.uses.get_mut(subject).expect("loaded for replay").state.apply(&event);
                 }
                 (EntityKey::Ledger, Event::Ledger(event)) => self.postings.push(ledger::of_entry(&event)),
                 (key, event) => panic!("a record of {key} holds `{}`", event.name()),

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 use stockade_domain::account::AccountCommand;
 use stockade_domain::entity::{EntityKey, RemoteStep, StepCommand};
 use stockade_domain::order::{self, Fill, OrderEvent};
+use stockade_domain::promotion::uses::Subject;
 use stockade_domain::stock::market::{Claims, MarketDemand, MarketFill, Seller};
 use stockade_domain::stock::{StockCommand, StockEvent};
 use stockade_domain::{Amount, CustomerId, OrderId, PaymentId, Quantity, Refusal, SkuId};
@@ -67,6 +68,13 @@ impl Host {
             PeerMessage::InquireBid { from, customer, payment, backing } => {
                 self.answer_bid_inquiry(customer, payment, *backing, from);
             }
+            PeerMessage::HoldUse { from, request } => self.hold_use_for_peer(from, *request),
+            PeerMessage::UseHeld { order, round, subject, result } => self.use_held(order, round, &subject, result),
+            PeerMessage::AbortUse { order, round, subject } => self.abort_use(order, round, &subject),
+            PeerMessage::InquireUse { from, order, round, subject } => {
+                self.answer_use_inquiry(from, order, round, subject);
+            }
+            PeerMessage::UseKnown { order, subject } => self.use_is_known(order, &subject),
             PeerMessage::Abort { order, skus } => {
                 for sku in skus {
                     self.end_tentative(&sku, StockCommand::ReleaseAll { order, reason: ABORTED }, order);
@@ -130,7 +138,7 @@ impl Host {
             }
             match self.decide_hold(&claim, sku, *quantity, of_book) {
                 Ok(hold) => {
-                    fills.push(hold.fill);
+                    fills.push(hold.fill.clone());
                     market.extend(hold.market.iter().cloned());
                     holds.push((sku.clone(), hold));
                 }
@@ -238,6 +246,12 @@ impl Host {
         owed.iter().any(|owed| matches!(owed.to.command(order), StepCommand::Account(owing, _) if owing == *customer))
     }
 
+    /// Whether the owner of a use still owes the order an earlier step.
+    pub(super) fn is_owed_by_uses(&self, order: OrderId, subject: &Subject) -> bool {
+        let owed = self.orders.get(&order).map_or(&[][..], |hosted| &hosted.state.owed);
+        owed.iter().any(|owed| matches!(owed.to.command(order), StepCommand::Uses(owing, _) if owing == *subject))
+    }
+
     pub(super) fn owe_stock_step(&mut self, sku: SkuId, command: &StockCommand, order: OrderId) -> Result<(), Refusal> {
         let step = RemoteStep::of_stock(sku, command).expect("an order asks only to end or confirm commitments");
         self.owe_step(order, step);
@@ -274,6 +288,10 @@ impl Host {
                 StepCommand::Account(customer, _) => {
                     (format!("account/{customer}"), self.home_of_name(customer.as_str()))
                 }
+                StepCommand::Uses(subject, _) => {
+                    let home = self.home_of_uses(&subject);
+                    (EntityKey::Uses(subject).to_string(), home)
+                }
             };
             if !asked.contains(&name) {
                 asked.push(name);
@@ -300,6 +318,10 @@ impl Host {
                 self.tell_peer(from, PeerMessage::StepDone { order, step, short });
                 // What the order could not take in while it waited for this step, it can now.
                 self.repeat_news_to(&sku, order);
+            }
+            StepCommand::Uses(subject, command) => {
+                self.do_uses_step(&subject, &command);
+                self.tell_peer(from, PeerMessage::StepDone { order, step, short: None });
             }
             StepCommand::Account(customer, command) => {
                 if let Err(refusal) = self.change_wallet(&customer, &command) {

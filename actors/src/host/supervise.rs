@@ -68,6 +68,7 @@ impl Host {
             EntityKey::Order(order) => self.orders.remove(order),
             EntityKey::Payment(payment) => self.payments.remove(payment),
             EntityKey::Account(customer) => self.accounts.remove(customer),
+            EntityKey::Uses(subject) => self.uses.remove(subject),
             // The books change only when a command has ended well.
             EntityKey::Ledger => return,
         }
@@ -79,6 +80,7 @@ impl Host {
             EntityKey::Order(order) => keep_record(self.orders.get_mut(order), record),
             EntityKey::Payment(payment) => keep_record(self.payments.get_mut(payment), record),
             EntityKey::Account(customer) => keep_record(self.accounts.get_mut(customer), record),
+            EntityKey::Uses(subject) => keep_record(self.uses.get_mut(subject), record),
             EntityKey::Ledger => {}
         }
         self.force_dirty(key);

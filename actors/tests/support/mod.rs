@@ -150,6 +150,7 @@ impl World {
             departures: Arc::clone(&departures),
             gauges: Arc::new(Gauges::default()),
             kits: Arc::default(),
+            rules: Arc::default(),
             distances,
             shelf: Arc::clone(&journal) as _,
             orders_in_memory_max: in_memory,

@@ -2,13 +2,19 @@
 
 use smallvec::SmallVec;
 
-use super::event::{LineUnits, OrderEvent, PlannedPayment, ReturnedLine};
+use super::event::{LineUnits, OrderEvent, PlacedLine, PlannedPayment, ReturnedLine};
 use super::kit::LinePart;
 use super::place::line_net;
 use super::state::{Line, Order, OrderPayment, Outcome, OwedStep};
 use crate::codec::list;
 use crate::payment::{Method, PaymentState};
-use crate::{Amount, OrderId, PaymentId, Timestamp};
+use crate::{Amount, Currency, OrderId, PaymentId, Timestamp};
+
+/// What the accepted units of a line cost together.
+fn net_of(line: &PlacedLine, currency: Currency) -> Amount {
+    let gross = line_net(line.unit_price, line.filled + line.backordered, currency).expect("a placed line was priced");
+    Amount(gross.0 - line.discount.0)
+}
 
 impl Order {
     /// Starts an order from its first event.
@@ -25,6 +31,7 @@ impl Order {
             attempt,
             waiting,
             bid,
+            promoted,
         } = event
         else {
             panic!("an order begins with `placed`, not {}", event.name());
@@ -39,8 +46,8 @@ impl Order {
             cancelled: 0,
             shipped: 0,
             returned: 0,
-            net:
-                line_net(line.unit_price, line.filled + line.backordered, *currency).expect("a placed line was priced"),
+            net: net_of(line, *currency),
+            discount: line.discount,
             kit: line.kit.as_ref().map(|parts| Box::new(parts.iter().map(LinePart::from).collect())),
             claim: line.claim.clone(),
         }));
@@ -68,6 +75,7 @@ impl Order {
             waiting: *waiting,
             bid: bid.clone(),
             completed: false,
+            promoted: promoted.clone(),
         };
         order.start_payments(payments);
         order.secure_if_covered();

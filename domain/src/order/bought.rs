@@ -4,10 +4,10 @@ use compact_str::CompactString;
 
 use super::event::{LineClaim, OrderEvent, PlacedLine};
 use super::request::Tender;
-use crate::Timestamp;
 use crate::codec::list;
 use crate::payment::Method;
 use crate::stock::market::{BidPayment, Bought};
+use crate::{Amount, Timestamp};
 
 /// The event that makes the order, and the tender that is to pay it. It is made unpaid: if the payment comes to nothing
 /// it waits for another until its deadline.
@@ -20,6 +20,7 @@ pub fn place_bought(bought: &Bought, now: Timestamp) -> (OrderEvent, Tender) {
         backordered: 0,
         kit: None,
         claim: line.claim.zip(line.seller.clone()).map(|(number, seller)| Box::new(LineClaim { number, seller })),
+        discount: Amount::ZERO,
     };
     let placed = OrderEvent::Placed {
         customer: Some(bought.customer.clone()),
@@ -33,6 +34,7 @@ pub fn place_bought(bought: &Bought, now: Timestamp) -> (OrderEvent, Tender) {
         attempt: 0,
         waiting: false,
         bid: Some(Box::new(bought.bid)),
+        promoted: None,
     };
     (placed, tender_of_bid(&bought.payment))
 }

@@ -4,12 +4,14 @@ use compact_str::CompactString;
 use smallvec::SmallVec;
 
 use super::event::{LineUnits, OrderEvent};
+use super::promoted;
 use super::refund;
 use super::returns::{grant_refund, take_back, worth_of};
 use super::state::{Order, Outcome};
 use super::table::{self, Act};
 use super::told;
 use crate::payment::{Method, PaymentCommand};
+use crate::promotion::uses::{Subject, UsesCommand};
 use crate::stock::{Disposition, ReleaseReason, StockCommand};
 use crate::{Amount, Money, PaymentId, Quantity, Refusal, SkuId, Timestamp, check_quantity};
 
@@ -111,6 +113,8 @@ pub enum OrderAsk {
     Stock(SkuId, StockCommand),
     /// Of one of its payments.
     Payment(PaymentId, PaymentCommand),
+    /// Of the owner of a use.
+    Uses(Subject, UsesCommand),
 }
 
 pub(super) type Decision = Result<(), Refusal>;
@@ -248,6 +252,14 @@ impl Order {
     }
 }
 
+impl Order {
+    /// What settles the uses of an order that has just been paid.
+    pub fn settle_uses(&self) -> impl Iterator<Item = (Subject, UsesCommand)> + '_ {
+        let id = self.id;
+        self.promoted.iter().flat_map(move |promoted| promoted.asks(move || UsesCommand::Settle { order: id }))
+    }
+}
+
 /// Units of each SKU, in the order of first mention.
 fn by_sku<'a>(units: impl Iterator<Item = (&'a SkuId, Quantity)>) -> SmallVec<[(SkuId, Quantity); 4]> {
     let mut sums: SmallVec<[(SkuId, Quantity); 4]> = SmallVec::new();
@@ -297,11 +309,16 @@ pub(super) fn give_back(order: &Order, reason: ReleaseReason, out: &mut Vec<Orde
     for (sku, _) in by_sku(order.lines.iter().flat_map(|line| line.in_stock(line.filled + line.backordered))) {
         asks.push(OrderAsk::Stock(sku, StockCommand::ReleaseAll { order: order.id, reason }));
     }
+    if let Some(promoted) = &order.promoted {
+        let ends = promoted::end_of(promoted, order.id, order.secured).into_iter();
+        asks.extend(ends.map(|(subject, command)| OrderAsk::Uses(subject, command)));
+    }
     refund::unwind(order, out, asks);
 }
 
 pub(super) fn settle_all(order: &Order, asks: &mut Vec<OrderAsk>) {
     asks.extend(order.settle_asks().map(|(sku, command)| OrderAsk::Stock(sku, command)));
+    asks.extend(order.settle_uses().map(|(subject, command)| OrderAsk::Uses(subject, command)));
 }
 
 fn check_nothing_shipped(order: &Order) -> Decision {

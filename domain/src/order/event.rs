@@ -4,6 +4,7 @@ use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 use smallvec::SmallVec;
 
+use super::promoted::Promoted;
 use super::request::Charge;
 use crate::payment::Method;
 use crate::stock::{Disposition, KitPart};
@@ -33,6 +34,9 @@ pub struct PlacedLine {
     /// Units of a seller's offers instead of the house's.
     #[n(6)]
     pub claim: Option<Box<LineClaim>>,
+    /// What promotions take off.
+    #[cbor(n(7), skip_if = "codec::is_zero")]
+    pub discount: Amount,
 }
 
 /// Whose units a line has, if not the house's.
@@ -118,6 +122,9 @@ pub enum OrderEvent {
         /// The bid whose fill it is.
         #[n(10)]
         bid: Option<Box<BookOrderId>>,
+        /// What promotions did.
+        #[n(11)]
+        promoted: Option<Box<Promoted>>,
     },
     /// More payments were started.
     #[n(1)]

@@ -19,6 +19,7 @@ mod kit;
 pub mod note;
 mod pay;
 mod place;
+mod promoted;
 #[cfg(test)]
 mod properties;
 mod refund;
@@ -37,7 +38,8 @@ pub use event::{LineClaim, LineUnits, OrderEvent, PlacedLine, PlannedPayment, Re
 pub use kit::{Kit, LinePart};
 pub use pay::{PaymentPlan, plan_payments};
 pub(crate) use place::TOTAL_MAX;
-pub use place::{Demand, Fill, Placement, demand, demand_with, place};
+pub use place::{Demand, Fill, Placement, demand, demand_with, place, place_with};
+pub use promoted::{AppliedDiscount, AppliedUse, COUPONS_MAX, Pricer, Promoted, PromotionWish};
 pub use request::{Charge, ChargeKind, LINES_MAX, LineSupply, NewLine, NewOrder, Tender};
 pub use state::{Line, Order, OrderPayment, Outcome};
 pub use status::{FulfillmentStatus, OrderStatus, ReturnStatus};

@@ -1,13 +1,16 @@
 //! Placing an order: what it demands of each SKU, and what it is once they have answered. Both are pure.
 
+use compact_str::CompactString;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use super::event::{LineClaim, OrderEvent, PlacedLine};
 use super::kit::Kit;
 use super::pay::{PaymentPlan, plan_payments};
+use super::promoted::{Origin, Pricer, Promoted};
 use super::request::{LINES_MAX, NewOrder};
 use crate::codec::list;
+use crate::promotion::pricing::GrantedGift;
 use crate::refusal::Shortage;
 use crate::stock::market::{MarketDemand, MarketFill};
 use crate::{Amount, Currency, Money, Quantity, Refusal, SkuId, Timestamp, check_quantity};
@@ -55,7 +58,7 @@ impl Demand {
 }
 
 /// What a SKU gave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fill {
     /// List price of one.
     pub price: Money,
@@ -67,6 +70,10 @@ pub struct Fill {
     pub backordered: Quantity,
     /// The order holds nothing here and waits to be let in.
     pub waiting: bool,
+    /// Its category, for promotions.
+    pub category: Option<CompactString>,
+    /// Its brand, for promotions.
+    pub brand: Option<CompactString>,
 }
 
 /// An order about to be recorded.
@@ -78,6 +85,18 @@ pub struct Placement {
     pub total: Money,
     /// How it is paid.
     pub plan: PaymentPlan,
+    /// Gifts that promotions grant; if the order has not their lines, it is to be placed again with them.
+    pub gifts: Vec<GrantedGift>,
+}
+
+impl Placement {
+    /// What promotions did.
+    pub fn promoted(&self) -> Option<&Promoted> {
+        match &self.placed {
+            OrderEvent::Placed { promoted, .. } => promoted.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// Checks the request by itself and sums its lines by SKU; no SKU is a kit.
@@ -184,13 +203,25 @@ impl Sums {
     }
 }
 
-/// Prices the whole and plans its payments, given what each SKU of the demand gave.
+/// Prices the whole and plans its payments, given what each SKU of the demand gave; without promotions.
 pub fn place(
     order: &NewOrder,
     demand: &Demand,
     fills: &[Fill],
     market: &[MarketFill],
     now: Timestamp,
+) -> Result<Placement, Refusal> {
+    place_with(order, demand, fills, market, now, Pricer::default())
+}
+
+/// Prices the whole and plans its payments, given what each SKU of the demand gave.
+pub fn place_with(
+    order: &NewOrder,
+    demand: &Demand,
+    fills: &[Fill],
+    market: &[MarketFill],
+    now: Timestamp,
+    pricer: Pricer<'_>,
 ) -> Result<Placement, Refusal> {
     assert_eq!(demand.units.len(), fills.len(), "every SKU has answered");
     let waiting = check_waiting(order, demand, fills)?;
@@ -203,12 +234,15 @@ pub fn place(
     let mut left: SmallVec<[(Quantity, Quantity); 1]> =
         list::gather(fills.iter().map(|fill| (fill.filled, fill.backordered)));
     let mut lines = SmallVec::new();
+    let mut origins: SmallVec<[Origin<'_>; 4]> = SmallVec::new();
     let mut total = Amount::ZERO;
     for (index, line) in order.lines.iter().enumerate() {
+        let fill = demand.kit_of(index).is_none().then(|| &fills[demand.of_line[index] as usize]);
         if line.supply.is_some() {
             check_currency(currency, list_price(index).currency)?;
             let net = take_from_book(order, index, list_price(index), market, &mut lines)?;
             total = total.checked_add(net).ok_or_else(too_large)?;
+            origins.resize(lines.len(), Origin { line: index, fill });
             continue;
         }
         let price = price_of(index);
@@ -229,7 +263,9 @@ pub fn place(
             backordered,
             kit: kit.map(|kit| Box::new(kit.parts.clone())),
             claim: None,
+            discount: Amount::ZERO,
         });
+        origins.push(Origin { line: index, fill });
     }
     if lines.len() > LINES_MAX {
         return Err(Refusal::TooManyLines { limit: LINES_MAX, found: lines.len() });
@@ -244,7 +280,10 @@ pub fn place(
     if total.0 > TOTAL_MAX {
         return Err(too_large());
     }
-    let total = Money::new(total, currency);
+    let promoted = pricer.apply(order, &mut lines, &origins, currency, now)?;
+    let (promoted, gifts) = promoted.map_or((None, Vec::new()), |(promoted, gifts)| (Some(promoted), gifts));
+    let off: i64 = promoted.iter().flat_map(|promoted| &promoted.discounts).map(|discount| discount.amount.0).sum();
+    let total = Money::new(Amount(total.0 - off), currency);
     check_expected(order.expected_total, total)?;
     let plan = plan_payments(total, &order.payments, order.customer.as_ref())?;
     let of_kits = demand.kits.iter().map(|kit| kit.hold_ttl_seconds);
@@ -261,8 +300,9 @@ pub fn place(
         attempt: order.attempt,
         waiting,
         bid: None,
+        promoted: promoted.filter(Promoted::says_anything).map(Box::new),
     };
-    Ok(Placement { placed, total, plan })
+    Ok(Placement { placed, total, plan, gifts })
 }
 
 /// Lines for what a line of the request has got from a book: one for each seller and price. What it did not get stays
@@ -277,7 +317,7 @@ fn take_from_book(
     let (sku, mut wanted) = (&order.lines[index].sku, order.lines[index].quantity);
     let line_of = |quantity, filled, unit_price, claim| {
         let sku = sku.clone();
-        PlacedLine { sku, quantity, unit_price, filled, backordered: 0, kit: None, claim }
+        PlacedLine { sku, quantity, unit_price, filled, backordered: 0, kit: None, claim, discount: Amount::ZERO }
     };
     let mut net = Amount::ZERO;
     let before = lines.len();

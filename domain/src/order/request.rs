@@ -4,10 +4,12 @@ use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 use smallvec::SmallVec;
 
+use super::promoted::PromotionWish;
 use crate::payment::Method;
+use crate::promotion::pricing::GrantedGift;
 use crate::stock::HoldContext;
 use crate::stock::market::Seller;
-use crate::{CustomerId, Money, OrderId, Quantity, SkuId};
+use crate::{Amount, Currency, CustomerId, Money, OrderId, Quantity, SkuId};
 
 /// The most lines of one order.
 pub const LINES_MAX: usize = 2000;
@@ -120,6 +122,8 @@ pub struct NewOrder {
     pub allow_backorder: bool,
     /// Where its goods should come from.
     pub context: Option<Box<HoldContext>>,
+    /// What promotions want to know.
+    pub promotions: Option<Box<PromotionWish>>,
     /// How often an order with this id was refused before; the host counts.
     pub attempt: u32,
     /// A digest of the request: the same id with another digest is a conflict. Zero: nobody compares.
@@ -145,9 +149,33 @@ impl NewOrder {
             allow_partial: false,
             allow_backorder: false,
             context: None,
+            promotions: None,
             attempt: 0,
             body_digest: 0,
         }
+    }
+
+    /// The promotions' wish, to be changed.
+    pub fn promotions_mut(&mut self) -> &mut PromotionWish {
+        self.promotions.get_or_insert_default()
+    }
+
+    /// Exchanges the lines of earlier gifts for those of these; the order is priced again.
+    pub fn set_gifts(&mut self, gifts: Vec<GrantedGift>, currency: Currency) {
+        self.drop_gifts();
+        let price = Money::new(Amount::ZERO, currency);
+        self.lines.extend(
+            gifts
+                .iter()
+                .map(|gift| NewLine { unit_price: Some(price), ..NewLine::of_house(gift.sku.clone(), gift.quantity) }),
+        );
+        self.promotions_mut().gifts = gifts;
+    }
+
+    /// Takes the lines of gifts out.
+    pub fn drop_gifts(&mut self) {
+        let gifts = self.promotions.as_mut().map_or(0, |wish| std::mem::take(&mut wish.gifts).len());
+        self.lines.truncate(self.lines.len() - gifts);
     }
 
     /// Who counts against limits: the customer, or a guest's key.

@@ -28,7 +28,16 @@ fn amount(text: &str) -> Amount {
 /// A line: its SKU, the price of one, units filled, units that wait.
 fn line(name: &str, price: &str, filled: Quantity, backordered: Quantity) -> PlacedLine {
     let quantity = filled + backordered;
-    PlacedLine { sku: sku(name), quantity, unit_price: amount(price), filled, backordered, kit: None, claim: None }
+    PlacedLine {
+        sku: sku(name),
+        quantity,
+        unit_price: amount(price),
+        filled,
+        backordered,
+        kit: None,
+        claim: None,
+        discount: Amount::ZERO,
+    }
 }
 
 /// An order on somebody's desk, with what it asked of others.
@@ -54,6 +63,7 @@ impl Desk {
             attempt: 0,
             waiting: false,
             bid: None,
+            promoted: None,
         };
         let order = Order::create(OrderId::new(START, 1), &placed, START);
         Self { order, now: START, asks: Vec::new() }
@@ -129,7 +139,7 @@ impl Desk {
     fn stock_asks(&self) -> Vec<StockCommand> {
         let stock = |ask: &OrderAsk| match ask {
             OrderAsk::Stock(_, command) => Some(command.clone()),
-            OrderAsk::Payment(..) => None,
+            OrderAsk::Payment(..) | OrderAsk::Uses(..) => None,
         };
         self.asks.iter().filter_map(stock).collect()
     }

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::event::LineClaim;
 use super::kit::LinePart;
+use super::promoted::Promoted;
 use super::request::Charge;
 use crate::entity::RemoteStep;
 use crate::money::share_of_units;
@@ -53,6 +54,9 @@ pub struct Line {
     /// Units of a seller's offers instead of the house's.
     #[n(11)]
     pub claim: Option<Box<LineClaim>>,
+    /// What promotions took off; `net` is without it.
+    #[cbor(n(12), skip_if = "codec::is_zero")]
+    pub discount: Amount,
 }
 
 impl Line {
@@ -69,6 +73,15 @@ impl Line {
     /// Units allocated (once the order is paid) and not shipped.
     pub const fn unshipped(&self) -> Quantity {
         self.filled - self.shipped
+    }
+
+    /// What so many units that are worth `worth` are in the books: at their price to the last fraction, or, where
+    /// promotions took something off, at what they are worth.
+    pub fn booked(&self, units: Quantity, worth: Amount) -> i128 {
+        match self.discount.0 {
+            0 => i128::from(self.unit_price.0) * i128::from(units),
+            _ => i128::from(worth.0),
+        }
     }
 
     /// What the next `quantity` units to be given up are worth.
@@ -241,6 +254,9 @@ pub struct Order {
     /// It is closed: nothing comes back any more.
     #[cbor(n(22), skip_if = "codec::is_false")]
     pub completed: bool,
+    /// What promotions did.
+    #[n(23)]
+    pub promoted: Option<Box<Promoted>>,
 }
 
 impl Order {
@@ -252,7 +268,10 @@ impl Order {
     /// Its charges, as far as they are due.
     pub fn charges_total(&self) -> Amount {
         match self.outcome {
-            Outcome::Open => Amount(self.charges.iter().map(|charge| charge.money.amount.0).sum()),
+            Outcome::Open => {
+                let off = self.promoted.as_ref().map_or(Amount::ZERO, |promoted| promoted.off_charges());
+                Amount(self.charges.iter().map(|charge| charge.money.amount.0).sum::<i64>() - off.0)
+            }
             _ => Amount::ZERO,
         }
     }

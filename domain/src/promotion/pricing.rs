@@ -1,16 +1,20 @@
 //! What pricing answers: the price of every line, and why.
 
+use minicbor::{Decode, Encode};
+
 use super::cart::Unavailable;
 use super::names::{CouponCode, Label, PromotionId};
 use crate::{Amount, Currency, Quantity, SkuId};
 
 /// What a discount is taken off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub enum Target {
     /// A line of the cart.
-    Line(u32),
+    #[n(0)]
+    Line(#[n(0)] u32),
     /// A charge of the cart.
-    Charge(u32),
+    #[n(1)]
+    Charge(#[n(0)] u32),
 }
 
 /// What one promotion takes off one line or charge.

@@ -15,14 +15,15 @@ use minicbor::{Decode, Encode};
 use rustc_hash::FxHashMap;
 
 use super::cart::Unavailable;
+use super::check::{self, PromotionError};
 use super::condition::Window;
 use super::names::{CouponCode, Label, PromotionId};
-use super::rule::Limits;
+use super::rule::{Limits, Promotion};
 use crate::refusal::Excess;
 use crate::{Amount, Currency, CustomerId, OrderId, Refusal, Timestamp, codec};
 
 /// Whose uses these are.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
 pub enum Subject {
     /// A promotion's.
     #[n(0)]
@@ -30,6 +31,16 @@ pub enum Subject {
     /// A coupon's.
     #[n(1)]
     Coupon(#[n(0)] CouponCode),
+}
+
+impl Subject {
+    /// Its name, without saying whose it is.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Promotion(id) => id.as_str(),
+            Self::Coupon(code) => code.as_str(),
+        }
+    }
 }
 
 /// What an owner allows.
@@ -74,6 +85,9 @@ pub struct Use {
     /// Whom it is counted for.
     #[n(1)]
     pub customer: Option<CustomerId>,
+    /// How often the order was priced before: what belongs to an earlier pricing is not taken for a later one's.
+    #[n(2)]
+    pub round: u32,
 }
 
 /// What happened to uses.
@@ -112,6 +126,12 @@ pub enum UsesEvent {
         #[n(0)]
         order: OrderId,
     },
+    /// A promotion is what it is from now on; its limits are what is allowed.
+    #[n(5)]
+    Promoted {
+        #[n(0)]
+        promotion: Box<Promotion>,
+    },
 }
 
 impl UsesEvent {
@@ -123,6 +143,7 @@ impl UsesEvent {
             Self::Settled { .. } => "settled",
             Self::Released { .. } => "released",
             Self::GivenBack { .. } => "given_back",
+            Self::Promoted { .. } => "promoted",
         }
     }
 }
@@ -131,11 +152,31 @@ impl UsesEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the fields are those of the events")]
 pub enum UsesCommand {
-    Define { terms: Terms },
-    Hold { order: OrderId, amount: Amount, currency: Currency, customer: Option<CustomerId> },
-    Settle { order: OrderId },
-    Release { order: OrderId },
-    GiveBack { order: OrderId },
+    Define {
+        terms: Terms,
+    },
+    /// Its version is counted here.
+    Promote {
+        promotion: Box<Promotion>,
+    },
+    Hold {
+        order: OrderId,
+        amount: Amount,
+        currency: Currency,
+        customer: Option<CustomerId>,
+        round: u32,
+    },
+    Settle {
+        order: OrderId,
+    },
+    /// Only what was held in this round.
+    Release {
+        order: OrderId,
+        round: u32,
+    },
+    GiveBack {
+        order: OrderId,
+    },
 }
 
 /// How much is taken.
@@ -170,6 +211,9 @@ pub struct UsesState {
     /// Uses by customer, where they are limited or were counted.
     #[cbor(n(5), with = "codec::map")]
     pub by_customer: FxHashMap<CustomerId, u64>,
+    /// What a promotion is; coupons are none.
+    #[n(6)]
+    pub promotion: Option<Box<Promotion>>,
 }
 
 impl UsesState {
@@ -182,6 +226,7 @@ impl UsesState {
             settled: FxHashMap::default(),
             taken: Taken::default(),
             by_customer: FxHashMap::default(),
+            promotion: None,
         }
     }
 
@@ -194,6 +239,10 @@ impl UsesState {
     pub fn apply(&mut self, event: &UsesEvent) {
         match event {
             UsesEvent::Defined { terms } => self.terms = Some(terms.clone()),
+            UsesEvent::Promoted { promotion } => {
+                self.terms = Some(Terms::of_promotion(promotion.limits.clone(), promotion.currency));
+                self.promotion = Some(promotion.clone());
+            }
             UsesEvent::Held { order, taken } => {
                 let before = self.held.insert(*order, taken.clone());
                 assert!(before.is_none(), "an order holds one use");
@@ -256,18 +305,30 @@ pub fn decide(
                 out.push(UsesEvent::Defined { terms: terms.clone() });
             }
         }
-        UsesCommand::Hold { order, amount, currency, customer } => {
-            if state.held.contains_key(order) || state.settled.contains_key(order) {
+        UsesCommand::Promote { promotion } => promote(state, promotion, out)?,
+        UsesCommand::Hold { order, amount, currency, customer, round } => {
+            if state.settled.contains_key(order) {
                 return Ok(());
             }
-            let taken = Use { amount: *amount, customer: customer.clone() };
+            if let Some(before) = state.held.get(order) {
+                if before.round >= *round {
+                    return Ok(());
+                }
+                // What an earlier pricing has left is not this one's.
+                out.push(UsesEvent::Released { order: *order });
+                let mut free = state.clone();
+                free.apply(&out[out.len() - 1]);
+                let decided = decide(&free, command, now, out);
+                return decided.inspect_err(|_| out.clear());
+            }
+            let taken = Use { amount: *amount, customer: customer.clone(), round: *round };
             check_hold(state, &taken, *currency, now)?;
             out.push(UsesEvent::Held { order: *order, taken });
         }
         UsesCommand::Settle { order } if state.held.contains_key(order) => {
             out.push(UsesEvent::Settled { order: *order });
         }
-        UsesCommand::Release { order } if state.held.contains_key(order) => {
+        UsesCommand::Release { order, round } if state.held.get(order).is_some_and(|held| held.round == *round) => {
             out.push(UsesEvent::Released { order: *order });
         }
         UsesCommand::GiveBack { order } if state.settled.contains_key(order) => {
@@ -275,6 +336,20 @@ pub fn decide(
         }
         UsesCommand::Settle { .. } | UsesCommand::Release { .. } | UsesCommand::GiveBack { .. } => {}
     }
+    Ok(())
+}
+
+/// A promotion as it was is no change; another one counts its versions up.
+fn promote(state: &UsesState, promotion: &Promotion, out: &mut Vec<UsesEvent>) -> Result<(), Refusal> {
+    let wrong = |error: PromotionError| Refusal::BodyInvalid { field: "promotion", why: error.to_string() };
+    check::promotion(promotion).map_err(wrong)?;
+    let version = state.promotion.as_ref().map_or(0, |before| before.version);
+    let same = |before: &Promotion| Promotion { version, ..promotion.clone() } == *before;
+    if state.promotion.as_deref().is_some_and(same) {
+        return Ok(());
+    }
+    check_terms(state, &Terms::of_promotion(promotion.limits.clone(), promotion.currency))?;
+    out.push(UsesEvent::Promoted { promotion: Box::new(Promotion { version: version + 1, ..promotion.clone() }) });
     Ok(())
 }
 

@@ -7,10 +7,17 @@ use stockade_domain::entity::{EntityKind, Event, RemoteStep};
 use stockade_domain::ledger::{LedgerAccount, LedgerEvent};
 use stockade_domain::name::Region;
 use stockade_domain::order::{
-    Charge, ChargeKind, LineClaim, LineUnits, OrderEvent, PlacedLine, PlannedPayment, ReturnedLine,
+    AppliedDiscount, AppliedUse, Charge, ChargeKind, LineClaim, LineUnits, OrderEvent, PlacedLine, PlannedPayment,
+    Promoted, ReturnedLine,
 };
 use stockade_domain::payment::gateway::ActionKind;
 use stockade_domain::payment::{Method, PaymentEvent};
+use stockade_domain::promotion::action::Off;
+use stockade_domain::promotion::condition::Window;
+use stockade_domain::promotion::pricing::Target;
+use stockade_domain::promotion::rule::{Basis, Limits};
+use stockade_domain::promotion::uses::{Subject, Terms as UsesTerms, Use, UsesEvent};
+use stockade_domain::promotion::{Action, Condition, CouponCode, Label, Promotion, PromotionId};
 use stockade_domain::stock::market::{BidPayment, ClaimFill, NewClaim, Serial};
 use stockade_domain::stock::{
     Admission, Definition, Disposition, HoldContext, KitPart, Lottery, MarketEvent, MarketRules, Pick, Picks,
@@ -33,7 +40,8 @@ pub fn all() -> Vec<Example> {
     let payment = payment().into_iter().map(|(label, event)| (label, Event::Payment(event)));
     let account = account().into_iter().map(|(label, event)| (label, Event::Account(event)));
     let ledger = ledger().into_iter().map(|(label, event)| (label, Event::Ledger(event)));
-    let all = stock.chain(order).chain(payment).chain(account).chain(ledger);
+    let uses = uses().into_iter().map(|(label, event)| (label, Event::Uses(event)));
+    let all = stock.chain(order).chain(payment).chain(account).chain(ledger).chain(uses);
     all.map(|(label, event)| Example { label, event }).collect()
 }
 
@@ -316,6 +324,7 @@ fn order() -> Vec<(&'static str, OrderEvent)> {
         backordered: 1,
         kit: None,
         claim: None,
+        discount: Amount::ZERO,
     };
     let units = || smallvec![LineUnits { line: 0, quantity: 2 }, LineUnits { line: 1999, quantity: 1 }];
     let planned = |method| PlannedPayment { method, amount: Amount(100_000), reference: None };
@@ -331,6 +340,7 @@ fn order() -> Vec<(&'static str, OrderEvent)> {
         attempt: 2,
         waiting: false,
         bid: None,
+        promoted: None,
     };
     let bare = E::Placed {
         customer: None,
@@ -344,11 +354,20 @@ fn order() -> Vec<(&'static str, OrderEvent)> {
         attempt: 0,
         waiting: false,
         bid: None,
+        promoted: None,
     };
     let returned = ReturnedLine { line: 0, quantity: 1, disposition: Disposition::WriteOff };
     let kit = Some(Box::new(vec![KitPart { sku: sku(), quantity: 2 }]));
-    let kits =
-        PlacedLine { sku: sku(), quantity: 1, unit_price: Amount(5), filled: 0, backordered: 1, kit, claim: None };
+    let kits = PlacedLine {
+        sku: sku(),
+        quantity: 1,
+        unit_price: Amount(5),
+        filled: 0,
+        backordered: 1,
+        kit,
+        claim: None,
+        discount: Amount::ZERO,
+    };
     let waiting = E::Placed {
         customer: None,
         purchaser_key: Some(ann()),
@@ -361,10 +380,19 @@ fn order() -> Vec<(&'static str, OrderEvent)> {
         attempt: 0,
         waiting: true,
         bid: None,
+        promoted: None,
     };
     let claim = Some(Box::new(LineClaim { number: 2, seller: ann() }));
-    let of_seller =
-        PlacedLine { sku: sku(), quantity: 4, unit_price: Amount(90_000), filled: 4, backordered: 0, kit: None, claim };
+    let of_seller = PlacedLine {
+        sku: sku(),
+        quantity: 4,
+        unit_price: Amount(90_000),
+        filled: 4,
+        backordered: 0,
+        kit: None,
+        claim,
+        discount: Amount::ZERO,
+    };
     let bought = E::Placed {
         customer: Some(ann()),
         purchaser_key: None,
@@ -377,6 +405,7 @@ fn order() -> Vec<(&'static str, OrderEvent)> {
         attempt: 0,
         waiting: false,
         bid: Some(Box::new(bid_id())),
+        promoted: None,
     };
     let amount = Amount(-12_300);
     let mut all = vec![
@@ -409,6 +438,8 @@ fn order() -> Vec<(&'static str, OrderEvent)> {
     ];
     let owed = |(step, (label, to))| (label, E::StepOwed { step, to: Box::new(to) });
     all.extend((0u32..).zip(steps()).map(owed));
+    all.push(("placed_promoted", promoted()));
+    all.extend((9u32..).zip(steps_of_uses()).map(owed));
     all
 }
 
@@ -426,6 +457,15 @@ fn steps() -> Vec<(&'static str, RemoteStep)> {
         ("step_account_settle", S::AccountSettle { customer: customer.clone(), payment }),
         ("step_account_release", S::AccountRelease { customer: customer.clone(), payment }),
         ("step_account_refund", S::AccountRefund { customer, payment, refund: 1, money: eur("1.00") }),
+    ]
+}
+
+fn steps_of_uses() -> Vec<(&'static str, RemoteStep)> {
+    let subject = || Subject::Promotion(PromotionId::new("welcome").unwrap());
+    vec![
+        ("step_uses_settle", RemoteStep::UsesSettle { subject: subject() }),
+        ("step_uses_release", RemoteStep::UsesRelease { subject: subject(), round: 1 }),
+        ("step_uses_give_back", RemoteStep::UsesGiveBack { subject: subject() }),
     ]
 }
 
@@ -532,6 +572,85 @@ fn ledger() -> Vec<(&'static str, LedgerEvent)> {
     vec![("entered", LedgerEvent::Entered { debit, credit, money: eur("-11.06"), memo: "A563187".into() })]
 }
 
+fn uses() -> Vec<(&'static str, UsesEvent)> {
+    use UsesEvent as E;
+    let order = order_id();
+    let taken = Use { amount: Amount(12_300), customer: Some(ann()), round: 1 };
+    let terms = UsesTerms {
+        limits: Limits { uses: Some(100), per_customer: Some(1), budget: Some(Amount(1_000_000)) },
+        currency: Some("EUR".parse().unwrap()),
+        window: Window { from: Some(TIME), until: Some(TIME) },
+        batch: Some(Label::new("spring").unwrap()),
+        revoked: false,
+    };
+    let promotion = Box::new(Promotion {
+        id: PromotionId::new("welcome").unwrap(),
+        version: 3,
+        name: Label::new("300 less 50").unwrap(),
+        priority: -1,
+        lane: Label::new("order").unwrap(),
+        exclusive: vec![Label::new("welcome").unwrap()],
+        window: Window { from: Some(TIME), until: None },
+        coupon: vec![Label::new("spring").unwrap()],
+        currency: Some("EUR".parse().unwrap()),
+        when: vec![Condition::NewCustomer(true)],
+        then: Action::Order(Off { amount: Some(Amount(500_000)), ..Off::default() }),
+        basis: Basis::Net,
+        cap: Some(Amount(400_000)),
+        limits: terms.limits.clone(),
+        stop: true,
+        refusal: Some(Label::new("not for you").unwrap()),
+    });
+    vec![
+        ("defined", E::Defined { terms }),
+        ("held", E::Held { order, taken }),
+        ("settled", E::Settled { order }),
+        ("released", E::Released { order }),
+        ("given_back", E::GivenBack { order }),
+        ("promoted", E::Promoted { promotion }),
+    ]
+}
+
+/// An order with everything that promotions leave in it.
+fn promoted() -> OrderEvent {
+    let line = PlacedLine {
+        sku: sku(),
+        quantity: 2,
+        unit_price: Amount(100_000),
+        filled: 2,
+        backordered: 0,
+        kit: None,
+        claim: None,
+        discount: Amount(12_300),
+    };
+    let promotion = || PromotionId::new("welcome").unwrap();
+    let off = |target| AppliedDiscount { promotion: promotion(), target, amount: Amount(12_300) };
+    let promoted = Promoted {
+        version: 7,
+        discounts: vec![off(Target::Line(0)), off(Target::Charge(1))],
+        uses: vec![
+            AppliedUse { subject: Subject::Coupon(CouponCode::new("SPRING-1").unwrap()), amount: Amount::ZERO },
+            AppliedUse { subject: Subject::Promotion(promotion()), amount: Amount(24_600) },
+        ],
+        gifts: 1,
+        round: 2,
+    };
+    OrderEvent::Placed {
+        customer: None,
+        purchaser_key: None,
+        currency: "EUR".parse().unwrap(),
+        lines: smallvec![line],
+        charges: smallvec![],
+        payments: smallvec![],
+        hold_expires_at: TIME,
+        body_digest: 0,
+        attempt: 0,
+        waiting: false,
+        bid: None,
+        promoted: Some(Box::new(promoted)),
+    }
+}
+
 /// How many events a kind has. A new event does not compile below until it is counted here and has an example.
 pub fn variants(kind: EntityKind) -> usize {
     match kind {
@@ -540,6 +659,9 @@ pub fn variants(kind: EntityKind) -> usize {
         EntityKind::Payment => 33,
         EntityKind::Account => 7,
         EntityKind::Ledger => 1,
+        EntityKind::Promotion => 6,
+        // The same as a promotion's.
+        EntityKind::Coupon => 0,
     }
 }
 
@@ -593,6 +715,14 @@ pub fn number(event: &Event) -> usize {
             AccountEvent::SetAside { .. } => 6,
         },
         Event::Ledger(LedgerEvent::Entered { .. }) => 0,
+        Event::Uses(event) => match event {
+            UsesEvent::Defined { .. } => 0,
+            UsesEvent::Held { .. } => 1,
+            UsesEvent::Settled { .. } => 2,
+            UsesEvent::Released { .. } => 3,
+            UsesEvent::GivenBack { .. } => 4,
+            UsesEvent::Promoted { .. } => 5,
+        },
     }
 }
 

@@ -107,6 +107,7 @@ fn order_of_bob(units: u64, bid: Option<BookOrderId>) -> OrderEvent {
         attempt: 0,
         waiting: false,
         bid: bid.map(Box::new),
+        promoted: None,
     }
 }
 

@@ -4,6 +4,7 @@
 mod derived;
 mod markets;
 mod rules;
+mod uses;
 
 use minicbor::Encode;
 use stockade_domain::account::AccountEvent;
@@ -187,6 +188,7 @@ fn placed(quantity: u64, filled: u64, backordered: u64, payments: &[(Method, i64
             backordered,
             kit: None,
             claim: None,
+            discount: Amount::ZERO,
         }]
         .into_iter()
         .collect(),
@@ -197,6 +199,7 @@ fn placed(quantity: u64, filled: u64, backordered: u64, payments: &[(Method, i64
         attempt: 0,
         waiting: false,
         bid: None,
+        promoted: None,
     }
 }
 

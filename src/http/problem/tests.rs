@@ -14,8 +14,15 @@ const CONTRACT: &str = "`stock_exhausted` 409, `insufficient_balance` 402, `paym
     retry, `storage_full` 503 (nothing happened), `storage_unavailable` 503 (outcome unknown: retry with the same key).";
 
 /// Codes beside the contract's, for what it leaves to the field.
-const BESIDE: &[Code] =
-    &[Code::UriTooLong, Code::RequestTimeout, Code::WouldTrade, Code::BookFull, Code::Draining, Code::InternalError];
+const BESIDE: &[Code] = &[
+    Code::Gone,
+    Code::UriTooLong,
+    Code::RequestTimeout,
+    Code::WouldTrade,
+    Code::BookFull,
+    Code::Draining,
+    Code::InternalError,
+];
 
 #[test]
 fn the_table_has_every_code_of_the_contract_with_its_status() {

@@ -244,6 +244,7 @@ fn reread(key: &EntityKey, event: &Event) -> Event {
         Event::Payment(event) => minicbor::to_vec(event),
         Event::Account(event) => minicbor::to_vec(event),
         Event::Ledger(event) => minicbor::to_vec(event),
+        Event::Uses(event) => minicbor::to_vec(event),
     };
     let read = Event::decode_all(key.kind(), &bytes.unwrap()).unwrap();
     assert_eq!(read, std::slice::from_ref(event));

@@ -168,6 +168,8 @@ impl Shop {
                 filled: units(picks),
                 backordered: *backordered,
                 waiting: stock.makes_wait(&events[0]),
+                category: None,
+                brand: None,
             });
             holds.push((sku.clone(), events));
         }
@@ -294,6 +296,7 @@ impl Shop {
         self.messages.extend(asks.into_iter().map(|ask| match ask {
             OrderAsk::Stock(sku, command) => Message::Stock(sku, command),
             OrderAsk::Payment(payment, command) => Message::Payment(payment, command),
+            OrderAsk::Uses(subject, _) => panic!("nothing here uses {subject:?}"),
         }));
         Ok(())
     }

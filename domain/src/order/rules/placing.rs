@@ -14,7 +14,8 @@ fn new_order(lines: &[NewLine]) -> NewOrder {
 }
 
 fn fill(price: &str, filled: Quantity, backordered: Quantity) -> Fill {
-    Fill { price: eur(price), hold_ttl_seconds: 900, filled, backordered, waiting: false }
+    let (category, brand) = (None, None);
+    Fill { price: eur(price), hold_ttl_seconds: 900, filled, backordered, waiting: false, category, brand }
 }
 
 fn priced(order: &NewOrder, fills: &[Fill]) -> Result<crate::order::Placement, Refusal> {

@@ -1,0 +1,284 @@
+//! Owners of uses: promotions and coupons. They are defined, and orders hold, settle and release their uses.
+//!
+//! What an order of another partition holds here is asked about until its home knows the order; what a home never heard
+//! of is given back.
+
+use smallvec::SmallVec;
+use stockade_domain::entity::{EntityKey, RemoteStep};
+use stockade_domain::order::{NewOrder, Placement};
+use stockade_domain::promotion::uses::{self, Subject, UsesCommand, UsesEvent, UsesState};
+use stockade_domain::promotion::{Label, PresentedCoupon, Promotion};
+use stockade_domain::{Currency, OrderId, Refusal};
+
+use super::agenda::ASK_AGAIN_MICROS;
+use super::{Handled, Host};
+use crate::command::{Answer, KeyDigest, UsesView};
+use crate::faults::Fault;
+use crate::peer::{PeerMessage, UseRequest};
+use crate::table::Hosted;
+
+/// What owners of uses have decided to give.
+pub(super) type HeldUses = SmallVec<[(Subject, UsesEvent); 2]>;
+
+impl Host {
+    /// The owner of these uses, if it was ever defined.
+    pub(super) fn load_uses(&mut self, subject: &Subject) -> Option<&mut Hosted<UsesState>> {
+        if !self.uses.contains(subject) {
+            if !self.cold_uses.contains(subject) {
+                return None;
+            }
+            let key = EntityKey::Uses(subject.clone());
+            let hosted = self.snapshot_of::<UsesState>(&key)?;
+            self.cold_uses.remove(subject);
+            self.uses.insert(subject.clone(), hosted);
+        }
+        self.uses.get_mut(subject)
+    }
+
+    pub(super) fn home_of_uses(&self, subject: &Subject) -> usize {
+        self.home_of_name(subject.name())
+    }
+
+    /// Changes the owner of uses; a promotion is made known to all.
+    pub(super) fn change_uses(&mut self, subject: &Subject, events: &[UsesEvent]) -> Option<u32> {
+        if events.is_empty() {
+            return None;
+        }
+        let key = EntityKey::Uses(subject.clone());
+        let kind = key.kind();
+        key.with_bytes(|name| self.snapshot_before_change(|host| host.uses.get_mut(subject), kind, name));
+        let hosted = self.uses.get_mut(subject).expect("an owner of uses that changes is loaded");
+        let record = hosted.record().unwrap_or_else(|| {
+            let record = self.turn.add_record(key.clone());
+            hosted.set_record(record);
+            record
+        });
+        self.checkpoint.mark_dirty(&mut hosted.dirty_since, || key);
+        self.turn.touch(record);
+        for event in events {
+            hosted.state.apply(event);
+            self.turn.push_event(record, event);
+            if let UsesEvent::Promoted { promotion } = event {
+                self.effects.promote((**promotion).clone());
+            }
+        }
+        Some(record)
+    }
+
+    /// Lets the owner of uses decide, without changing it.
+    fn decide_uses(&mut self, subject: &Subject, command: &UsesCommand) -> Result<Vec<UsesEvent>, Refusal> {
+        self.shared.ports.faults.crash_point(Fault::CrashBefore, || EntityKey::Uses(subject.clone()));
+        let (now, mut events) = (self.now, Vec::new());
+        match self.load_uses(subject) {
+            Some(hosted) => uses::decide(&hosted.state, command, now, &mut events)?,
+            None => uses::decide(&UsesState::new(subject.clone()), command, now, &mut events)?,
+        }
+        Ok(events)
+    }
+
+    /// A caller defines a coupon or a promotion.
+    pub(super) fn run_uses_command(
+        &mut self,
+        subject: &Subject,
+        command: &UsesCommand,
+        key: Option<KeyDigest>,
+    ) -> Result<Handled, Refusal> {
+        if let UsesCommand::Promote { promotion } = command {
+            self.shared.rules.check(promotion)?;
+        }
+        let events = self.decide_uses(subject, command)?;
+        let created = self.load_uses(subject).is_none();
+        if created {
+            self.uses.insert(subject.clone(), Hosted::new(UsesState::new(subject.clone())));
+        }
+        let record = self.change_uses(subject, &events);
+        if let (Some(record), Some(key)) = (record, key) {
+            self.turn.add_digest(record, key);
+        }
+        self.answer_uses(subject, created)
+    }
+
+    pub(super) fn read_uses(&mut self, subject: &Subject) -> Result<Handled, Refusal> {
+        self.answer_uses(subject, false)
+    }
+
+    fn answer_uses(&mut self, subject: &Subject, created: bool) -> Result<Handled, Refusal> {
+        let what = EntityKey::Uses(subject.clone()).to_string();
+        let hosted = self.load_uses(subject).ok_or(Refusal::NotFound { what })?;
+        let state = &hosted.state;
+        let settled = state.settled.len() as u64;
+        let view = UsesView {
+            subject: subject.clone(),
+            terms: state.terms.clone(),
+            promotion: state.promotion.clone(),
+            held: state.held.len() as u64,
+            settled,
+            amount: state.taken.amount,
+            as_of: 0,
+            created,
+        };
+        Ok(Handled::Answered(Answer::Uses(Box::new(view)), hosted.basis()))
+    }
+
+    // ---- for orders of this partition ----
+
+    /// The coupons of an order with their batches; all their owners live here.
+    pub(super) fn present_coupons(&mut self, order: &NewOrder) -> Result<Vec<PresentedCoupon>, Refusal> {
+        let codes = order.promotions.as_ref().map(|wish| wish.coupons.clone()).unwrap_or_default();
+        let mut presented = Vec::with_capacity(codes.len());
+        for code in codes {
+            let unknown = || Refusal::CouponInvalid { code: code.to_string(), why: "it is not known" };
+            let hosted = self.load_uses(&Subject::Coupon(code.clone())).ok_or_else(unknown)?;
+            let batch = hosted.state.terms.as_ref().and_then(|terms| terms.batch.clone()).ok_or_else(unknown)?;
+            presented.push(PresentedCoupon { code, batch });
+        }
+        Ok(presented)
+    }
+
+    /// Lets the owners of an order's uses decide, without changing them; all of them live here.
+    pub(super) fn decide_order_uses(
+        &mut self,
+        order: &NewOrder,
+        placement: &Placement,
+    ) -> Result<HeldUses, (Subject, Refusal)> {
+        let mut held = HeldUses::new();
+        let Some(promoted) = placement.promoted() else { return Ok(held) };
+        let settled = placement.plan.secures_at_once();
+        for (subject, command) in promoted.holds(order, placement.total.currency) {
+            let events = self.decide_uses(subject, &command).map_err(|refusal| (subject.clone(), refusal))?;
+            held.extend(events.into_iter().map(|event| (subject.clone(), event)));
+            if settled {
+                held.push((subject.clone(), UsesEvent::Settled { order: order.id }));
+            }
+        }
+        Ok(held)
+    }
+
+    /// What an order asks of the owner of a use; it cannot be refused.
+    pub(super) fn ask_uses(&mut self, subject: Subject, command: &UsesCommand, order: OrderId) -> Result<(), Refusal> {
+        if self.home_of_uses(&subject) != self.index || self.is_owed_by_uses(order, &subject) {
+            let step = RemoteStep::of_uses(subject, command).expect("an order asks only to end its uses");
+            self.owe_step(order, step);
+            return Ok(());
+        }
+        let events = self.decide_uses(&subject, command)?;
+        self.change_uses(&subject, &events);
+        Ok(())
+    }
+
+    // ---- for orders of other partitions ----
+
+    pub(super) fn hold_use_for_peer(&mut self, from: usize, request: UseRequest) {
+        let UseRequest { order, round, subject, amount, currency, customer } = request;
+        let command = UsesCommand::Hold { order, amount, currency, customer, round };
+        let result = self.decide_uses(&subject, &command).map(|events| {
+            self.change_uses(&subject, &events);
+            let terms = self.load_uses(&subject).and_then(|hosted| hosted.state.terms.as_ref());
+            terms.and_then(|terms| terms.batch.clone())
+        });
+        if result.is_ok() {
+            self.doubt_use(&subject, order);
+        }
+        self.tell_peer(from, PeerMessage::UseHeld { order, round, subject, result });
+    }
+
+    /// Whoever holds a use from another partition is asked about until its home knows the order.
+    fn doubt_use(&mut self, subject: &Subject, order: OrderId) {
+        let doubted = self.doubted_uses.entry(subject.clone()).or_default();
+        if !doubted.contains(&order) {
+            doubted.push(order);
+        }
+        self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Uses(subject.clone()));
+    }
+
+    /// After a restart nobody knows which orders are known to their homes; an order of this partition may have been
+    /// placed across others.
+    pub(super) fn recover_uses(&mut self) {
+        let mut held: Vec<(Subject, OrderId)> = Vec::new();
+        for (subject, hosted) in self.uses.iter() {
+            held.extend(hosted.state.held.keys().map(|order| (subject.clone(), *order)));
+        }
+        held.sort();
+        for (subject, order) in held {
+            self.doubt_use(&subject, order);
+        }
+    }
+
+    pub(super) fn uses_due(&mut self, subject: &Subject) {
+        let Some(doubted) = self.doubted_uses.get(subject).cloned() else { return };
+        let mut open = doubted;
+        open.retain(|order| {
+            let held = self.load_uses(subject).and_then(|hosted| hosted.state.held.get(order)).map(|held| held.round);
+            if let Some(round) = held {
+                let (home, from) = (self.home_of_route(order.route()), self.index);
+                let (order, subject) = (*order, subject.clone());
+                self.tell_peer(home, PeerMessage::InquireUse { from, order, round, subject });
+            }
+            held.is_some()
+        });
+        if open.is_empty() {
+            self.doubted_uses.remove(subject);
+            return;
+        }
+        self.doubted_uses.insert(subject.clone(), open);
+        self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Uses(subject.clone()));
+    }
+
+    pub(super) fn answer_use_inquiry(&mut self, from: usize, order: OrderId, round: u32, subject: Subject) {
+        if self.is_placing_in_round(order, round) {
+            return;
+        }
+        let known = self.load_order(order).is_some_and(|hosted| {
+            let promoted = hosted.state.promoted.as_ref();
+            promoted.is_some_and(|promoted| promoted.round == round && promoted.uses(&subject))
+        });
+        let answer = if known {
+            PeerMessage::UseKnown { order, subject }
+        } else {
+            PeerMessage::AbortUse { order, round, subject }
+        };
+        self.tell_peer(from, answer);
+    }
+
+    pub(super) fn use_is_known(&mut self, order: OrderId, subject: &Subject) {
+        if let Some(doubted) = self.doubted_uses.get_mut(subject) {
+            doubted.retain(|known| *known != order);
+        }
+    }
+
+    pub(super) fn abort_use(&mut self, order: OrderId, round: u32, subject: &Subject) {
+        match self.decide_uses(subject, &UsesCommand::Release { order, round }) {
+            Ok(events) => drop(self.change_uses(subject, &events)),
+            Err(refusal) => tracing::warn!(%order, ?subject, %refusal, "a use could not be given back"),
+        }
+    }
+
+    /// Does an order's step; what is done already is done.
+    pub(super) fn do_uses_step(&mut self, subject: &Subject, command: &UsesCommand) {
+        match self.decide_uses(subject, command) {
+            Ok(events) => drop(self.change_uses(subject, &events)),
+            Err(refusal) => tracing::warn!(?subject, %refusal, "a use could not be ended"),
+        }
+    }
+
+    /// Asks the owner of a use of another partition, or of this one, to hold it.
+    pub(super) fn ask_use(&mut self, order: &NewOrder, subject: &Subject, command: UsesCommand, currency: Currency) {
+        let UsesCommand::Hold { amount, customer, round, .. } = command else {
+            unreachable!("only holding is asked for while an order is placed")
+        };
+        let request = UseRequest { order: order.id, round, subject: subject.clone(), amount, currency, customer };
+        let home = self.home_of_uses(subject);
+        self.tell_peer(home, PeerMessage::HoldUse { from: self.index, request: Box::new(request) });
+        self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Order(order.id));
+    }
+}
+
+/// A coupon's batch as its owner told it.
+pub(super) type Batch = Option<Label>;
+
+/// Every promotion among these owners.
+pub(super) fn promotions_of<'a>(
+    owners: impl Iterator<Item = (&'a Subject, &'a Hosted<UsesState>)>,
+) -> Vec<(Promotion, u64)> {
+    owners.filter_map(|(_, hosted)| Some(((**hosted.state.promotion.as_ref()?).clone(), hosted.last_seq))).collect()
+}

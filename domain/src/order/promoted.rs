@@ -1,0 +1,232 @@
+//! Promotions in an order: what the buyer presents, and what was taken off.
+
+use compact_str::CompactString;
+use minicbor::{Decode, Encode};
+use smallvec::SmallVec;
+
+use super::event::PlacedLine;
+use super::place::Fill;
+use super::request::NewOrder;
+use crate::promotion::pricing::{GrantedGift, Target};
+use crate::promotion::uses::{Subject, UsesCommand};
+use crate::promotion::{
+    Cart, CartContext, CartLine, CouponCode, PresentedCoupon, PromotionId, RuleSet, Unavailable, price,
+};
+use crate::{Amount, Currency, OrderId, Refusal, Timestamp};
+
+/// The most coupons of one order.
+pub const COUPONS_MAX: usize = 8;
+
+/// What promotions want to know about a buyer, and what became of the order's pricings so far.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PromotionWish {
+    /// Codes that the buyer presents.
+    pub coupons: SmallVec<[CouponCode; 1]>,
+    /// Whether the caller calls the customer new.
+    pub new_customer: bool,
+    /// How many orders the customer has made before, if the caller knows.
+    pub orders_before: Option<u64>,
+    /// The customer's tier.
+    pub tier: Option<CompactString>,
+    /// Where the buyer is.
+    pub region: Option<CompactString>,
+    /// Through what the order comes.
+    pub channel: Option<CompactString>,
+    /// Minutes east of UTC of the shop's clock.
+    pub utc_offset_minutes: i16,
+    /// Promotions whose owners have refused a use; the host counts.
+    pub unavailable: Vec<(PromotionId, Unavailable)>,
+    /// Gifts that an earlier pricing granted: the last lines of the order are theirs.
+    pub gifts: Vec<GrantedGift>,
+    /// How often the order was priced before.
+    pub round: u32,
+}
+
+/// An amount off a line or a charge.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct AppliedDiscount {
+    /// Whose.
+    #[n(0)]
+    pub promotion: PromotionId,
+    /// Off what.
+    #[n(1)]
+    pub target: Target,
+    /// How much.
+    #[n(2)]
+    pub amount: Amount,
+}
+
+/// A use that an order has: held until it is paid, then settled.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct AppliedUse {
+    /// Of what.
+    #[n(0)]
+    pub subject: Subject,
+    /// What it takes of a budget.
+    #[n(1)]
+    pub amount: Amount,
+}
+
+/// What promotions did to an order.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
+pub struct Promoted {
+    /// Which version of the rules priced it.
+    #[n(0)]
+    pub version: u64,
+    /// Who took what off.
+    #[n(1)]
+    pub discounts: Vec<AppliedDiscount>,
+    /// What it uses.
+    #[n(2)]
+    pub uses: Vec<AppliedUse>,
+    /// So many of its last lines are gifts.
+    #[n(3)]
+    pub gifts: u32,
+    /// In which of its pricings.
+    #[n(4)]
+    pub round: u32,
+}
+
+impl Promoted {
+    /// Whether any promotion did anything: an order that none touched need not remember them.
+    pub(super) fn says_anything(&self) -> bool {
+        !(self.discounts.is_empty() && self.uses.is_empty() && self.gifts == 0)
+    }
+
+    /// What is taken off its charges.
+    pub fn off_charges(&self) -> Amount {
+        let of_charges = self.discounts.iter().filter(|discount| matches!(discount.target, Target::Charge(_)));
+        Amount(of_charges.map(|discount| discount.amount.0).sum())
+    }
+
+    /// What its uses are asked.
+    pub fn asks<'a>(
+        &'a self,
+        command: impl Fn() -> UsesCommand + 'a,
+    ) -> impl Iterator<Item = (Subject, UsesCommand)> + 'a {
+        self.uses.iter().map(move |applied| (applied.subject.clone(), command()))
+    }
+
+    /// What holds its uses, for an order of this id.
+    pub fn holds<'a>(
+        &'a self,
+        order: &'a NewOrder,
+        currency: Currency,
+    ) -> impl Iterator<Item = (&'a Subject, UsesCommand)> + 'a {
+        self.uses.iter().map(move |applied| {
+            let (amount, customer, round) = (applied.amount, order.buyer().cloned(), self.round);
+            (&applied.subject, UsesCommand::Hold { order: order.id, amount, currency, customer, round })
+        })
+    }
+
+    /// Whether an order has a use of this.
+    pub fn uses(&self, subject: &Subject) -> bool {
+        self.uses.iter().any(|applied| applied.subject == *subject)
+    }
+}
+
+/// What prices orders: the rules of now, and the coupons that their owners know.
+#[derive(Clone, Copy, Default)]
+pub struct Pricer<'a> {
+    /// None: there are no promotions.
+    pub rules: Option<&'a RuleSet>,
+    /// Those of the order, with their batches.
+    pub coupons: &'a [PresentedCoupon],
+}
+
+impl Pricer<'_> {
+    /// Takes off what promotions take off; returns what they did, and the gifts that they grant.
+    pub(super) fn apply(
+        &self,
+        order: &NewOrder,
+        lines: &mut [PlacedLine],
+        origins: &[Origin<'_>],
+        currency: Currency,
+        now: Timestamp,
+    ) -> Result<Option<(Promoted, Vec<GrantedGift>)>, Refusal> {
+        let Some(rules) = self.rules else {
+            return match order.promotions.as_ref().and_then(|wish| wish.coupons.first()) {
+                Some(code) => Err(invalid(code, "no promotion takes coupons")),
+                None => Ok(None),
+            };
+        };
+        let (wish, none) = (order.promotions.as_deref(), PromotionWish::default());
+        let wish = wish.unwrap_or(&none);
+        // Gifts are no part of what is priced; nor are lines that got nothing.
+        let goods = order.lines.len() - wish.gifts.len();
+        let priced: SmallVec<[u32; 8]> = (0..)
+            .zip(origins)
+            .zip(lines.iter())
+            .filter(|((_, origin), line)| origin.line < goods && line.filled + line.backordered > 0)
+            .map(|((at, _), _)| at)
+            .collect();
+        let cart_line = |at: &u32| {
+            let (line, origin) = (&lines[*at as usize], &origins[*at as usize]);
+            let (sku, quantity) = (line.sku.clone(), line.filled + line.backordered);
+            let (category, brand) =
+                origin.fill.map_or((None, None), |fill| (fill.category.clone(), fill.brand.clone()));
+            CartLine { sku, category, brand, quantity, unit_price: line.unit_price }
+        };
+        let cart = Cart { currency, lines: priced.iter().map(cart_line).collect(), charges: order.charges.clone() };
+        let context = CartContext {
+            now,
+            utc_offset_minutes: wish.utc_offset_minutes,
+            customer: order.buyer().cloned(),
+            new_customer: wish.new_customer,
+            orders_before: wish.orders_before,
+            tier: wish.tier.clone(),
+            region: wish.region.clone(),
+            channel: wish.channel.clone(),
+            payment: order.payments.first().map(|tender| tender.method),
+            coupons: self.coupons.iter().cloned().collect(),
+            unavailable: wish.unavailable.clone(),
+        };
+        let pricing = price(rules, &cart, &context)?;
+        for code in &wish.coupons {
+            if !pricing.uses.coupons.iter().any(|used| used.code == *code) {
+                return Err(invalid(code, "no promotion that takes it applies to this order"));
+            }
+        }
+        let mut promoted = Promoted { version: pricing.version, round: wish.round, ..Promoted::default() };
+        for discount in &pricing.discounts {
+            let target = match discount.target {
+                Target::Line(line) => Target::Line(priced[line as usize]),
+                charge @ Target::Charge(_) => charge,
+            };
+            if let Target::Line(line) = target {
+                lines[line as usize].discount.0 += discount.amount.0;
+            }
+            let promotion = rules.promotion(discount.rule).id.clone();
+            promoted.discounts.push(AppliedDiscount { promotion, target, amount: discount.amount });
+        }
+        let of_promotions = pricing.uses.promotions.iter();
+        let of_promotions = of_promotions
+            .map(|used| AppliedUse { subject: Subject::Promotion(used.promotion.clone()), amount: used.amount });
+        let of_coupons = pricing.uses.coupons.iter();
+        let of_coupons =
+            of_coupons.map(|used| AppliedUse { subject: Subject::Coupon(used.code.clone()), amount: Amount::ZERO });
+        promoted.uses = of_coupons.chain(of_promotions).collect();
+        promoted.gifts = wish.gifts.len() as u32;
+        Ok(Some((promoted, pricing.uses.gifts)))
+    }
+}
+
+/// Where a placed line comes from.
+#[derive(Clone, Copy)]
+pub(super) struct Origin<'a> {
+    /// The line of the request.
+    pub line: usize,
+    /// What its SKU gave; a kit has several SKUs and is of no category.
+    pub fill: Option<&'a Fill>,
+}
+
+fn invalid(code: &CouponCode, why: &'static str) -> Refusal {
+    Refusal::CouponInvalid { code: code.to_string(), why }
+}
+
+/// What settles, releases or gives back an order's uses.
+pub(super) fn end_of(promoted: &Promoted, order: OrderId, secured: bool) -> Vec<(Subject, UsesCommand)> {
+    let round = promoted.round;
+    let command = || if secured { UsesCommand::GiveBack { order } } else { UsesCommand::Release { order, round } };
+    promoted.asks(command).collect()
+}

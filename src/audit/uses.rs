@@ -1,0 +1,162 @@
+//! The auditor's own fold of promotions' and coupons' uses: never more than is allowed, each ended once, and each with the
+//! order that has it.
+
+use rustc_hash::FxHashMap;
+use stockade_domain::entity::RemoteStep;
+use stockade_domain::order::Outcome;
+use stockade_domain::promotion::uses::{Subject, Terms, UsesEvent, UsesState};
+use stockade_domain::{CustomerId, OrderId, Timestamp};
+
+use super::Auditor;
+use super::cross::Verdict;
+use super::order::Order;
+use super::report::{Rule, Scene};
+
+/// A use that an order has.
+#[derive(Debug, Clone)]
+struct Taken {
+    amount: i64,
+    customer: Option<CustomerId>,
+    since: Timestamp,
+    seq: u64,
+}
+
+/// The owner of uses as its records make it.
+#[derive(Default)]
+pub(super) struct Owner {
+    pub(super) last_time: Timestamp,
+    pub(super) last_seq: u64,
+    terms: Option<Terms>,
+    held: FxHashMap<OrderId, Taken>,
+    settled: FxHashMap<OrderId, Taken>,
+}
+
+impl Owner {
+    /// Takes an event in.
+    pub(super) fn take(&mut self, event: &UsesEvent, scene: &mut Scene<'_>) {
+        match event {
+            UsesEvent::Defined { terms } => self.terms = Some(terms.clone()),
+            UsesEvent::Promoted { promotion } => {
+                self.terms = Some(Terms::of_promotion(promotion.limits.clone(), promotion.currency));
+            }
+            UsesEvent::Held { order, taken } => {
+                let is_new = !self.held.contains_key(order) && !self.settled.contains_key(order);
+                scene.expect(is_new, Rule::UseOnce, || format!("order {order} has a use already"));
+                let (amount, customer) = (taken.amount.0, taken.customer.clone());
+                scene.expect(amount >= 0, Rule::UseOnce, || format!("a use takes {amount} of a budget"));
+                self.held.insert(*order, Taken { amount, customer, since: scene.now, seq: scene.seq });
+                self.expect_within(*order, scene);
+            }
+            UsesEvent::Settled { order } => match self.held.remove(order) {
+                Some(taken) => drop(self.settled.insert(*order, taken)),
+                None => scene.fault(Rule::UseOnce, format!("order {order} held no use that could be settled")),
+            },
+            UsesEvent::Released { order } => {
+                let held = self.held.remove(order).is_some();
+                scene.expect(held, Rule::UseOnce, || format!("order {order} held no use that could go back"));
+            }
+            UsesEvent::GivenBack { order } => {
+                let had = self.settled.remove(order).is_some();
+                scene.expect(had, Rule::UseOnce, || format!("order {order} had no use that could be given back"));
+            }
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Taken> {
+        self.held.values().chain(self.settled.values())
+    }
+
+    /// What an order has just taken was there to be taken.
+    fn expect_within(&self, order: OrderId, scene: &mut Scene<'_>) {
+        let Some(terms) = &self.terms else {
+            return scene.fault(Rule::UsesExceeded, format!("order {order} uses what was never defined"));
+        };
+        let (window, limits) = (&terms.window, &terms.limits);
+        let is_open = !terms.revoked
+            && window.from.is_none_or(|from| from <= scene.now)
+            && window.until.is_none_or(|until| scene.now < until);
+        scene.expect(is_open, Rule::UsesExceeded, || format!("order {order} uses it out of its time"));
+        if let Some(limit) = limits.uses {
+            let uses = (self.held.len() + self.settled.len()) as u64;
+            scene.expect(uses <= limit, Rule::UsesExceeded, || format!("{uses} uses where {limit} are allowed"));
+        }
+        if let Some(budget) = limits.budget {
+            let sum: i128 = self.all().map(|taken| i128::from(taken.amount)).sum();
+            let within = sum <= i128::from(budget.0);
+            scene.expect(within, Rule::UsesExceeded, || format!("{sum} of a budget of {} ten-thousandths", budget.0));
+        }
+        if let (Some(limit), Some(taken)) = (limits.per_customer, self.held.get(&order)) {
+            let his = self.all().filter(|other| other.customer == taken.customer).count() as u64;
+            let within = taken.customer.is_some() && his <= limit;
+            scene.expect(within, Rule::UsesExceeded, || format!("{his} uses of one customer, {limit} are allowed"));
+        }
+    }
+
+    /// How it differs from a snapshot, if it does.
+    pub(super) fn differs(&self, state: &UsesState) -> Option<String> {
+        let sum = |taken: &FxHashMap<OrderId, Taken>| taken.values().map(|taken| taken.amount).sum::<i64>();
+        let known = (state.held.len(), state.settled.len(), state.taken.amount.0, state.terms.as_ref());
+        let wanted = (self.held.len(), self.settled.len(), sum(&self.held) + sum(&self.settled), self.terms.as_ref());
+        (known != wanted).then(|| format!("held, settled, amount, terms are {known:?}, not {wanted:?}"))
+    }
+}
+
+/// What an order has of an owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Has {
+    Held(i64),
+    Settled(i64),
+    Nothing,
+}
+
+/// The step that a record of the order still owes to this owner.
+fn owes(order: &Order, subject: &Subject) -> bool {
+    order.owed.iter().any(|(_, step)| match step {
+        RemoteStep::UsesSettle { subject: of }
+        | RemoteStep::UsesRelease { subject: of, .. }
+        | RemoteStep::UsesGiveBack { subject: of } => of == subject,
+        _ => false,
+    })
+}
+
+impl Auditor {
+    /// Every use has its order, and every order its uses.
+    pub(super) fn compare_uses(&self, verdicts: &mut Vec<(u64, String, Verdict)>) {
+        for (subject, owner) in &self.uses {
+            let name = stockade_domain::entity::EntityKey::Uses(subject.clone()).to_string();
+            for (id, taken) in owner.held.iter().chain(&owner.settled) {
+                let order = self.orders.get(id).filter(|order| order.uses.iter().any(|(of, _)| of == subject));
+                let verdict = match order {
+                    // It is looked at from the order's side.
+                    Some(_) => Verdict::Agrees,
+                    None if self.is_young(taken.since, taken.seq) => Verdict::InFlight,
+                    None => Verdict::Differs(Rule::UseWithoutOrder, format!("order {id} does not know of its use")),
+                };
+                verdicts.push((owner.last_seq, name.clone(), verdict));
+            }
+        }
+        for (id, order) in &self.orders {
+            for (subject, amount) in &order.uses {
+                let has = self.uses.get(subject).map_or(Has::Nothing, |owner| {
+                    let held = owner.held.get(id).map(|taken| Has::Held(taken.amount));
+                    let settled = owner.settled.get(id).map(|taken| Has::Settled(taken.amount));
+                    held.or(settled).unwrap_or(Has::Nothing)
+                });
+                let wanted = match order.outcome {
+                    Outcome::Open if order.secured => Has::Settled(*amount),
+                    Outcome::Open => Has::Held(*amount),
+                    Outcome::Cancelled | Outcome::Expired | Outcome::Refused => Has::Nothing,
+                };
+                let verdict = match () {
+                    () if has == wanted => Verdict::Agrees,
+                    () if owes(order, subject) => Verdict::InFlight,
+                    () => Verdict::Differs(
+                        Rule::UseWithoutOrder,
+                        format!("it has {has:?} of {}, and should have {wanted:?}", subject.name()),
+                    ),
+                };
+                verdicts.push((order.last_seq, format!("order/{id}"), verdict));
+            }
+        }
+    }
+}

@@ -1,0 +1,346 @@
+//! Promotions, coupons and quotes.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use stockade_actors::command::{Answer, Command, UsesView};
+use stockade_domain::order::{self, COUPONS_MAX};
+use stockade_domain::promotion::coupon::CouponBatch;
+use stockade_domain::promotion::pricing::{Explanation, Target as Off};
+use stockade_domain::promotion::uses::{Subject, Terms, UsesCommand};
+use stockade_domain::promotion::{
+    Cart, CartContext, CartLine, CouponCode, Label, PresentedCoupon, Promotion, PromotionId, RuleSet, price,
+};
+use stockade_domain::{Amount, Money, Refusal};
+
+use super::admission::Target;
+use super::commands::Pending;
+use super::snapshot::{MoneyJson, Text};
+use super::{Engine, NewOrder};
+
+/// The most codes that are made at once.
+pub const CODES_MAX: u64 = 10_000;
+
+/// A promotion as it is shown outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PromotionSnapshot(pub UsesView);
+
+/// A coupon as it is shown outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CouponSnapshot(pub UsesView);
+
+fn uses_json(view: &UsesView) -> Value {
+    let budget = view.terms.as_ref().and_then(|terms| terms.limits.budget).is_some();
+    let mut uses = json!({"held": view.held, "settled": view.settled});
+    if budget {
+        uses["amount"] = view.amount.to_string().into();
+    }
+    uses
+}
+
+impl Serialize for PromotionSnapshot {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let promotion = self.0.promotion.as_ref().expect("a promotion says what it is");
+        let mut json = serde_json::to_value(promotion).map_err(serde::ser::Error::custom)?;
+        json["uses"] = uses_json(&self.0);
+        json["as_of"] = self.0.as_of.to_string().into();
+        json.serialize(serializer)
+    }
+}
+
+impl Serialize for CouponSnapshot {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let terms = self.0.terms.as_ref();
+        let mut json = json!({
+            "code": self.0.subject.name(),
+            "batch": terms.and_then(|terms| terms.batch.as_ref()).map(ToString::to_string),
+            "revoked": terms.is_some_and(|terms| terms.revoked),
+            "limits": terms.map(|terms| &terms.limits),
+            "uses": uses_json(&self.0),
+            "as_of": Text(self.0.as_of),
+        });
+        if let Some(terms) = terms.filter(|terms| !terms.window.is_open()) {
+            json["window"] = serde_json::to_value(terms.window).map_err(serde::ser::Error::custom)?;
+        }
+        json.serialize(serializer)
+    }
+}
+
+fn as_uses(answer: Answer) -> UsesView {
+    match answer {
+        Answer::Uses(view) => *view,
+        other => unreachable!("an owner of uses is answered with them, not {other:?}"),
+    }
+}
+
+/// A cart, priced without holding anything.
+#[derive(Debug, Clone)]
+pub struct Quote {
+    /// Which version of the rules priced it.
+    pub version: u64,
+    /// What the goods cost at list prices.
+    pub subtotal: Money,
+    /// All that is taken off, charges included.
+    pub discount: Money,
+    /// What comes on top, before discounts.
+    pub charges: Money,
+    /// What is to be paid.
+    pub total: Money,
+    /// What each line costs: before, and what is taken off.
+    pub lines: Vec<(Money, Money)>,
+    /// What was taken off what, by whom.
+    pub discounts: Vec<(PromotionId, Off, Money)>,
+    /// Who would send what along.
+    pub gifts: Vec<(PromotionId, String, u64)>,
+    /// Every promotion: whether it applies, and why or why not.
+    pub promotions: Vec<Explanation>,
+}
+
+impl Serialize for Quote {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let money = |money: &Money| json!(MoneyJson(*money));
+        let line = |(at, (gross, off)): (usize, &(Money, Money))| {
+            let net = Money::new(Amount(gross.amount.0 - off.amount.0), gross.currency);
+            json!({"line": at, "subtotal": money(gross), "discount": money(off), "total": money(&net)})
+        };
+        let discount = |(promotion, off, amount): &(PromotionId, Off, Money)| {
+            let (what, at) = match off {
+                Off::Line(at) => ("line", at),
+                Off::Charge(at) => ("charge", at),
+            };
+            json!({"promotion": promotion.as_str(), what: at, "amount": money(amount)})
+        };
+        let gift = |(promotion, sku, quantity): &(PromotionId, String, u64)| json!({"promotion": promotion.as_str(), "sku": sku, "quantity": quantity});
+        let verdict = |said: &Explanation| {
+            let amount = Money::new(said.amount, self.total.currency);
+            json!({"id": said.promotion.as_str(), "version": said.version.to_string(), "code": said.code,
+                "sentence": said.sentence, "amount": money(&amount)})
+        };
+        json!({
+            "rules_version": Text(self.version),
+            "lines": self.lines.iter().enumerate().map(line).collect::<Vec<_>>(),
+            "totals": {"subtotal": money(&self.subtotal), "discount": money(&self.discount),
+                "charges": money(&self.charges), "total": money(&self.total)},
+            "discounts": self.discounts.iter().map(discount).collect::<Vec<_>>(),
+            "gifts": self.gifts.iter().map(gift).collect::<Vec<_>>(),
+            "promotions": self.promotions.iter().map(verdict).collect::<Vec<_>>(),
+        })
+        .serialize(serializer)
+    }
+}
+
+impl Engine {
+    /// Defines a promotion or changes it; orders are priced by it from the moment this returns.
+    pub fn put_promotion(&self, promotion: Promotion) -> Pending<PromotionSnapshot> {
+        let subject = Subject::Promotion(promotion.id.clone());
+        let command = Box::new(UsesCommand::Promote { promotion: Box::new(promotion) });
+        let command = Command::Uses { subject: subject.clone(), command, key: None };
+        Pending::new(self.submit(&Target::Name(subject.name()), command), |answer| PromotionSnapshot(as_uses(answer)))
+    }
+
+    /// A promotion and its uses.
+    pub fn read_promotion(&self, id: &PromotionId) -> Pending<PromotionSnapshot> {
+        let subject = Subject::Promotion(id.clone());
+        Pending::new(self.submit(&Target::Name(id.as_str()), Command::ReadUses { subject }), |answer| {
+            PromotionSnapshot(as_uses(answer))
+        })
+    }
+
+    /// Every promotion, by id, after this one.
+    pub async fn list_promotions(&self, after: Option<&str>, limit: usize) -> Result<Vec<PromotionSnapshot>, Refusal> {
+        let all = self.0.rules.all();
+        let mut listed = Vec::new();
+        let start = after.map_or(0, |after| all.partition_point(|promotion| promotion.id.as_str() <= after));
+        for promotion in all.iter().skip(start).take(limit) {
+            listed.push(self.read_promotion(&promotion.id).await?);
+        }
+        Ok(listed)
+    }
+
+    /// Defines a coupon or changes what it allows.
+    pub fn put_coupon(&self, code: &CouponCode, terms: Terms) -> Pending<CouponSnapshot> {
+        let subject = Subject::Coupon(code.clone());
+        let command = Command::Uses { subject, command: Box::new(UsesCommand::Define { terms }), key: None };
+        Pending::new(self.submit(&Target::Name(code.as_str()), command), |answer| CouponSnapshot(as_uses(answer)))
+    }
+
+    /// A coupon and its uses.
+    pub fn read_coupon(&self, code: &CouponCode) -> Pending<CouponSnapshot> {
+        let subject = Subject::Coupon(code.clone());
+        Pending::new(self.submit(&Target::Name(code.as_str()), Command::ReadUses { subject }), |answer| {
+            CouponSnapshot(as_uses(answer))
+        })
+    }
+
+    /// Makes so many coupons of a batch, with codes that cannot be guessed; each may be used on these terms.
+    pub async fn make_coupons(&self, prefix: &str, count: u64, terms: &Terms) -> Result<Vec<CouponCode>, Refusal> {
+        let wrong = |field, why: String| Refusal::BodyInvalid { field, why };
+        if count == 0 || count > CODES_MAX {
+            return Err(wrong("count", format!("1 to {CODES_MAX} at once")));
+        }
+        let name = terms.batch.clone().ok_or_else(|| wrong("batch", "coupons are of a batch".into()))?;
+        let seed = self.0.ids.seed();
+        let batch = CouponBatch::new(name, prefix, count, seed).map_err(|error| wrong("prefix", error.to_string()))?;
+        let codes: Vec<CouponCode> = batch.codes().collect();
+        let made: Vec<_> = codes.iter().map(|code| self.put_coupon(code, terms.clone())).collect();
+        for coupon in made {
+            coupon.await?;
+        }
+        Ok(codes)
+    }
+
+    /// What an order would cost now, without holding anything: whether there is stock is not looked at.
+    pub async fn quote(&self, order: NewOrder) -> Result<Quote, Refusal> {
+        if let Some(wrong) = order.wrong {
+            return Err(wrong);
+        }
+        let order = *order.order;
+        let rules = self.0.rules.get().unwrap_or_else(|| Arc::new(RuleSet::empty()));
+        let cart = self.cart_of(&order).await?;
+        let context = self.context_of(&order).await?;
+        let pricing = price(&rules, &cart, &context)?;
+        let money = |amount: Amount| Money::new(amount, cart.currency);
+        let promotions = rules.explain(&pricing, &cart, &context)?;
+        let id_of = |rule: u32| rules.promotion(rule).id.clone();
+        Ok(Quote {
+            version: pricing.version,
+            subtotal: money(pricing.subtotal()),
+            discount: money(pricing.discount()),
+            charges: money(Amount(cart.charges.iter().map(|charge| charge.money.amount.0).sum())),
+            total: money(pricing.total()),
+            lines: pricing.lines.iter().map(|line| (money(line.gross), money(line.discount))).collect(),
+            discounts: pricing.discounts.iter().map(|off| (id_of(off.rule), off.target, money(off.amount))).collect(),
+            gifts: pricing
+                .uses
+                .gifts
+                .iter()
+                .map(|gift| (gift.promotion.clone(), gift.sku.to_string(), gift.quantity))
+                .collect(),
+            promotions,
+        })
+    }
+
+    async fn cart_of(&self, order: &order::NewOrder) -> Result<Cart, Refusal> {
+        // What is wrong with the request itself is refused as placing it would be.
+        order::demand(order)?;
+        let mut lines: Vec<CartLine> = Vec::with_capacity(order.lines.len());
+        let mut currency = None;
+        for line in &order.lines {
+            let definition = self.read_sku(line.sku.as_str()).await?.0.definition;
+            let of_book = line.supply.as_ref().and_then(|supply| supply.max_unit_price);
+            let price = line.unit_price.or(of_book).unwrap_or(definition.price);
+            let wanted = *currency.get_or_insert(price.currency);
+            if wanted != price.currency {
+                let (wanted, found) = (wanted.to_string(), price.currency.to_string());
+                return Err(Refusal::CurrencyMismatch { wanted, found });
+            }
+            lines.push(CartLine {
+                sku: line.sku.clone(),
+                category: definition.category,
+                brand: definition.brand,
+                quantity: line.quantity,
+                unit_price: price.amount,
+            });
+        }
+        let currency = currency.expect("an order has a line");
+        Ok(Cart { currency, lines, charges: order.charges.clone() })
+    }
+
+    async fn context_of(&self, order: &order::NewOrder) -> Result<CartContext, Refusal> {
+        let wish = order.promotions.as_deref().cloned().unwrap_or_default();
+        let mut coupons = smallvec::SmallVec::new();
+        for code in &wish.coupons {
+            let unknown = || Refusal::CouponInvalid { code: code.to_string(), why: "it is not known" };
+            let view = self.read_coupon(code).await.map_err(|refusal| match refusal {
+                Refusal::NotFound { .. } => unknown(),
+                other => other,
+            })?;
+            let batch = view.0.terms.and_then(|terms| terms.batch).ok_or_else(unknown)?;
+            coupons.push(PresentedCoupon { code: code.clone(), batch });
+        }
+        Ok(CartContext {
+            now: self.0.ids.now(),
+            utc_offset_minutes: wish.utc_offset_minutes,
+            customer: order.buyer().cloned(),
+            new_customer: wish.new_customer,
+            orders_before: wish.orders_before,
+            tier: wish.tier,
+            region: wish.region,
+            channel: wish.channel,
+            payment: order.payments.first().map(|tender| tender.method),
+            coupons,
+            unavailable: Vec::new(),
+        })
+    }
+
+    /// The answer that a key of such a request is bound to.
+    pub(crate) async fn read_uses_view(&self, subject: Subject) -> Result<Answer, Refusal> {
+        let name = subject.name().to_owned();
+        let view: Pending<UsesView> =
+            Pending::new(self.submit(&Target::Name(&name), Command::ReadUses { subject }), as_uses);
+        Ok(Answer::Uses(Box::new(view.await?)))
+    }
+}
+
+impl NewOrder {
+    /// A coupon that the buyer presents; the order is refused if it cannot be used.
+    #[must_use]
+    pub fn coupon(mut self, code: impl AsRef<str>) -> Self {
+        match CouponCode::new(code.as_ref()) {
+            Ok(code) => {
+                let coupons = &mut self.order.promotions_mut().coupons;
+                if coupons.contains(&code) {
+                    return self;
+                }
+                coupons.push(code);
+                if coupons.len() > COUPONS_MAX {
+                    let why = format!("at most {COUPONS_MAX} coupons");
+                    self.wrong = Some(Refusal::BodyInvalid { field: "coupon", why });
+                }
+            }
+            Err(_) => {
+                let code = code.as_ref().chars().take(80).collect();
+                self.wrong = Some(Refusal::CouponInvalid { code, why: "it is not written like a coupon" });
+            }
+        }
+        self
+    }
+
+    /// The customer is new, as far as the caller knows.
+    #[must_use]
+    pub fn new_customer(mut self) -> Self {
+        self.order.promotions_mut().new_customer = true;
+        self
+    }
+
+    /// How many orders the customer has made before.
+    #[must_use]
+    pub fn orders_before(mut self, orders: u64) -> Self {
+        self.order.promotions_mut().orders_before = Some(orders);
+        self
+    }
+
+    /// The customer's tier, for promotions.
+    #[must_use]
+    pub fn tier(mut self, tier: impl AsRef<str>) -> Self {
+        self.order.promotions_mut().tier = Some(tier.as_ref().into());
+        self
+    }
+
+    /// Through what the order comes, for promotions.
+    #[must_use]
+    pub fn channel(mut self, channel: impl AsRef<str>) -> Self {
+        self.order.promotions_mut().channel = Some(channel.as_ref().into());
+        self
+    }
+}
+
+/// A coupon's terms: of a batch, and how often it may be used.
+pub fn coupon_terms(batch: impl AsRef<str>, uses: Option<u64>) -> Result<Terms, Refusal> {
+    let wrong = |error: stockade_domain::promotion::names::LabelError| Refusal::BodyInvalid {
+        field: "batch",
+        why: error.to_string(),
+    };
+    Ok(Terms::of_coupon(Label::new(batch).map_err(wrong)?, uses))
+}
