@@ -180,11 +180,16 @@ fn a_buyer_proves_who_they_are_before_the_money_is_taken() {
     let waiting = shop.until(id, "authentication_pending");
     assert_eq!(waiting["next_action"]["kind"], "authentication");
     assert!(waiting["next_action"]["next"].as_str().unwrap().starts_with("https://"), "{waiting}");
+    let (server, public, _) = secret_server(&shop.engine);
+    let shown = || ask(public, "GET", &format!("/api/v1/orders/{}", placed.id), &[], "").json()["payments"][0].clone();
+    assert_eq!((&shown()["sub_status"], &shown()["next_action"]), (&waiting["sub_status"], &waiting["next_action"]));
     shop.gateway.authenticate(id);
     for _ in 0..3 {
         shop.engine.notice(id, Notice::ActionDone).wait().unwrap();
     }
     shop.until(id, "captured");
+    assert_eq!((&shown()["sub_status"], &shown()["next_action"]), (&json!("captured"), &Value::Null));
+    server.shutdown(Duration::from_secs(5));
     assert_eq!((shop.status(placed.id), shop.gateway.card(id).captures), ("paid".to_owned(), 1));
     shop.close();
 }

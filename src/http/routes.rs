@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use stockade_actors::command::{Answer, Command};
 use stockade_domain::order::{OrderCommand, OrderStatus};
+use stockade_domain::payment;
 use stockade_domain::stock::StockCommand;
 use stockade_domain::{OrderId, Refusal, SkuId};
 
@@ -58,8 +59,11 @@ pub(super) fn reply(status: StatusCode, value: &impl Serialize) -> Reply {
     Ok(json_reply(status, body))
 }
 
-fn order_reply(status: StatusCode, order: &OrderSnapshot) -> Reply {
-    Ok(json_reply(status, render::order(order)))
+/// An order; of its cards' payments, which live on their own, also what they wait for.
+async fn order_reply(engine: &Engine, status: StatusCode, order: &OrderSnapshot) -> Reply {
+    let has_cards = order.order.payments.iter().any(|payment| payment.method == payment::Method::Card);
+    let json = if has_cards { payments::order_with_cards(engine, order).await? } else { render::order(order) };
+    Ok(json_reply(status, json))
 }
 
 fn json_reply(status: StatusCode, body: Vec<u8>) -> Response<Bytes> {
@@ -129,7 +133,7 @@ async fn any_other(request: Request<'_>) -> Reply {
         [Some("orders"), Some(id), None, _] => {
             let order = order_in_path(id)?;
             request.only("GET", &[&Method::GET])?;
-            order_reply(StatusCode::OK, &request.engine.read_order(order).await?)
+            order_reply(request.engine, StatusCode::OK, &request.engine.read_order(order).await?).await
         }
         [Some("orders"), Some(id), Some(what), None] => request.of_order(order_in_path(id)?, what).await,
         [Some("wallets"), Some(name), None, _] => {
@@ -365,7 +369,7 @@ impl Request<'_> {
         let key = self.key()?;
         let order = self.json::<OrderBody>()?.order(&self.body)?;
         let order = self.engine.place_keyed(order, key, self.wait()).await?;
-        created(&order)
+        created(self.engine, &order).await
     }
 
     async fn list_orders(&self) -> Reply {
@@ -406,7 +410,7 @@ impl Request<'_> {
         };
         let Answer::Order(view) = answer else { return Err(Problem::new(Code::InternalError)) };
         let status = if matches!(what, "returns" | "refunds") { StatusCode::CREATED } else { StatusCode::OK };
-        Ok(replayed(order_reply(status, &OrderSnapshot::from(view))?, repeated))
+        Ok(replayed(order_reply(self.engine, status, &OrderSnapshot::from(view)).await?, repeated))
     }
 
     fn order_command(&self, what: &str) -> Result<OrderCommand, Problem> {
@@ -461,8 +465,8 @@ fn sequence(bytes: &[u8]) -> Result<u64, Problem> {
     bytes.try_into().map(u64::from_be_bytes).map_err(|_| Problem::invalid("cursor", AS_GIVEN))
 }
 
-fn created(order: &OrderSnapshot) -> Reply {
-    let mut response = order_reply(StatusCode::CREATED, order)?;
+async fn created(engine: &Engine, order: &OrderSnapshot) -> Reply {
+    let mut response = order_reply(engine, StatusCode::CREATED, order).await?;
     let location = HeaderValue::try_from(format!("/api/v1/orders/{}", order.id));
     if let Ok(location) = location {
         response.headers_mut().insert(http::header::LOCATION, location);
