@@ -181,7 +181,12 @@ fn a_buyer_proves_who_they_are_before_the_money_is_taken() {
     assert_eq!(waiting["next_action"]["kind"], "authentication");
     assert!(waiting["next_action"]["next"].as_str().unwrap().starts_with("https://"), "{waiting}");
     let (server, public, _) = secret_server(&shop.engine);
-    let shown = || ask(public, "GET", &format!("/api/v1/orders/{}", placed.id), &[], "").json()["payments"][0].clone();
+    let shown = || {
+        let key = [("authorization", "Bearer key")];
+        let told = ask(public, "GET", &format!("/api/v1/orders/{}", placed.id), &key, "");
+        assert_eq!(told.status, 200, "{}", told.text);
+        told.json()["payments"][0].clone()
+    };
     assert_eq!((&shown()["sub_status"], &shown()["next_action"]), (&waiting["sub_status"], &waiting["next_action"]));
     shop.gateway.authenticate(id);
     for _ in 0..3 {
