@@ -37,6 +37,7 @@ pub mod gateway;
 pub mod http;
 pub mod promotions;
 pub mod replay;
+pub mod sim;
 
 pub use engine::{
     Bid, Config, Engine, EngineError, Fact, Feed, FeedError, NewOrder, Offer, OrderSnapshot, Payment, Sku,

@@ -29,6 +29,7 @@ mod replay;
 mod serve;
 mod settings;
 mod shop;
+mod simulate;
 mod stop;
 mod traffic;
 
@@ -55,6 +56,7 @@ Examples:
   stockade serve --data ./shop                           the server
   stockade replay orders.csv.zst --data ./history        a real order history through the engine
   stockade audit --data ./history                        everything recomputed from the journal
+  stockade simulate --seeds 0..100                       power cuts, lost messages, failing cards: on virtual time
   stockade match < commands.jsonl                        the bare book, for other programs
 
 Exit codes: 0 done, 1 ran and found a fault, 2 bad usage, 3 could not run.";
@@ -69,6 +71,8 @@ enum Verb {
     Replay(replay::Arguments),
     /// Recompute everything from the journal with code of its own, and compare.
     Audit(audit::Arguments),
+    /// The whole engine on one thread and virtual time, with faults, from seeds.
+    Simulate(simulate::Arguments),
     /// The bare book over standard input and output, a JSON line per command and per event.
     Match(matching::Arguments),
     /// Put HTTP load on a server, and check that nothing was oversold.
@@ -80,13 +84,22 @@ pub fn main() -> ExitCode {
     // clap prints help on stdout with code 0 and errors on stderr with code 2, as the contract wants.
     let arguments = Arguments::parse();
     let is_server = matches!(arguments.command, Verb::Serve(_));
-    let log_level = logs::to_stderr(if is_server { "info" } else { "error" });
+    // What a simulation breaks on purpose is in its report.
+    let breaks = matches!(arguments.command, Verb::Simulate(_));
+    let log_level = logs::to_stderr(if is_server {
+        "info"
+    } else if breaks {
+        "off"
+    } else {
+        "error"
+    });
     let mut output = Output::new(arguments.json);
     let ended = match arguments.command {
         Verb::Demo(arguments) => demo::run(&arguments, &mut output),
         Verb::Serve(arguments) => serve::run(&arguments, log_level, &mut output),
         Verb::Replay(arguments) => replay::run(&arguments, &mut output),
         Verb::Audit(arguments) => audit::run(&arguments, &mut output),
+        Verb::Simulate(arguments) => simulate::run(&arguments, &mut output),
         Verb::Match(arguments) => matching::run(&arguments, &mut output),
         Verb::Load(arguments) => load::run(&arguments, &mut output),
     };

@@ -16,6 +16,7 @@ use super::uses::promotions_of;
 use super::{Host, partition_of_name};
 use crate::copy_on_write::CopyOnWrite;
 use crate::kits::kit_of;
+use crate::shelf::ShelfError;
 use crate::table::Hosted;
 
 /// What a checkpoint has of one partition.
@@ -193,18 +194,19 @@ impl Host {
     }
 
     /// Builds one actor from its snapshot and the journal; slow, because the journal is read to its end.
-    pub(super) fn replay_actor(&mut self, key: &EntityKey) {
+    ///
+    /// # Errors
+    ///
+    /// The past cannot be read: the actor is not as it should be, and nothing that rests on it may be shown.
+    pub(super) fn replay_actor(&mut self, key: &EntityKey) -> Result<(), ShelfError> {
         let snapshot_seq = self.put_snapshot(key);
         let shelf = std::sync::Arc::clone(&self.shared.shelf);
-        let read = shelf.records_from(snapshot_seq + 1, &mut |seq, bytes| {
+        shelf.records_from(snapshot_seq + 1, &mut |seq, bytes| {
             let Ok((head, events)) = parse_record(bytes) else { return };
             if EntityKind::from_byte(head.kind) == Some(key.kind()) && key.with_bytes(|bytes| bytes == head.key) {
                 self.replay_record(seq, key, Timestamp(head.time), events, false);
             }
-        });
-        if let Err(error) = read {
-            panic!("{error}");
-        }
+        })
     }
 
     /// Puts an actor's snapshot into memory and says up to which record it goes.
@@ -237,7 +239,10 @@ impl Host {
     /// An order that the journal knows and that has no snapshot.
     pub(super) fn replay_order(&mut self, order: OrderId) -> Option<Hosted<CopyOnWrite<Order>>> {
         let key = EntityKey::Order(order);
-        self.replay_actor(&key);
+        if let Err(error) = self.replay_actor(&key) {
+            // It costs the command an error, not an invented answer.
+            panic!("{error}");
+        }
         let hosted = self.orders.get(&order)?;
         let copy = Hosted::from_snapshot(&hosted.snapshot()).expect("a snapshot reads back");
         self.orders.remove(&order);

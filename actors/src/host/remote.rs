@@ -9,10 +9,10 @@ use stockade_domain::stock::market::{Claims, MarketDemand, MarketFill, Seller};
 use stockade_domain::stock::{StockCommand, StockEvent};
 use stockade_domain::{Amount, CustomerId, OrderId, PaymentId, Quantity, Refusal, SkuId};
 
-use super::Host;
 use super::agenda::ASK_AGAIN_MICROS;
 use super::place::{ABORTED, Claim, Hold};
 use super::waiting::TENTATIVE_WAIT_MICROS;
+use super::{Host, partition_of};
 use crate::mailbox::Incoming;
 use crate::peer::{HeldItems, HoldRequest, PeerMessage};
 
@@ -98,9 +98,12 @@ impl Host {
             PeerMessage::StockHeard { order, sku } => self.stock_was_heard(order, &sku),
             PeerMessage::AskStock { order, sku } => self.tell_of_stock(&sku, order),
             PeerMessage::StepDone { order, step, short } => {
+                // Only the first answer of a step brings its actor's next one: were all others asked for again each time,
+                // messages that are slow would multiply.
+                let Some(by) = self.actor_that_owes(order, step) else { return };
                 let done = order::OrderCommand::StepDone { step, short };
-                if self.load_order(order).is_some() && self.tell_order(order, &done).is_ok() {
-                    self.ask_owed_steps(order);
+                if self.tell_order(order, &done).is_ok() {
+                    self.ask_owed(order, |actor| *actor == by);
                 }
             }
             PeerMessage::Order { order, command } => {
@@ -273,28 +276,40 @@ impl Host {
     pub(super) fn owe_step(&mut self, order: OrderId, to: RemoteStep) {
         let Some(hosted) = self.load_order(order) else { return };
         let step = hosted.state.next_step;
+        let by = actor_of(&to, order);
         self.change_order(order, &[OrderEvent::StepOwed { step, to: Box::new(to) }]);
-        self.ask_owed_steps(order);
+        let is_first = self.actor_that_owes(order, step).is_some_and(|by| self.first_owed_by(order, &by) == Some(step));
+        if is_first {
+            self.ask_owed(order, |actor| *actor == by);
+        }
+    }
+
+    /// Who owes this step, if it is still owed.
+    fn actor_that_owes(&mut self, order: OrderId, step: u32) -> Option<EntityKey> {
+        let owed = &self.load_order(order)?.state.owed;
+        owed.iter().find(|owed| owed.step == step).map(|owed| actor_of(&owed.to, order))
+    }
+
+    fn first_owed_by(&self, order: OrderId, by: &EntityKey) -> Option<u32> {
+        let owed = &self.orders.get(&order)?.state.owed;
+        owed.iter().find(|owed| actor_of(&owed.to, order) == *by).map(|owed| owed.step)
     }
 
     /// Asks for the first step that each actor owes; the next only when that is done, so steps stay in order.
     pub(super) fn ask_owed_steps(&mut self, order: OrderId) {
+        self.ask_owed(order, |_| true);
+    }
+
+    /// The same of these actors.
+    fn ask_owed(&mut self, order: OrderId, of: impl Fn(&EntityKey) -> bool) {
         let Some(hosted) = self.orders.get(&order) else { return };
-        let mut asked: Vec<String> = Vec::new();
+        let mut asked: Vec<EntityKey> = Vec::new();
         let mut messages = Vec::new();
         for owed in &hosted.state.owed {
-            let (name, partition) = match owed.to.command(order) {
-                StepCommand::Stock(sku, _) => (format!("sku/{sku}"), self.home_of_name(sku.as_str())),
-                StepCommand::Account(customer, _) => {
-                    (format!("account/{customer}"), self.home_of_name(customer.as_str()))
-                }
-                StepCommand::Uses(subject, _) => {
-                    let home = self.home_of_uses(&subject);
-                    (EntityKey::Uses(subject).to_string(), home)
-                }
-            };
-            if !asked.contains(&name) {
-                asked.push(name);
+            let actor = actor_of(&owed.to, order);
+            if of(&actor) && !asked.contains(&actor) {
+                let partition = partition_of(&actor, self.shared.partitions);
+                asked.push(actor);
                 let (from, step, what) = (self.index, owed.step, owed.to.clone());
                 messages.push((partition, PeerMessage::Step { from, order, step, what }));
             }
@@ -339,6 +354,15 @@ impl Host {
             Incoming::Peer(message) => self.handle_peer_now(*message),
             gateway @ Incoming::Gateway { .. } => self.handle(gateway),
         }
+    }
+}
+
+/// Who does a step.
+fn actor_of(step: &RemoteStep, order: OrderId) -> EntityKey {
+    match step.command(order) {
+        StepCommand::Stock(sku, _) => EntityKey::Sku(sku),
+        StepCommand::Account(customer, _) => EntityKey::Account(customer),
+        StepCommand::Uses(subject, _) => EntityKey::Uses(subject),
     }
 }
 

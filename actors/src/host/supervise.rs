@@ -10,6 +10,7 @@ use stockade_domain::{Refusal, SkuId};
 
 use super::Host;
 use super::access::is_sold_out;
+use crate::shelf::ShelfError;
 use crate::table::Hosted;
 
 impl Host {
@@ -50,19 +51,21 @@ impl Host {
         self.touch_traded();
         if self.turn.command_wrote() {
             for (record, key) in self.turn.cut_command() {
-                self.rebuild(record, &key);
+                // An actor that cannot be built anew must not go on half-built, nor be forgotten: the generation ends
+                // here, and the next one reads everything from the beginning.
+                let rebuilt = catch_unwind(AssertUnwindSafe(|| self.rebuild(record, &key)));
+                if !matches!(rebuilt, Ok(Ok(()))) {
+                    tracing::error!(actor = %key, "cannot be built anew: this generation of the engine ends");
+                    self.shared.buffer.fail();
+                }
             }
             // What the rebuilt actors did earlier is in the books already.
             self.postings.clear();
         }
     }
 
-    fn rebuild(&mut self, record: u32, key: &EntityKey) {
-        if let Err(error) = self.shared.shelf.settle() {
-            // The generation has ended; nothing that rests on this actor can leave any more.
-            tracing::error!(%error, actor = %key, "cannot rebuild");
-            return;
-        }
+    fn rebuild(&mut self, record: u32, key: &EntityKey) -> Result<(), ShelfError> {
+        self.shared.shelf.settle()?;
         match key {
             EntityKey::Sku(sku) => self.skus.remove(sku),
             EntityKey::Order(order) => self.orders.remove(order),
@@ -70,9 +73,9 @@ impl Host {
             EntityKey::Account(customer) => self.accounts.remove(customer),
             EntityKey::Uses(subject) => self.uses.remove(subject),
             // The books change only when a command has ended well.
-            EntityKey::Ledger => return,
+            EntityKey::Ledger => return Ok(()),
         }
-        self.replay_actor(key);
+        self.replay_actor(key)?;
         let events = self.turn.events(record).to_vec();
         self.replay_events(key, self.now, &events);
         match key {
@@ -89,6 +92,7 @@ impl Host {
             self.count_tentative(sku);
             self.show_again(sku, record);
         }
+        Ok(())
     }
 
     /// What the gauge of a rebuilt SKU was to show may have been taken back with the command.
