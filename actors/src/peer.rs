@@ -39,6 +39,10 @@ pub struct KeptForBid {
 pub struct HoldRequest {
     /// Whose.
     pub order: OrderId,
+    /// Numbers the tries of a home to place orders: an answer to an earlier one is no answer.
+    pub attempt: u64,
+    /// The first step that the order would number: once it was done here, the order is recorded, and this question old.
+    pub first_step: u32,
     /// Who counts against limits.
     pub buyer: Option<CustomerId>,
     /// What to do with what free stock cannot fill.
@@ -56,8 +60,8 @@ pub struct HoldRequest {
 pub struct UseRequest {
     /// Whose.
     pub order: OrderId,
-    /// In which of its pricings.
-    pub round: u32,
+    /// In which try to place it.
+    pub round: u64,
     /// Of what.
     pub subject: Subject,
     /// What it takes of the budget.
@@ -85,6 +89,8 @@ pub enum PeerMessage {
     Held {
         /// Whose.
         order: OrderId,
+        /// In which try.
+        attempt: u64,
         /// Who answers.
         by: usize,
         /// What was held, or why not.
@@ -167,8 +173,8 @@ pub enum PeerMessage {
     UseHeld {
         /// Whose order.
         order: OrderId,
-        /// In which of its pricings.
-        round: u32,
+        /// In which try to place it.
+        round: u64,
         /// Of what.
         subject: Subject,
         /// Whether, or why not.
@@ -178,8 +184,8 @@ pub enum PeerMessage {
     AbortUse {
         /// Whose.
         order: OrderId,
-        /// In which of its pricings.
-        round: u32,
+        /// In which try to place it.
+        round: u64,
         /// Of what.
         subject: Subject,
     },
@@ -189,8 +195,8 @@ pub enum PeerMessage {
         from: usize,
         /// Whose.
         order: OrderId,
-        /// In which of its pricings.
-        round: u32,
+        /// In which try to place it.
+        round: u64,
         /// Of what.
         subject: Subject,
     },
@@ -205,6 +211,8 @@ pub enum PeerMessage {
     Abort {
         /// Whose.
         order: OrderId,
+        /// In which try; what a later one holds stays.
+        attempt: u64,
         /// Which SKUs.
         skus: SmallVec<[SkuId; 2]>,
     },
@@ -257,6 +265,8 @@ pub enum PeerMessage {
     StockIs {
         /// Who tells.
         from: usize,
+        /// Numbers what a partition tells: who has heard an earlier one has not heard this.
+        news: u64,
         /// Whose.
         order: OrderId,
         /// Which SKU.
@@ -270,6 +280,8 @@ pub enum PeerMessage {
     },
     /// The order has taken it in.
     StockHeard {
+        /// What was heard.
+        news: u64,
         /// Whose.
         order: OrderId,
         /// Which SKU.

@@ -280,7 +280,7 @@ pub enum RemoteStep {
         #[n(0)]
         subject: Subject,
         #[n(1)]
-        round: u32,
+        round: u64,
     },
     #[n(14)]
     UsesGiveBack {

@@ -160,7 +160,13 @@ pub struct Host {
     /// Orders of other partitions that hold uses here and may not exist.
     doubted_uses: FxHashMap<Subject, Vec<OrderId>>,
     /// Orders of other partitions that have not heard yet how a SKU stands to them.
-    untold: FxHashMap<SkuId, Vec<OrderId>>,
+    untold: FxHashMap<SkuId, Vec<(OrderId, u64)>>,
+    /// The number of what was told last.
+    news: u64,
+    /// The number of the last try to place an order across partitions; higher than any of an earlier life.
+    last_try: u64,
+    /// The latest try of each order that asked for holds here, and when.
+    tries: FxHashMap<OrderId, (u64, Timestamp)>,
 
     now: Timestamp,
     turn: Turn,
@@ -207,6 +213,9 @@ impl Host {
             tentative: FxHashMap::default(),
             doubted_uses: FxHashMap::default(),
             untold: FxHashMap::default(),
+            news: 0,
+            last_try: 0,
+            tries: FxHashMap::default(),
             turn: Turn::default(),
             effects: Effects::default(),
             answers: Vec::new(),

@@ -16,29 +16,31 @@ use crate::peer::PeerMessage;
 impl Host {
     /// Tells an order of another partition how a SKU stands to it, until it has heard.
     pub(super) fn tell_of_stock(&mut self, sku: &SkuId, order: OrderId) {
+        self.news += 1;
+        let news = self.news;
         let orders = self.untold.entry(sku.clone()).or_default();
-        if !orders.contains(&order) {
-            orders.push(order);
-        }
-        self.send_stock(sku, order);
+        orders.retain(|(told, _)| *told != order);
+        orders.push((order, news));
+        self.send_stock(sku, order, news);
         self.schedule_sku(sku);
     }
 
     /// Repeats what was not heard.
     pub(super) fn repeat_news(&mut self, sku: &SkuId) {
-        for order in self.untold.get(sku).cloned().unwrap_or_default() {
-            self.send_stock(sku, order);
+        for (order, news) in self.untold.get(sku).cloned().unwrap_or_default() {
+            self.send_stock(sku, order, news);
         }
     }
 
     /// Repeats what this order has not heard.
     pub(super) fn repeat_news_to(&mut self, sku: &SkuId, order: OrderId) {
-        if self.untold.get(sku).is_some_and(|orders| orders.contains(&order)) {
-            self.send_stock(sku, order);
+        let untold = self.untold.get(sku).and_then(|orders| orders.iter().find(|(untold, _)| *untold == order));
+        if let Some((_, news)) = untold.copied() {
+            self.send_stock(sku, order, news);
         }
     }
 
-    fn send_stock(&mut self, sku: &SkuId, order: OrderId) {
+    fn send_stock(&mut self, sku: &SkuId, order: OrderId, news: u64) {
         let Some(hosted) = self.load_sku(sku) else { return };
         let stock = &hosted.state;
         let (held, allocated) = stock.commitments.get(&order).map_or((0, 0), |commitment| commitment.units());
@@ -46,12 +48,12 @@ impl Host {
         let offer_seconds = stock.offer_seconds();
         let (home, from) = (self.home_of_route(order.route()), self.index);
         let (sku, kept) = (sku.clone(), held + allocated);
-        self.tell_peer(home, PeerMessage::StockIs { from, order, sku, kept, waiting, offer_seconds });
+        self.tell_peer(home, PeerMessage::StockIs { from, news, order, sku, kept, waiting, offer_seconds });
     }
 
     pub(super) fn hear_of_stock(
         &mut self,
-        from: usize,
+        (from, news): (usize, u64),
         order: OrderId,
         sku: SkuId,
         (kept, waiting): (Quantity, Quantity),
@@ -70,12 +72,13 @@ impl Host {
                 tracing::warn!(%order, %sku, %refusal, "an order refused what its SKU told it");
             }
         }
-        self.tell_peer(from, PeerMessage::StockHeard { order, sku });
+        self.tell_peer(from, PeerMessage::StockHeard { news, order, sku });
     }
 
-    pub(super) fn stock_was_heard(&mut self, order: OrderId, sku: &SkuId) {
+    /// An order has heard this news; what was told after it, it has not.
+    pub(super) fn stock_was_heard(&mut self, news: u64, order: OrderId, sku: &SkuId) {
         if let Some(orders) = self.untold.get_mut(sku) {
-            orders.retain(|untold| *untold != order);
+            orders.retain(|untold| *untold != (order, news));
             if orders.is_empty() {
                 self.untold.remove(sku);
             }
@@ -92,7 +95,9 @@ impl Host {
         untold.retain(|(_, order)| self.home_of_route(order.route()) != self.index);
         untold.sort();
         for (sku, order) in untold {
-            self.untold.entry(sku.clone()).or_default().push(order);
+            self.news += 1;
+            let news = self.news;
+            self.untold.entry(sku.clone()).or_default().push((order, news));
             self.agenda.add(self.now, EntityKey::Sku(sku));
         }
         let mut asked: Vec<(OrderId, SkuId)> = Vec::new();

@@ -90,7 +90,6 @@ pub(super) fn drop_short_gifts(order: &mut NewOrder, refusal: &Refusal) -> bool 
         return false;
     }
     wish.unavailable.extend(short);
-    wish.round += 1;
     order.drop_gifts();
     true
 }
@@ -102,16 +101,13 @@ pub(super) fn take_gifts(order: &mut NewOrder, placement: &mut Placement) -> boo
         return false;
     }
     order.set_gifts(std::mem::take(&mut placement.gifts), placement.total.currency);
-    order.promotions_mut().round += 1;
     true
 }
 
 /// A promotion whose use was refused is done without; anything else that was refused is not.
 pub(super) fn note_unavailable(order: &mut NewOrder, subject: &Subject, refusal: &Refusal) -> bool {
     let (Subject::Promotion(promotion), Refusal::UsesExceeded(excess)) = (subject, refusal) else { return false };
-    let wish = order.promotions_mut();
-    wish.unavailable.push((promotion.clone(), excess.why));
-    wish.round += 1;
+    order.promotions_mut().unavailable.push((promotion.clone(), excess.why));
     true
 }
 
@@ -139,9 +135,7 @@ impl Host {
         let rules = self.shared.rules.get();
         let is_priced = rules.is_some() || order.promotions.as_ref().is_some_and(|wish| !wish.coupons.is_empty());
         if is_priced {
-            // What an earlier attempt may have left is told from what this one holds.
-            let wish = order.promotions.get_or_insert_default();
-            wish.round = wish.round.max(order.attempt << 16);
+            order.promotions_mut();
         }
         if !is_local || !wallet_is_local || is_priced && self.shared.partitions > 1 {
             return self.place_across(order, key, wait, demand, reply);

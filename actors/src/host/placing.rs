@@ -22,6 +22,10 @@ use crate::release::{Basis, Reply};
 /// An order whose holds are being asked of several partitions.
 pub(super) struct Placing {
     pub(super) order: Box<NewOrder>,
+    /// Which of the home's tries this is.
+    attempt: u64,
+    /// The first step that the order will number.
+    first_step: u32,
     key: Option<KeyDigest>,
     wait: Duration,
     reply: Option<Reply>,
@@ -52,7 +56,7 @@ struct MoneyWanted {
 impl Host {
     pub(super) fn place_across(
         &mut self,
-        order: Box<NewOrder>,
+        mut order: Box<NewOrder>,
         key: Option<KeyDigest>,
         wait: Duration,
         demand: Demand,
@@ -69,8 +73,15 @@ impl Host {
         stages.sort();
         let (id, fills) = (order.id, vec![None; demand.units.len()]);
         let (reply, started_at) = (reply.take(), self.now);
+        self.last_try = (self.last_try + 1).max(self.now.0.unsigned_abs());
+        let (attempt, first_step) = (self.last_try, self.orders.get(&id).map_or(0, |refused| refused.state.next_step));
+        if let Some(wish) = &mut order.promotions {
+            wish.round = attempt;
+        }
         let placing = Placing {
             order,
+            attempt,
+            first_step,
             key,
             wait,
             reply,
@@ -96,6 +107,8 @@ impl Host {
         if let Some((partition, indices)) = placing.stages.get(placing.stage) {
             let request = HoldRequest {
                 order: id,
+                attempt: placing.attempt,
+                first_step: placing.first_step,
                 buyer: placing.order.buyer().cloned(),
                 mode: mode_of(&placing.order, &placing.demand),
                 context: placing.order.context.clone(),
@@ -119,7 +132,7 @@ impl Host {
     }
 
     /// Whether an order is being placed, in this round of its pricings.
-    pub(super) fn is_placing_in_round(&self, id: OrderId, round: u32) -> bool {
+    pub(super) fn is_placing_in_round(&self, id: OrderId, round: u64) -> bool {
         let of = |placing: &Placing| placing.order.promotions.as_ref().map(|wish| wish.round);
         self.placing.get(&id).is_some_and(|placing| of(placing) == Some(round))
     }
@@ -178,7 +191,7 @@ impl Host {
     }
 
     /// An owner of uses has answered.
-    pub(super) fn use_held(&mut self, id: OrderId, round: u32, subject: &Subject, result: Result<Batch, Refusal>) {
+    pub(super) fn use_held(&mut self, id: OrderId, round: u64, subject: &Subject, result: Result<Batch, Refusal>) {
         let is_asked = |placing: &Placing| placing.asked.as_ref() == Some(subject);
         if !self.is_placing_in_round(id, round) || !self.placing.get(&id).is_some_and(is_asked) {
             return;
@@ -239,8 +252,8 @@ impl Host {
         self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Order(id));
     }
 
-    pub(super) fn held_by_peer(&mut self, id: OrderId, by: usize, result: Result<HeldItems, Refusal>) {
-        let Some(placing) = self.placing.get_mut(&id) else { return };
+    pub(super) fn held_by_peer(&mut self, id: OrderId, attempt: u64, by: usize, result: Result<HeldItems, Refusal>) {
+        let Some(placing) = self.placing.get_mut(&id).filter(|placing| placing.attempt == attempt) else { return };
         // A repeated answer of a partition that has answered before changes nothing.
         let Some((partition, indices)) = placing.stages.get(placing.stage).cloned() else { return };
         if partition != by {
@@ -321,7 +334,7 @@ impl Host {
         let mut placing = self.placing.remove(&id).expect("it is being placed");
         for (partition, indices) in std::mem::take(&mut placing.stages).into_iter().take(placing.stage + 1) {
             let skus = indices.iter().map(|index| placing.demand.units[*index].0.clone()).collect();
-            self.tell_peer(partition, PeerMessage::Abort { order: id, skus });
+            self.tell_peer(partition, PeerMessage::Abort { order: id, attempt: placing.attempt, skus });
         }
         let round = placing.order.promotions.as_ref().map_or(0, |wish| wish.round);
         let uses = placing.uses.iter().map(|(subject, _)| subject).chain(&placing.asked).cloned();

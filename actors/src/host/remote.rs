@@ -16,6 +16,11 @@ use super::{Host, partition_of};
 use crate::mailbox::Incoming;
 use crate::peer::{HeldItems, HoldRequest, PeerMessage};
 
+/// So many orders' tries are remembered before old ones are forgotten.
+const TRIES_MAX: usize = 16_384;
+/// How long a message can be on its way, in seconds.
+const TRY_SECONDS: u32 = 300;
+
 impl Host {
     pub(super) fn handle_peer(&mut self, message: PeerMessage) {
         if let PeerMessage::Hold { request, .. } = &message
@@ -36,11 +41,14 @@ impl Host {
     fn take_peer_message(&mut self, message: PeerMessage) {
         match message {
             PeerMessage::Hold { from, request } => {
+                if self.is_stale(&request) {
+                    return;
+                }
                 let result = self.hold_for_peer(&request);
-                let (order, result) = (request.order, Box::new(result));
-                self.tell_peer(from, PeerMessage::Held { order, by: self.index, result });
+                let (order, attempt, result) = (request.order, request.attempt, Box::new(result));
+                self.tell_peer(from, PeerMessage::Held { order, attempt, by: self.index, result });
             }
-            PeerMessage::Held { order, by, result } => self.held_by_peer(order, by, *result),
+            PeerMessage::Held { order, attempt, by, result } => self.held_by_peer(order, attempt, by, *result),
             PeerMessage::HoldMoney { from, order, payment, customer, money, of_bid } => {
                 if let Some(kept) = of_bid {
                     // What the bid still needs is told with what its order takes: were it told apart, the one could be
@@ -75,8 +83,11 @@ impl Host {
                 self.answer_use_inquiry(from, order, round, subject);
             }
             PeerMessage::UseKnown { order, subject } => self.use_is_known(order, &subject),
-            PeerMessage::Abort { order, skus } => {
-                for sku in skus {
+            PeerMessage::Abort { order, attempt, skus } => {
+                if self.tries.get(&order).is_some_and(|(latest, _)| attempt < *latest) {
+                    return;
+                }
+                for sku in skus.into_iter().filter(|sku| self.is_tentative(sku, order)).collect::<Vec<_>>() {
                     self.end_tentative(&sku, StockCommand::ReleaseAll { order, reason: ABORTED }, order);
                 }
             }
@@ -92,10 +103,10 @@ impl Host {
                 }
             }
             PeerMessage::Step { from, order, step, what } => self.do_step(from, order, step, &what),
-            PeerMessage::StockIs { from, order, sku, kept, waiting, offer_seconds } => {
-                self.hear_of_stock(from, order, sku, (kept, waiting), offer_seconds);
+            PeerMessage::StockIs { from, news, order, sku, kept, waiting, offer_seconds } => {
+                self.hear_of_stock((from, news), order, sku, (kept, waiting), offer_seconds);
             }
-            PeerMessage::StockHeard { order, sku } => self.stock_was_heard(order, &sku),
+            PeerMessage::StockHeard { news, order, sku } => self.stock_was_heard(news, order, &sku),
             PeerMessage::AskStock { order, sku } => self.tell_of_stock(&sku, order),
             PeerMessage::StepDone { order, step, short } => {
                 // Only the first answer of a step brings its actor's next one: were all others asked for again each time,
@@ -112,6 +123,33 @@ impl Host {
                 }
             }
         }
+    }
+
+    /// Whether a question is older than what is known here already: a later try has asked, or the order was recorded and
+    /// its steps were done.
+    fn is_stale(&mut self, request: &HoldRequest) -> bool {
+        let now = self.now;
+        if self.tries.len() > TRIES_MAX {
+            self.tries.retain(|_, (_, at)| at.plus_seconds(TRY_SECONDS) > now);
+        }
+        let (latest, at) = self.tries.entry(request.order).or_insert((request.attempt, now));
+        if request.attempt < *latest {
+            return true;
+        }
+        (*latest, *at) = (request.attempt, now);
+        let order = request.order;
+        request.items.iter().any(|(sku, _)| {
+            let handled = self.load_sku(sku).and_then(|hosted| hosted.state.handled.get(&order).copied());
+            handled.is_some_and(|handled| handled >= request.first_step)
+        })
+    }
+
+    /// Whether what a SKU holds for an order may still be taken back without the order's word.
+    fn is_tentative(&mut self, sku: &SkuId, order: OrderId) -> bool {
+        let Some(stock) = self.load_sku(sku).map(|hosted| &hosted.state) else { return false };
+        let of_house = stock.commitments.get(&order).is_some_and(|commitment| commitment.tentative);
+        let claims = stock.market().and_then(|market| market.claims_of(order));
+        of_house || claims.is_some_and(|claims| claims.tentative)
     }
 
     fn hold_for_peer(&mut self, request: &HoldRequest) -> Result<HeldItems, Refusal> {

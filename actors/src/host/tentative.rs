@@ -20,19 +20,23 @@ pub(super) struct TentativeUnits {
     house: Quantity,
     /// Units of offers.
     offers: Quantity,
+    /// Holds that are tentative; some have no units yet, because all of theirs wait for stock.
+    holds: u32,
 }
 
 impl TentativeUnits {
     const fn is_nothing(self) -> bool {
-        self.house == 0 && self.offers == 0
+        self.holds == 0
     }
 
     const fn plus(self, other: Self) -> Self {
-        Self { house: self.house + other.house, offers: self.offers + other.offers }
+        let (house, offers) = (self.house + other.house, self.offers + other.offers);
+        Self { house, offers, holds: self.holds + other.holds }
     }
 
     const fn minus(self, other: Self) -> Self {
-        Self { house: self.house.saturating_sub(other.house), offers: self.offers.saturating_sub(other.offers) }
+        let (house, offers) = (self.house.saturating_sub(other.house), self.offers.saturating_sub(other.offers));
+        Self { house, offers, holds: self.holds.saturating_sub(other.holds) }
     }
 }
 
@@ -41,12 +45,12 @@ fn tentative_of(stock: &Stock) -> impl Iterator<Item = (OrderId, TentativeUnits)
     let of_house = stock.commitments.iter().filter(|(_, commitment)| commitment.tentative);
     let of_house = of_house.map(|(order, commitment)| {
         let (held, allocated) = commitment.units();
-        (*order, TentativeUnits { house: held + allocated, offers: 0 })
+        (*order, TentativeUnits { house: held + allocated, offers: 0, holds: 1 })
     });
     let claims = stock.market().into_iter().flat_map(|market| market.claims());
     let of_offers = claims.filter(|(_, claims)| claims.tentative).map(|(order, claims)| {
         let (held, allocated) = claims.units();
-        (*order, TentativeUnits { house: 0, offers: held + allocated })
+        (*order, TentativeUnits { house: 0, offers: held + allocated, holds: 1 })
     });
     of_house.chain(of_offers)
 }
@@ -116,8 +120,11 @@ impl Host {
     pub(super) fn note_tentative(&mut self, sku: &SkuId, hold: &Hold) {
         let house = hold.events.iter().map(held_units).sum();
         let offers = hold.market.iter().filter(|fill| fill.claim.is_some()).map(|fill| fill.quantity).sum();
+        let of_house = hold.events.iter().any(|event| matches!(event, StockEvent::Held { .. }));
+        let of_offers = hold.market.iter().any(|fill| fill.claim.is_some());
+        let holds = u32::from(of_house) + u32::from(of_offers);
         let tentative = self.tentative.entry(sku.clone()).or_default();
-        *tentative = tentative.plus(TentativeUnits { house, offers });
+        *tentative = tentative.plus(TentativeUnits { house, offers, holds });
     }
 
     /// Keeps count of tentative units when a command is about to make them firm or give them back.
@@ -164,14 +171,14 @@ impl Host {
         if self.placing.contains_key(&order) {
             return;
         }
-        let alive = self.load_order(order).is_some_and(|hosted| {
-            hosted.state.outcome == order::Outcome::Open && hosted.state.lines.iter().any(|line| line.uses(&sku))
-        });
-        if alive {
-            // Its step is owed and repeated, unless the order confirmed it before this lease ended.
+        if self.load_order(order).is_some() && self.is_owed_by_sku(order, &sku) {
+            // The step that makes it firm, or ends it, is repeated.
             self.ask_owed_steps(order);
         } else {
-            self.tell_peer(from, PeerMessage::Abort { order, skus: SmallVec::from_iter([sku]) });
+            // The order does not exist, or has got without it: a question asked twice may have been answered twice. What is
+            // firm meanwhile is not touched by this, and whatever is left goes, in whichever try it was held.
+            let attempt = u64::MAX;
+            self.tell_peer(from, PeerMessage::Abort { order, attempt, skus: SmallVec::from_iter([sku]) });
         }
     }
 

@@ -224,7 +224,7 @@ impl Host {
         self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Uses(subject.clone()));
     }
 
-    pub(super) fn answer_use_inquiry(&mut self, from: usize, order: OrderId, round: u32, subject: Subject) {
+    pub(super) fn answer_use_inquiry(&mut self, from: usize, order: OrderId, round: u64, subject: Subject) {
         if self.is_placing_in_round(order, round) {
             return;
         }
@@ -246,7 +246,7 @@ impl Host {
         }
     }
 
-    pub(super) fn abort_use(&mut self, order: OrderId, round: u32, subject: &Subject) {
+    pub(super) fn abort_use(&mut self, order: OrderId, round: u64, subject: &Subject) {
         match self.decide_uses(subject, &UsesCommand::Release { order, round }) {
             Ok(events) => drop(self.change_uses(subject, &events)),
             Err(refusal) => tracing::warn!(%order, ?subject, %refusal, "a use could not be given back"),

@@ -38,8 +38,8 @@ pub struct PromotionWish {
     pub unavailable: Vec<(PromotionId, Unavailable)>,
     /// Gifts that an earlier pricing granted: the last lines of the order are theirs.
     pub gifts: Vec<GrantedGift>,
-    /// How often the order was priced before.
-    pub round: u32,
+    /// In which try to place it across partitions; tries are numbered upwards.
+    pub round: u64,
 }
 
 /// An amount off a line or a charge.
@@ -82,9 +82,9 @@ pub struct Promoted {
     /// So many of its last lines are gifts.
     #[n(3)]
     pub gifts: u32,
-    /// In which of its pricings.
+    /// In which try it was placed.
     #[n(4)]
-    pub round: u32,
+    pub round: u64,
 }
 
 impl Promoted {

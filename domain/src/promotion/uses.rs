@@ -85,9 +85,9 @@ pub struct Use {
     /// Whom it is counted for.
     #[n(1)]
     pub customer: Option<CustomerId>,
-    /// How often the order was priced before: what belongs to an earlier pricing is not taken for a later one's.
+    /// In which try to place the order: what belongs to an earlier one is not taken for a later one's.
     #[n(2)]
-    pub round: u32,
+    pub round: u64,
 }
 
 /// What happened to uses.
@@ -164,7 +164,7 @@ pub enum UsesCommand {
         amount: Amount,
         currency: Currency,
         customer: Option<CustomerId>,
-        round: u32,
+        round: u64,
     },
     Settle {
         order: OrderId,
@@ -172,7 +172,7 @@ pub enum UsesCommand {
     /// Only what was held in this round.
     Release {
         order: OrderId,
-        round: u32,
+        round: u64,
     },
     GiveBack {
         order: OrderId,

@@ -75,11 +75,12 @@ pub(super) fn decide_at_length(
                 out.push(StockEvent::Confirmed { order: *order });
             }
         }
-        C::Settle { order } => {
-            if stock.commitments.get(order).is_some_and(|commitment| commitment.units().0 > 0) {
-                out.push(StockEvent::Settled { order: *order });
-            }
-        }
+        C::Settle { order } => match stock.commitments.get(order) {
+            Some(commitment) if commitment.units().0 > 0 => out.push(StockEvent::Settled { order: *order }),
+            // A forced shortfall has taken its units meanwhile: what waits is the order's all the same.
+            Some(commitment) if commitment.tentative => out.push(StockEvent::Confirmed { order: *order }),
+            _ => {}
+        },
         C::ReleaseAll { order, reason } => release(stock, *order, Quantity::MAX, Quantity::MAX, *reason, out),
         C::Release { order, filled, backordered, reason } => {
             release(stock, *order, *filled, *backordered, *reason, out)
