@@ -98,6 +98,8 @@ pub enum PeerMessage {
     },
     /// Set wallet money aside.
     HoldMoney {
+        /// In which try; 0 if that is not known any more.
+        attempt: u64,
         /// Who asks.
         from: usize,
         /// Whose order.
@@ -113,6 +115,8 @@ pub enum PeerMessage {
     },
     /// The answer.
     MoneyHeld {
+        /// In which try; 0 if that is not known any more.
+        attempt: u64,
         /// Whose order.
         order: OrderId,
         /// For which payment.
@@ -218,6 +222,8 @@ pub enum PeerMessage {
     },
     /// Give back wallet money that was held for an order that was not recorded.
     AbortMoney {
+        /// In which try; 0 if that is not known any more.
+        attempt: u64,
         /// For which payment.
         payment: PaymentId,
         /// Whose wallet.
@@ -229,11 +235,15 @@ pub enum PeerMessage {
         from: usize,
         /// Whose.
         order: OrderId,
+        /// In which try it was held; 0 if that is not known any more.
+        attempt: u64,
         /// Which SKU.
         sku: SkuId,
     },
     /// What became of the order of this payment, which has money held here?
     InquireMoney {
+        /// In which try; 0 if that is not known any more.
+        attempt: u64,
         /// Who asks.
         from: usize,
         /// Which payment.

@@ -46,7 +46,10 @@ impl Auditor {
         for (seq, actor, verdict) in verdicts {
             match verdict {
                 Agrees => {}
-                InFlight => self.report.in_flight += 1,
+                InFlight => {
+                    self.report.in_flight += 1;
+                    tracing::debug!(seq, actor, "in flight");
+                }
                 Differs(rule, detail) => self.faults.add(seq, actor, rule, detail),
             }
         }

@@ -109,7 +109,7 @@ pub(super) struct Order {
     completed: bool,
     attempt: u32,
     pub(super) owed: Vec<(u32, RemoteStep)>,
-    step_next: u32,
+    pub(super) step_next: u32,
     /// Sales recognised and not given up, in ten-thousandths.
     pub(super) recognised: i128,
     /// The last record in which a payment or the whole order failed: a key bound before it is free.

@@ -63,6 +63,7 @@ use market::Bidding;
 use order::Awaited;
 use paying::Paying;
 use placing::Placing;
+use remote::MoneyTry;
 use tentative::TentativeUnits;
 
 /// The most messages of one turn.
@@ -167,6 +168,8 @@ pub struct Host {
     last_try: u64,
     /// The latest try of each order that asked for holds here, and when.
     tries: FxHashMap<OrderId, (u64, Timestamp)>,
+    /// The same of payments that asked wallets here.
+    money_tries: FxHashMap<PaymentId, MoneyTry>,
 
     now: Timestamp,
     turn: Turn,
@@ -216,6 +219,7 @@ impl Host {
             news: 0,
             last_try: 0,
             tries: FxHashMap::default(),
+            money_tries: FxHashMap::default(),
             turn: Turn::default(),
             effects: Effects::default(),
             answers: Vec::new(),

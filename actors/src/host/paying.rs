@@ -18,6 +18,8 @@ use crate::release::{Basis, Reply};
 /// An order that is being paid from a wallet of another partition.
 pub(super) struct Paying {
     pub(super) order: OrderId,
+    /// Which of the home's tries this is.
+    pub(super) attempt: u64,
     payments: SmallVec<[Tender; 1]>,
     key: Option<KeyDigest>,
     wait: Duration,
@@ -53,10 +55,12 @@ impl Host {
         }
         let (payments, reply) = (payments.iter().cloned().collect(), reply.take());
         let home = self.home_of_name(customer.as_str());
-        let paying = Paying { order: id, payments, key, wait, reply, customer: customer.clone(), money };
+        let attempt = self.next_try();
+        let paying = Paying { order: id, attempt, payments, key, wait, reply, customer: customer.clone(), money };
         self.paying.insert(payment, paying);
         let of_bid = self.kept_for_bid_of(id);
-        self.tell_peer(home, PeerMessage::HoldMoney { from: self.index, order: id, payment, customer, money, of_bid });
+        let from = self.index;
+        self.tell_peer(home, PeerMessage::HoldMoney { attempt, from, order: id, payment, customer, money, of_bid });
         self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Order(id));
         Ok(Handled::Kept)
     }
@@ -64,19 +68,19 @@ impl Host {
     /// Repeats unanswered questions to wallets of other partitions.
     pub(super) fn retry_paying(&mut self, id: OrderId) {
         let open = self.paying.iter().filter(|(_, paying)| paying.order == id);
-        let open: Vec<_> = open.map(|(payment, paying)| (*payment, paying.customer.clone(), paying.money)).collect();
-        for (payment, customer, money) in open {
+        let open: Vec<_> = open.map(|(id, of)| (*id, of.attempt, of.customer.clone(), of.money)).collect();
+        for (payment, attempt, customer, money) in open {
             let (home, of_bid) = (self.home_of_name(customer.as_str()), self.kept_for_bid_of(id));
             self.tell_peer(
                 home,
-                PeerMessage::HoldMoney { from: self.index, order: id, payment, customer, money, of_bid },
+                PeerMessage::HoldMoney { attempt, from: self.index, order: id, payment, customer, money, of_bid },
             );
             self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Order(id));
         }
     }
 
     pub(super) fn pay_with_held_money(&mut self, paying: Paying, payment: PaymentId, result: Result<(), Refusal>) {
-        let Paying { order: id, payments, key, wait, mut reply, customer, money } = paying;
+        let Paying { order: id, attempt, payments, key, wait, mut reply, customer, money } = paying;
         let now = self.now;
         let outcome = result.and_then(|()| {
             // The order may have changed while the wallet was asked.
@@ -106,7 +110,7 @@ impl Host {
             }
             Err(refusal) => {
                 let home = self.home_of_name(customer.as_str());
-                self.tell_peer(home, PeerMessage::AbortMoney { payment, customer });
+                self.tell_peer(home, PeerMessage::AbortMoney { attempt, payment, customer });
                 self.answer(reply, Err(refusal), Basis::Turn);
             }
         }

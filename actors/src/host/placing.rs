@@ -73,8 +73,8 @@ impl Host {
         stages.sort();
         let (id, fills) = (order.id, vec![None; demand.units.len()]);
         let (reply, started_at) = (reply.take(), self.now);
-        self.last_try = (self.last_try + 1).max(self.now.0.unsigned_abs());
-        let (attempt, first_step) = (self.last_try, self.orders.get(&id).map_or(0, |refused| refused.state.next_step));
+        let (attempt, first_step) =
+            (self.next_try(), self.orders.get(&id).map_or(0, |refused| refused.state.next_step));
         if let Some(wish) = &mut order.promotions {
             wish.round = attempt;
         }
@@ -99,6 +99,12 @@ impl Host {
         self.placing.insert(id, placing);
         self.advance(id);
         Ok(Handled::Kept)
+    }
+
+    /// Numbers what is asked of other partitions: higher than anything that was asked before, in any life.
+    pub(super) fn next_try(&mut self) -> u64 {
+        self.last_try = (self.last_try + 1).max(self.now.0.unsigned_abs());
+        self.last_try
     }
 
     /// Asks the next partition, or records the order when all have answered.
@@ -244,11 +250,15 @@ impl Host {
     }
 
     fn ask_money(&mut self, id: OrderId) {
-        let Some(wanted) = self.placing.get(&id).and_then(|placing| placing.money.clone()) else { return };
+        let Some(placing) = self.placing.get(&id) else { return };
+        let (attempt, Some(wanted)) = (placing.attempt, placing.money.clone()) else { return };
         let partition = self.home_of_name(wanted.customer.as_str());
         let MoneyWanted { payment, customer, money } = wanted;
         let from = self.index;
-        self.tell_peer(partition, PeerMessage::HoldMoney { from, order: id, payment, customer, money, of_bid: None });
+        self.tell_peer(
+            partition,
+            PeerMessage::HoldMoney { attempt, from, order: id, payment, customer, money, of_bid: None },
+        );
         self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Order(id));
     }
 
@@ -284,8 +294,9 @@ impl Host {
         }
     }
 
-    pub(super) fn money_held(&mut self, id: OrderId, payment: PaymentId, result: Result<(), Refusal>) {
-        let wanted = self.placing.get(&id).and_then(|placing| placing.money.as_ref());
+    pub(super) fn money_held(&mut self, id: OrderId, attempt: u64, payment: PaymentId, result: Result<(), Refusal>) {
+        let placing = self.placing.get(&id).filter(|placing| placing.attempt == attempt);
+        let wanted = placing.and_then(|placing| placing.money.as_ref());
         if wanted.is_none_or(|wanted| wanted.payment != payment) {
             return;
         }
@@ -343,7 +354,7 @@ impl Host {
         }
         if let Some(MoneyWanted { payment, customer, .. }) = placing.money.take() {
             let partition = self.home_of_name(customer.as_str());
-            self.tell_peer(partition, PeerMessage::AbortMoney { payment, customer });
+            self.tell_peer(partition, PeerMessage::AbortMoney { attempt: placing.attempt, payment, customer });
         }
         placing
     }

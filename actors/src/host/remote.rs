@@ -7,7 +7,7 @@ use stockade_domain::order::{self, Fill, OrderEvent};
 use stockade_domain::promotion::uses::Subject;
 use stockade_domain::stock::market::{Claims, MarketDemand, MarketFill, Seller};
 use stockade_domain::stock::{StockCommand, StockEvent};
-use stockade_domain::{Amount, CustomerId, OrderId, PaymentId, Quantity, Refusal, SkuId};
+use stockade_domain::{Amount, CustomerId, OrderId, PaymentId, Quantity, Refusal, SkuId, Timestamp};
 
 use super::agenda::ASK_AGAIN_MICROS;
 use super::place::{ABORTED, Claim, Hold};
@@ -15,6 +15,14 @@ use super::waiting::TENTATIVE_WAIT_MICROS;
 use super::{Host, partition_of};
 use crate::mailbox::Incoming;
 use crate::peer::{HeldItems, HoldRequest, PeerMessage};
+
+/// The latest try to hold wallet money for a payment.
+pub(super) struct MoneyTry {
+    attempt: u64,
+    /// The money was held, or was given back before it could be.
+    is_done: bool,
+    at: Timestamp,
+}
 
 /// So many orders' tries are remembered before old ones are forgotten.
 const TRIES_MAX: usize = 16_384;
@@ -49,7 +57,10 @@ impl Host {
                 self.tell_peer(from, PeerMessage::Held { order, attempt, by: self.index, result });
             }
             PeerMessage::Held { order, attempt, by, result } => self.held_by_peer(order, attempt, by, *result),
-            PeerMessage::HoldMoney { from, order, payment, customer, money, of_bid } => {
+            PeerMessage::HoldMoney { attempt, from, order, payment, customer, money, of_bid } => {
+                if self.is_old_money_question(payment, attempt, &customer) {
+                    return;
+                }
                 if let Some(kept) = of_bid {
                     // What the bid still needs is told with what its order takes: were it told apart, the one could be
                     // lost and the other refused.
@@ -57,12 +68,19 @@ impl Host {
                 }
                 let result = self.change_wallet(&customer, &AccountCommand::Hold { payment, money, spend: false });
                 self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Account(customer));
-                self.tell_peer(from, PeerMessage::MoneyHeld { order, payment, result: result.map(|_| ()) });
+                self.money_tries.insert(payment, MoneyTry { attempt, is_done: result.is_ok(), at: self.now });
+                self.tell_peer(from, PeerMessage::MoneyHeld { attempt, order, payment, result: result.map(|_| ()) });
             }
-            PeerMessage::MoneyHeld { order, payment, result } => match self.paying.remove(&payment) {
-                Some(paying) => self.pay_with_held_money(paying, payment, result),
-                None => self.money_held(order, payment, result),
-            },
+            PeerMessage::MoneyHeld { attempt, order, payment, result } => {
+                match self.paying.get(&payment).map(|paying| paying.attempt == attempt) {
+                    Some(true) => {
+                        let paying = self.paying.remove(&payment).expect("it was just seen");
+                        self.pay_with_held_money(paying, payment, result);
+                    }
+                    Some(false) => {}
+                    None => self.money_held(order, attempt, payment, result),
+                }
+            }
             PeerMessage::HoldBid { from, customer, payment, money, backing } => {
                 let set_aside = AccountCommand::SetAside { payment, money, backing };
                 let result = self.change_wallet(&customer, &set_aside).map(|_| ());
@@ -91,15 +109,21 @@ impl Host {
                     self.end_tentative(&sku, StockCommand::ReleaseAll { order, reason: ABORTED }, order);
                 }
             }
-            PeerMessage::AbortMoney { payment, customer } => {
+            PeerMessage::AbortMoney { attempt, payment, customer } => {
+                let latest = self.money_tries.get(&payment).map_or(0, |tried| tried.attempt);
+                if attempt < latest {
+                    return;
+                }
+                // A question of this try that comes later is too late.
+                self.money_tries.insert(payment, MoneyTry { attempt, is_done: true, at: self.now });
                 // Nothing held any more is nothing to give back.
                 let _ = self.change_wallet(&customer, &AccountCommand::Release { payment });
             }
-            PeerMessage::Inquire { from, order, sku } => self.answer_inquiry(from, order, sku),
-            PeerMessage::InquireMoney { from, payment, customer } => {
+            PeerMessage::Inquire { from, order, attempt, sku } => self.answer_inquiry(from, order, attempt, sku),
+            PeerMessage::InquireMoney { attempt, from, payment, customer } => {
                 let is_open = self.paying.contains_key(&payment) || self.is_placing_with(payment);
                 if !is_open && self.load_payment(payment).is_none() {
-                    self.tell_peer(from, PeerMessage::AbortMoney { payment, customer });
+                    self.tell_peer(from, PeerMessage::AbortMoney { attempt, payment, customer });
                 }
             }
             PeerMessage::Step { from, order, step, what } => self.do_step(from, order, step, &what),
@@ -142,6 +166,18 @@ impl Host {
             let handled = self.load_sku(sku).and_then(|hosted| hosted.state.handled.get(&order).copied());
             handled.is_some_and(|handled| handled >= request.first_step)
         })
+    }
+
+    /// Whether a wallet's question is older than what is known here: a later try has asked, or this one's was answered, and
+    /// what was held for it has been spent or has gone back.
+    fn is_old_money_question(&mut self, payment: PaymentId, attempt: u64, customer: &CustomerId) -> bool {
+        let now = self.now;
+        if self.money_tries.len() > TRIES_MAX {
+            self.money_tries.retain(|_, tried| tried.at.plus_seconds(TRY_SECONDS) > now);
+        }
+        let Some(tried) = self.money_tries.get(&payment) else { return false };
+        let (latest, is_done) = (tried.attempt, tried.is_done);
+        attempt < latest || attempt == latest && is_done && !self.peek_account(customer).0.holds.contains_key(&payment)
     }
 
     /// Whether what a SKU holds for an order may still be taken back without the order's word.
@@ -264,7 +300,9 @@ impl Host {
         payments.sort();
         for payment in &payments {
             let (home, from) = (self.home_of_route(payment.route()), self.index);
-            self.tell_peer(home, PeerMessage::InquireMoney { from, payment: *payment, customer: customer.clone() });
+            let attempt = self.money_tries.get(payment).map_or(0, |tried| tried.attempt);
+            let (payment, customer) = (*payment, customer.clone());
+            self.tell_peer(home, PeerMessage::InquireMoney { attempt, from, payment, customer });
         }
         if !(payments.is_empty() && bids.is_empty()) {
             self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Account(customer.clone()));

@@ -162,12 +162,13 @@ impl Host {
         orders.dedup();
         for order in orders {
             let (home, from) = (self.home_of_route(order.route()), self.index);
-            self.tell_peer(home, PeerMessage::Inquire { from, order, sku: sku.clone() });
+            let attempt = self.tries.get(&order).map_or(0, |(latest, _)| *latest);
+            self.tell_peer(home, PeerMessage::Inquire { from, order, attempt, sku: sku.clone() });
         }
     }
 
     /// The home of an order says what became of it.
-    pub(super) fn answer_inquiry(&mut self, from: usize, order: OrderId, sku: SkuId) {
+    pub(super) fn answer_inquiry(&mut self, from: usize, order: OrderId, attempt: u64, sku: SkuId) {
         if self.placing.contains_key(&order) {
             return;
         }
@@ -176,8 +177,7 @@ impl Host {
             self.ask_owed_steps(order);
         } else {
             // The order does not exist, or has got without it: a question asked twice may have been answered twice. What is
-            // firm meanwhile is not touched by this, and whatever is left goes, in whichever try it was held.
-            let attempt = u64::MAX;
+            // firm meanwhile is not touched by this, nor what a later try holds.
             self.tell_peer(from, PeerMessage::Abort { order, attempt, skus: SmallVec::from_iter([sku]) });
         }
     }
