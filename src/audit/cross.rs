@@ -22,6 +22,9 @@ const YOUNG_MICROS: i64 = 120 * 1_000_000;
 /// The same in records, for an engine that was stopped and started again.
 const YOUNG_RECORDS: u64 = 4096;
 
+/// So many of those in flight are named.
+const IN_FLIGHT_NAMED: usize = 20;
+
 /// How a comparison ended.
 pub(super) enum Verdict {
     Agrees,
@@ -48,7 +51,9 @@ impl Auditor {
                 Agrees => {}
                 InFlight => {
                     self.report.in_flight += 1;
-                    tracing::debug!(seq, actor, "in flight");
+                    if self.report.in_flight_of.len() < IN_FLIGHT_NAMED {
+                        self.report.in_flight_of.push(actor);
+                    }
                 }
                 Differs(rule, detail) => self.faults.add(seq, actor, rule, detail),
             }

@@ -183,6 +183,8 @@ pub struct AuditReport {
     pub displaced: u64,
     /// Steps between actors that the end of the journal cut short; they go on when the engine runs again.
     pub in_flight: u64,
+    /// The first of those in flight.
+    pub in_flight_of: Vec<String>,
     /// Snapshots compared with what the records make.
     pub snapshots: u64,
     /// Entries of query models compared with the records.

@@ -115,6 +115,7 @@ pub fn simulate(seed: u64, options: &Options) -> Result<Outcome, Box<Failure>> {
 fn story_of(text: &str, records: &[(u64, Vec<u8>)]) -> Vec<String> {
     let is_id = |word: &&str| word.len() == 36 && word.split('-').count() == 5;
     let ids: Vec<&str> = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').filter(is_id).collect();
+    let subjects: Vec<&str> = text.split([' ', ',', '"']).filter(|word| word.contains('/')).collect();
     let mut story = Vec::new();
     for (seq, body) in records {
         let Ok((head, events)) = parse_record(body) else { continue };
@@ -123,7 +124,8 @@ fn story_of(text: &str, records: &[(u64, Vec<u8>)]) -> Vec<String> {
         };
         for event in Event::decode_all(key.kind(), events).unwrap_or_default() {
             let line = format!("{seq} {:.3} {key} {event:?}", (head.time - START.0) as f64 / 1e6);
-            if ids.iter().any(|id| line.contains(id)) {
+            let is_subject = subjects.iter().any(|subject| key.to_string() == *subject);
+            if is_subject && ids.is_empty() || ids.iter().any(|id| line.contains(id)) {
                 story.push(line);
             }
         }
@@ -368,7 +370,8 @@ impl Run {
             return Err(format!("the auditor found {} faults, the first: {fault:?}", report.faults_found));
         }
         if report.oversold > 0 || report.in_flight > 0 {
-            return Err(format!("{} oversold, {} in flight at rest", report.oversold, report.in_flight));
+            let (oversold, of) = (report.oversold, report.in_flight_of.join(", "));
+            return Err(format!("{oversold} oversold, in flight at rest: {of}"));
         }
         let cards = self.check_promises(&records)?;
         self.check_gateway(&cards)?;

@@ -289,15 +289,28 @@ impl Host {
         let mut payments: Vec<PaymentId> = account.holds.keys().copied().collect();
         payments.retain(|payment| !account.bids.contains_key(payment));
         let mut bids: Vec<_> = account.bids.into_iter().collect();
-        bids.retain(|(_, backing)| self.home_of_name(backing.sku.as_str()) != self.index);
         bids.sort_by_key(|(payment, _)| *payment);
+        let (bids_here, bids): (Vec<_>, Vec<_>) =
+            bids.into_iter().partition(|(_, backing)| self.home_of_name(backing.sku.as_str()) == self.index);
+        for (payment, backing) in bids_here {
+            self.answer_bid_inquiry(customer.clone(), payment, backing, self.index);
+        }
         for (payment, backing) in &bids {
             let (home, from) = (self.home_of_name(backing.sku.as_str()), self.index);
             let (customer, backing) = (customer.clone(), Box::new(backing.clone()));
             self.tell_peer(home, PeerMessage::InquireBid { from, customer, payment: *payment, backing });
         }
-        payments.retain(|payment| self.home_of_route(payment.route()) != self.index);
         payments.sort();
+        // A payment of this partition may have been another's before the last restart.
+        let (here, payments): (Vec<_>, Vec<_>) =
+            payments.into_iter().partition(|payment| self.home_of_route(payment.route()) == self.index);
+        for payment in here {
+            let is_open = self.paying.contains_key(&payment) || self.is_placing_with(payment);
+            if !is_open && self.load_payment(payment).is_none() {
+                // Nothing held any more is nothing to give back.
+                let _ = self.change_wallet(customer, &AccountCommand::Release { payment });
+            }
+        }
         for payment in &payments {
             let (home, from) = (self.home_of_route(payment.route()), self.index);
             let attempt = self.money_tries.get(payment).map_or(0, |tried| tried.attempt);

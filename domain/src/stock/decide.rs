@@ -146,13 +146,19 @@ fn release(
     reason: ReleaseReason,
     out: &mut Vec<StockEvent>,
 ) {
-    if let Some(backorder) = stock.backorders.iter().find(|backorder| backorder.order == order) {
-        let quantity = backorder.quantity.min(backordered);
-        if quantity > 0 {
-            out.push(StockEvent::BackorderCancelled { order, quantity });
-        }
+    let backorder = stock.backorders.iter().find(|backorder| backorder.order == order);
+    let waiting = backorder.map_or(0, |backorder| backorder.quantity);
+    let commitment = stock.commitments.get(&order);
+    let kept = commitment.map_or(0, |commitment| commitment.units().0 + commitment.units().1);
+    // What waited as the order knew it may have been filled since, and what it had may have been displaced: it gives up so
+    // many units, as they are now.
+    let (plain_waiting, plain_kept) = (backordered.min(waiting), filled.min(kept));
+    let quantity = plain_waiting + (filled - plain_kept).min(waiting - plain_waiting);
+    let filled = plain_kept + (backordered - plain_waiting).min(kept - plain_kept);
+    if quantity > 0 {
+        out.push(StockEvent::BackorderCancelled { order, quantity });
     }
-    if let Some(commitment) = stock.commitments.get(&order) {
+    if let Some(commitment) = commitment {
         let held = take_picks(commitment, filled, |pick| pick.held);
         let allocated = take_picks(commitment, filled - units(&held), |pick| pick.allocated);
         if !(held.is_empty() && allocated.is_empty()) {
