@@ -356,7 +356,7 @@ impl Host {
         }
     }
 
-    /// A wallet of another partition asks what a bid still needs.
+    /// A wallet, mostly of another partition, asks what a bid still needs.
     pub(super) fn answer_bid_inquiry(
         &mut self,
         customer: CustomerId,
@@ -371,6 +371,10 @@ impl Host {
         let currency = self.skus.get(&backing.sku).and_then(|h| Some(h.state.definition.as_ref()?.price.currency));
         let Some(currency) = currency else { return };
         let money = view.as_ref().map_or(Money::new(Amount::ZERO, currency), needed);
+        if from == self.index {
+            // A message to oneself could be overtaken by what happens here.
+            return self.set_aside(&customer, payment, money, backing);
+        }
         self.tell_peer(from, PeerMessage::KeepForBid { customer, payment, money, backing: Box::new(backing) });
     }
 

@@ -168,6 +168,8 @@ pub struct Host {
     last_try: u64,
     /// The latest try of each order that asked for holds here, and when.
     tries: FxHashMap<OrderId, (u64, Timestamp)>,
+    /// The same of orders that asked owners of uses here.
+    use_tries: FxHashMap<(Subject, OrderId), (u64, Timestamp)>,
     /// The same of payments that asked wallets here.
     money_tries: FxHashMap<PaymentId, MoneyTry>,
 
@@ -220,6 +222,7 @@ impl Host {
             last_try: 0,
             tries: FxHashMap::default(),
             money_tries: FxHashMap::default(),
+            use_tries: FxHashMap::default(),
             turn: Turn::default(),
             effects: Effects::default(),
             answers: Vec::new(),

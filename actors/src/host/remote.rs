@@ -25,9 +25,9 @@ pub(super) struct MoneyTry {
 }
 
 /// So many orders' tries are remembered before old ones are forgotten.
-const TRIES_MAX: usize = 16_384;
+pub(super) const TRIES_MAX: usize = 16_384;
 /// How long a message can be on its way, in seconds.
-const TRY_SECONDS: u32 = 300;
+pub(super) const TRY_SECONDS: u32 = 300;
 
 impl Host {
     pub(super) fn handle_peer(&mut self, message: PeerMessage) {

@@ -5,12 +5,13 @@
 
 use smallvec::SmallVec;
 use stockade_domain::entity::{EntityKey, RemoteStep};
-use stockade_domain::order::{NewOrder, Placement};
+use stockade_domain::order::{NewOrder, Outcome, Placement};
 use stockade_domain::promotion::uses::{self, Subject, UsesCommand, UsesEvent, UsesState};
 use stockade_domain::promotion::{Label, PresentedCoupon, Promotion};
 use stockade_domain::{Currency, OrderId, Refusal};
 
 use super::agenda::ASK_AGAIN_MICROS;
+use super::remote::{TRIES_MAX, TRY_SECONDS};
 use super::{Handled, Host};
 use crate::command::{Answer, KeyDigest, UsesView};
 use crate::faults::Fault;
@@ -170,6 +171,9 @@ impl Host {
 
     pub(super) fn hold_use_for_peer(&mut self, from: usize, request: UseRequest) {
         let UseRequest { order, round, subject, amount, currency, customer } = request;
+        if self.is_old_use_question(&subject, order, round) {
+            return;
+        }
         let command = UsesCommand::Hold { order, amount, currency, customer, round };
         let result = self.decide_uses(&subject, &command).map(|events| {
             self.change_uses(&subject, &events);
@@ -177,9 +181,21 @@ impl Host {
             terms.and_then(|terms| terms.batch.clone())
         });
         if result.is_ok() {
+            self.use_tries.insert((subject.clone(), order), (round, self.now));
             self.doubt_use(&subject, order);
         }
         self.tell_peer(from, PeerMessage::UseHeld { order, round, subject, result });
+    }
+
+    /// Whether a question was answered before, and what was held for it has gone or is used; or a later try has asked.
+    fn is_old_use_question(&mut self, subject: &Subject, order: OrderId, round: u64) -> bool {
+        let now = self.now;
+        if self.use_tries.len() > TRIES_MAX {
+            self.use_tries.retain(|_, (_, at)| at.plus_seconds(TRY_SECONDS) > now);
+        }
+        let Some((latest, _)) = self.use_tries.get(&(subject.clone(), order)).copied() else { return false };
+        let is_held = self.load_uses(subject).is_some_and(|hosted| hosted.state.held.contains_key(&order));
+        round < latest || round == latest && !is_held
     }
 
     /// Whoever holds a use from another partition is asked about until its home knows the order.
@@ -230,8 +246,11 @@ impl Host {
         }
         let known = self.load_order(order).is_some_and(|hosted| {
             let promoted = hosted.state.promoted.as_ref();
-            promoted.is_some_and(|promoted| promoted.round == round && promoted.uses(&subject))
+            let is_its = promoted.is_some_and(|promoted| promoted.round == round && promoted.uses(&subject));
+            is_its && hosted.state.outcome == Outcome::Open
         });
+        // The step that ends it is repeated.
+        let known = known || self.is_owed_by_uses(order, &subject);
         let answer = if known {
             PeerMessage::UseKnown { order, subject }
         } else {
@@ -247,6 +266,11 @@ impl Host {
     }
 
     pub(super) fn abort_use(&mut self, order: OrderId, round: u64, subject: &Subject) {
+        let latest = self.use_tries.get(&(subject.clone(), order)).map_or(0, |(latest, _)| *latest);
+        if round >= latest {
+            // A question of this try that comes later is too late.
+            self.use_tries.insert((subject.clone(), order), (round, self.now));
+        }
         match self.decide_uses(subject, &UsesCommand::Release { order, round }) {
             Ok(events) => drop(self.change_uses(subject, &events)),
             Err(refusal) => tracing::warn!(%order, ?subject, %refusal, "a use could not be given back"),
