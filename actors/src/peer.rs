@@ -281,6 +281,8 @@ pub enum PeerMessage {
         order: OrderId,
         /// Which SKU.
         sku: SkuId,
+        /// Units held.
+        held: Quantity,
         /// Units held and allocated.
         kept: Quantity,
         /// Units that wait for stock.

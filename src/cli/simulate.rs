@@ -49,7 +49,7 @@ struct Sums {
     answers: BTreeMap<String, u64>,
     /// The hash of each seed's trace, by seed.
     traces: BTreeMap<u64, String>,
-    failures: Vec<Box<sim::Failure>>,
+    failures: Vec<sim::Failure>,
 }
 
 impl Sums {
@@ -82,7 +82,7 @@ pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict,
     let sums = simulate_all(from, to, &options);
     let mut wrong: Vec<Value> = Vec::new();
     for failure in &sums.failures {
-        let (smaller, failure) = sim::shrink(failure.clone(), &options);
+        let (smaller, failure) = sim::shrink(Box::new(failure.clone()), &options);
         wrong.push(told(&failure, &smaller));
     }
     // The same seed once more: what differs is not drawn from the seed.
@@ -158,7 +158,7 @@ fn simulate_all(from: u64, to: u64, options: &Options) -> Sums {
                     let mut sums = sums.lock();
                     match result {
                         Ok(outcome) => sums.add(&outcome),
-                        Err(failure) => sums.failures.push(failure),
+                        Err(failure) => sums.failures.push(*failure),
                     }
                     bar.inc(1);
                 }

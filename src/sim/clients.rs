@@ -167,6 +167,16 @@ impl Clients {
         }
     }
 
+    fn any_customer(&mut self) -> CustomerId {
+        let name: &&str = self.dice.pick(&CUSTOMERS);
+        customer(name)
+    }
+
+    fn any_sku(&mut self) -> SkuId {
+        let name: &&str = self.dice.pick(&SKUS);
+        sku(name)
+    }
+
     fn tender(&mut self) -> Option<Tender> {
         let card = |token: &str| Tender { credential: Some(token.into()), ..Tender::by(Method::Card) };
         Some(match self.dice.below(10) {
@@ -192,7 +202,7 @@ impl Clients {
             }
             order.lines.push(line);
         }
-        order.customer = Some(customer(*self.dice.pick(&CUSTOMERS)));
+        order.customer = Some(self.any_customer());
         order.payments.extend(self.tender());
         order.allow_partial = self.dice.per_mille(200);
         order.allow_backorder = self.dice.per_mille(200);
@@ -214,7 +224,7 @@ impl Clients {
     /// The same id again, with another body: a conflict, or, if it was refused, another try.
     fn place_again(&mut self, machine: &Machine) {
         let Some(id) = self.known_order() else { return self.place(machine) };
-        let mut order = NewOrder::one(id, sku(*self.dice.pick(&SKUS)), 1);
+        let mut order = NewOrder::one(id, self.any_sku(), 1);
         order.body_digest = 7;
         let command = Command::Place { order: Box::new(order), key: None, wait: WAIT };
         let receipt = machine.send(&EntityKey::Order(id), command);
@@ -277,7 +287,7 @@ impl Clients {
 
     fn trade(&mut self, machine: &Machine) {
         let name = *self.dice.pick(&SKUS);
-        let who = customer(*self.dice.pick(&CUSTOMERS));
+        let who = self.any_customer();
         let (quantity, price) = (1 + self.dice.below(4), eur(300 + self.dice.below(2_000)));
         let id = BookOrderId::from(OrderId::new(machine.now(), self.bits()));
         let (time_in_force, body_digest) = (TimeInForce::Gtc, 1);
@@ -385,6 +395,14 @@ impl Clients {
         for waiting in std::mem::take(&mut self.waiting) {
             self.take_answer(&waiting, &Err(Refusal::StorageUnavailable));
         }
+    }
+
+    /// Somebody waits for what nobody will answer.
+    #[cfg(test)]
+    pub(super) fn forget_an_answer(&mut self) {
+        let (sender, receipt) = stockade_sync::once_reply();
+        std::mem::forget(sender);
+        self.wait_for("a question".into(), None, 0, receipt);
     }
 
     /// Who still waits.

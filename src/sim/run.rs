@@ -408,9 +408,10 @@ impl Run {
             for event in Event::decode_all(kind, events).map_err(|error| error.to_string())? {
                 match (&key, event) {
                     (Some(EntityKey::Order(id)), Event::Order(OrderEvent::Placed { .. })) => drop(placed.insert(*id)),
-                    (Some(EntityKey::Payment(id)), Event::Payment(PaymentEvent::Created { method, .. }))
-                        if method == Method::Card =>
-                    {
+                    (
+                        Some(EntityKey::Payment(id)),
+                        Event::Payment(PaymentEvent::Created { method: Method::Card, .. }),
+                    ) => {
                         cards.push(*id);
                     }
                     (_, Event::Account(AccountEvent::Credited { money, .. })) => credited += i128::from(money.amount.0),
@@ -447,5 +448,45 @@ impl Run {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quiet() -> Run {
+        let mut run = Run::new(1, &Options { steps: 60, faults: Vec::new() });
+        run.go(60).expect("nothing fails");
+        run
+    }
+
+    #[test]
+    fn an_order_that_was_acknowledged_and_is_lost_is_found() {
+        let mut run = quiet();
+        run.clients.promises.orders.insert(OrderId::new(START, 1));
+        assert!(run.judge().unwrap_err().contains("acknowledged and is lost"));
+    }
+
+    #[test]
+    fn money_that_was_acknowledged_and_is_not_there_is_found() {
+        let mut run = quiet();
+        run.clients.promises.credited += 1;
+        assert!(run.judge().unwrap_err().contains("acknowledged as credited"));
+    }
+
+    #[test]
+    fn an_answer_that_never_comes_is_found() {
+        let mut run = quiet();
+        run.clients.forget_an_answer();
+        assert!(run.come_to_rest().unwrap_err().contains("nobody has answered"));
+    }
+
+    #[test]
+    fn a_story_is_of_those_that_a_failure_names() {
+        let run = quiet();
+        let order = run.clients.promises.orders.first().expect("somebody bought something").to_string();
+        let story = story_of(&format!("order {order} is odd"), &run.machine.records().unwrap());
+        assert!(!story.is_empty() && story.iter().all(|line| line.contains(&order)));
     }
 }

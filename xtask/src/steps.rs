@@ -45,6 +45,7 @@ pub const ALL: &[Step] = &[
     heavy("release", "the release build", release),
     heavy("long", "long tests, and those that read the data beside the checkout", long),
     heavy("duel", "ten million random commands on two books", duel),
+    heavy("simulation", "the whole engine on virtual time, with every fault, from many seeds", simulation),
     heavy("counted", "instructions a command of the book takes, flat whatever rests (gungraun)", figures::flat),
     aside("plot", "draws instructions and time by resting orders", figures::plot),
     heavy("conformance", "suites and campaigns by others (tracebook-conformance)", conformance),
@@ -139,6 +140,11 @@ fn duel() -> Result<String, StepError> {
 fn conformance() -> Result<String, StepError> {
     let output = Program::new(".ci/conformance").run()?;
     Ok(output.lines().last().unwrap_or("passed").to_owned())
+}
+
+fn simulation() -> Result<String, StepError> {
+    let output = Program::new(root().join("target/release/stockade")).args("simulate --seeds 0..300").run()?;
+    Ok(output.lines().find(|line| line.contains(" runs, ")).unwrap_or("no runs").to_owned())
 }
 
 fn examples() -> Result<String, StepError> {

@@ -48,7 +48,7 @@ impl Host {
         let offer_seconds = stock.offer_seconds();
         let (home, from) = (self.home_of_route(order.route()), self.index);
         let (sku, kept) = (sku.clone(), held + allocated);
-        self.tell_peer(home, PeerMessage::StockIs { from, news, order, sku, kept, waiting, offer_seconds });
+        self.tell_peer(home, PeerMessage::StockIs { from, news, order, sku, held, kept, waiting, offer_seconds });
     }
 
     pub(super) fn hear_of_stock(
@@ -56,7 +56,7 @@ impl Host {
         (from, news): (usize, u64),
         order: OrderId,
         sku: SkuId,
-        (kept, waiting): (Quantity, Quantity),
+        (held, kept, waiting): (Quantity, Quantity, Quantity),
         offer_seconds: u32,
     ) {
         // While the order is being placed, or a step of this SKU's is on its way, they cannot agree yet.
@@ -67,7 +67,7 @@ impl Host {
             if self.is_owed_by_sku(order, &sku) {
                 return;
             }
-            let news = OrderCommand::StockIs { sku: sku.clone(), kept, waiting, offer_seconds };
+            let news = OrderCommand::StockIs { sku: sku.clone(), held, kept, waiting, offer_seconds };
             if let Err(refusal) = self.tell_order(order, &news) {
                 tracing::warn!(%order, %sku, %refusal, "an order refused what its SKU told it");
             }

@@ -127,8 +127,8 @@ impl Host {
                 }
             }
             PeerMessage::Step { from, order, step, what } => self.do_step(from, order, step, &what),
-            PeerMessage::StockIs { from, news, order, sku, kept, waiting, offer_seconds } => {
-                self.hear_of_stock((from, news), order, sku, (kept, waiting), offer_seconds);
+            PeerMessage::StockIs { from, news, order, sku, held, kept, waiting, offer_seconds } => {
+                self.hear_of_stock((from, news), order, sku, (held, kept, waiting), offer_seconds);
             }
             PeerMessage::StockHeard { news, order, sku } => self.stock_was_heard(news, order, &sku),
             PeerMessage::AskStock { order, sku } => self.tell_of_stock(&sku, order),

@@ -95,6 +95,8 @@ pub enum OrderCommand {
     /// How a SKU of another partition stands to the order, when none of its steps is on its way.
     StockIs {
         sku: SkuId,
+        held: Quantity,
+        /// Held and allocated.
         kept: Quantity,
         waiting: Quantity,
         offer_seconds: u32,
@@ -194,8 +196,8 @@ fn decide_command(
             }
             Ok(())
         }
-        OrderCommand::StockIs { sku, kept, waiting, offer_seconds } => {
-            told::stock_is(order, sku, (*kept, *waiting), now.plus_seconds(*offer_seconds), out, asks);
+        OrderCommand::StockIs { sku, held, kept, waiting, offer_seconds } => {
+            told::stock_is(order, sku, (*held, *kept, *waiting), now.plus_seconds(*offer_seconds), out, asks);
             Ok(())
         }
         OrderCommand::StepDone { step, short } => {

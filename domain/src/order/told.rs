@@ -192,7 +192,7 @@ pub(super) fn displaced(
 pub(super) fn stock_is(
     order: &Order,
     sku: &SkuId,
-    (kept, waiting): (Quantity, Quantity),
+    (held, kept, waiting): (Quantity, Quantity, Quantity),
     offer_until: Timestamp,
     out: &mut Vec<OrderEvent>,
     asks: &mut Vec<OrderAsk>,
@@ -209,6 +209,9 @@ pub(super) fn stock_is(
         backorder_filled(order, sku, awaited - waiting, offer_until, out, asks);
     } else if awaited < waiting {
         displaced(order, sku, waiting - awaited, out, asks);
+    } else if order.secured && held > 0 {
+        // Units were lost and filled again before the order heard of either: they are paid.
+        asks.push(OrderAsk::Stock(sku.clone(), StockCommand::Settle { order: order.id }));
     }
 }
 
