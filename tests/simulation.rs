@@ -16,7 +16,7 @@ fn faults(names: &str) -> Vec<FaultKind> {
 
 fn run(seed: u64, steps: u64, names: &str) -> String {
     silence_injected_panics();
-    match simulate(seed, &Options { steps, faults: faults(names) }) {
+    match simulate(seed, &Options { steps, faults: faults(names), partitions: None }) {
         Ok(outcome) => outcome.trace_hash,
         Err(failure) => panic!("{failure}\n{}\n{}", failure.trace.join("\n"), failure.story.join("\n")),
     }

@@ -32,6 +32,9 @@ pub(super) struct Arguments {
     /// Steps of each run while faults strike.
     #[arg(long, value_name = "N", default_value_t = 1_500)]
     steps: u64,
+    /// So many partitions all the time [default: one to three, as drawn, and others after some restarts].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=8))]
+    partitions: Option<u8>,
     /// The faults that may be drawn, by name, or `all`, or `none`.
     #[arg(long, value_name = "LIST", default_value = "all")]
     faults: String,
@@ -76,7 +79,8 @@ impl Sums {
 
 pub(super) fn run(arguments: &Arguments, output: &mut Output) -> Result<Verdict, Failure> {
     let (from, to) = seeds(arguments)?;
-    let options = Options { steps: arguments.steps, faults: faults(&arguments.faults)? };
+    let partitions = arguments.partitions.map(usize::from);
+    let options = Options { steps: arguments.steps, faults: faults(&arguments.faults)?, partitions };
     sim::silence_injected_panics();
     let begun = Instant::now();
     let sums = simulate_all(from, to, &options);
@@ -179,7 +183,10 @@ const FAILURES_SHOWN: usize = 5;
 fn told(failure: &sim::Failure, options: &Options) -> Value {
     let names: Vec<&str> = options.faults.iter().map(|kind| kind.name()).collect();
     let list = if names.is_empty() { "none".to_owned() } else { names.join(",") };
-    let again = format!("stockade simulate --seed {} --steps {} --faults {list}", failure.seed, options.steps);
+    let mut again = format!("stockade simulate --seed {} --steps {} --faults {list}", failure.seed, options.steps);
+    if let Some(partitions) = options.partitions {
+        again += &format!(" --partitions {partitions}");
+    }
     json!({"seed": failure.seed, "step": failure.step, "what": failure.what, "again": again, "trace": failure.trace,
         "story": failure.story})
 }

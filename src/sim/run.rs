@@ -36,11 +36,13 @@ pub struct Options {
     pub steps: u64,
     /// The kinds of faults that may be drawn.
     pub faults: Vec<FaultKind>,
+    /// So many partitions all the time; none: one to three, as drawn, and others after some restarts.
+    pub partitions: Option<usize>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { steps: 1_500, faults: FaultKind::ALL.to_vec() }
+        Self { steps: 1_500, faults: FaultKind::ALL.to_vec(), partitions: None }
     }
 }
 
@@ -148,6 +150,8 @@ struct Run {
     fates: Arc<Mutex<Fates>>,
     clients: Clients,
     machine: Machine,
+    /// Restarts do not change their number.
+    keeps_partitions: bool,
     dice: Dice,
     step: u64,
     steps_in_all: u64,
@@ -159,7 +163,8 @@ struct Run {
 impl Run {
     fn new(seed: u64, options: &Options) -> Self {
         let mut dice = Dice::of(seed, "world");
-        let partitions = 1 + dice.below(3) as usize;
+        let drawn = 1 + dice.below(3) as usize;
+        let partitions = options.partitions.unwrap_or(drawn);
         let plan = FaultPlan::drawn(seed, &options.faults);
         let fates = Fates { plan: plan.with_dice(Dice::of(seed, "fates")), held: Vec::new(), is_over: false };
         Self {
@@ -168,6 +173,7 @@ impl Run {
             fates: Arc::new(Mutex::new(fates)),
             clients: Clients::new(seed),
             machine: Machine::new(partitions, START),
+            keeps_partitions: options.partitions.is_some(),
             dice,
             step: 0,
             steps_in_all: 0,
@@ -259,8 +265,8 @@ impl Run {
 
     fn restart(&mut self, survival: Option<Survival>) -> Result<(), String> {
         // Another number of partitions, now and then.
-        let partitions =
-            if self.dice.per_mille(300) { 1 + self.dice.below(3) as usize } else { self.machine.partitions() };
+        let drawn = if self.dice.per_mille(300) { 1 + self.dice.below(3) as usize } else { self.machine.partitions() };
+        let partitions = if self.keeps_partitions { self.machine.partitions() } else { drawn };
         let up = self.machine.restart(survival, partitions);
         self.clients.hang_up();
         up.map_err(|error| format!("it does not come up again: {error}"))
@@ -456,7 +462,7 @@ mod tests {
     use super::*;
 
     fn quiet() -> Run {
-        let mut run = Run::new(1, &Options { steps: 60, faults: Vec::new() });
+        let mut run = Run::new(1, &Options { steps: 60, faults: Vec::new(), partitions: None });
         run.go(60).expect("nothing fails");
         run
     }

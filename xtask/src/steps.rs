@@ -142,7 +142,8 @@ fn conformance() -> Result<String, StepError> {
     Ok(output.lines().last().unwrap_or("passed").to_owned())
 }
 
-/// Kinds of faults that strike together. All at once, and longer runs, still find faults: `ARCHITECTURE.md` names them.
+/// Kinds of faults that strike together. With several partitions all at once, and longer runs, still find faults:
+/// `ARCHITECTURE.md` names them.
 const FAULTS: [&str; 6] = [
     "none",
     "crash_before,crash_after,kill,power_loss",
@@ -157,7 +158,9 @@ fn simulation() -> Result<String, StepError> {
         let program = Program::new(root().join("target/release/stockade"));
         program.args(&format!("simulate --seeds 0..300 --steps 400 --faults {faults}")).run()?;
     }
-    Ok(format!("{} groups of faults, 300 seeds each", FAULTS.len()))
+    let program = Program::new(root().join("target/release/stockade"));
+    program.args("simulate --seeds 0..300 --partitions 1").run()?;
+    Ok(format!("{} groups of faults, 300 seeds each; all at once, 300 seeds of one partition", FAULTS.len()))
 }
 
 fn examples() -> Result<String, StepError> {
