@@ -77,6 +77,7 @@ fn seeds_that_once_failed_are_clean() {
             381,
             "slow_partition,kill,disk_error,short_write,callback_twice,clock_ahead,clock_back",
         ),
+        ("an order was recorded that had lost all it was to have while it was placed", 165, 735, "none"),
     ] {
         println!("{what}: {seed}");
         run(seed, steps, names);

@@ -270,6 +270,11 @@ pub fn place_with(
     if lines.len() > LINES_MAX {
         return Err(Refusal::TooManyLines { limit: LINES_MAX, found: lines.len() });
     }
+    if lines.iter().all(|line: &PlacedLine| line.filled + line.backordered == 0) {
+        // What a line was to have of a book can be lost to a shortfall while other partitions are asked.
+        let short = |line: &PlacedLine| Shortage { sku: line.sku.clone(), requested: line.quantity, available: 0 };
+        return Err(Refusal::StockExhausted { items: lines.iter().map(short).collect(), as_of: 0 });
+    }
     for charge in &order.charges {
         check_currency(currency, charge.money.currency)?;
         if charge.money.amount.is_negative() || !charge.money.amount.is_rounded(currency) {
