@@ -26,6 +26,7 @@ mod remote;
 mod stock;
 mod supervise;
 mod tentative;
+mod tries;
 mod uses;
 mod waiting;
 
@@ -63,8 +64,8 @@ use market::Bidding;
 use order::Awaited;
 use paying::Paying;
 use placing::Placing;
-use remote::MoneyTry;
 use tentative::TentativeUnits;
+use tries::Tries;
 
 /// The most messages of one turn.
 pub const TURN_MESSAGES_MAX: usize = 256;
@@ -167,11 +168,11 @@ pub struct Host {
     /// The number of the last try to place an order across partitions; higher than any of an earlier life.
     last_try: u64,
     /// The latest try of each order that asked for holds here, and when.
-    tries: FxHashMap<OrderId, (u64, Timestamp)>,
+    tries: Tries<OrderId>,
     /// The same of orders that asked owners of uses here.
-    use_tries: FxHashMap<(Subject, OrderId), (u64, Timestamp)>,
+    use_tries: Tries<(Subject, OrderId)>,
     /// The same of payments that asked wallets here.
-    money_tries: FxHashMap<PaymentId, MoneyTry>,
+    money_tries: Tries<PaymentId>,
 
     now: Timestamp,
     turn: Turn,
@@ -220,9 +221,9 @@ impl Host {
             untold: FxHashMap::default(),
             news: 0,
             last_try: 0,
-            tries: FxHashMap::default(),
-            money_tries: FxHashMap::default(),
-            use_tries: FxHashMap::default(),
+            tries: Tries::default(),
+            money_tries: Tries::default(),
+            use_tries: Tries::default(),
             turn: Turn::default(),
             effects: Effects::default(),
             answers: Vec::new(),

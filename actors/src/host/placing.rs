@@ -176,9 +176,8 @@ impl Host {
             let pricer = Pricer { rules: rules.as_deref(), coupons: &coupons };
             let order = &placing.order;
             let mut placement = order::place_with(order, &placing.demand, &fills, &placing.market, now, pricer)?;
-            let mut with_gifts = order.clone();
-            if take_gifts(&mut with_gifts, &mut placement) {
-                self.place_otherwise(id, with_gifts);
+            if take_gifts(&mut placing.order, &mut placement) {
+                self.place_otherwise(id);
                 return Ok(());
             }
             placing.placement = Some(placement);
@@ -210,9 +209,9 @@ impl Host {
                 self.advance(id);
             }
             Err(refusal) => {
-                let mut without = self.placing[&id].order.clone();
-                if note_unavailable(&mut without, subject, &refusal) {
-                    self.place_otherwise(id, without);
+                let placing = self.placing.get_mut(&id).expect("it is being placed");
+                if note_unavailable(&mut placing.order, subject, &refusal) {
+                    self.place_otherwise(id);
                 } else {
                     self.abort(id, refusal);
                 }
@@ -220,10 +219,10 @@ impl Host {
         }
     }
 
-    /// Gives back what was held, and places the order as it is now.
-    fn place_otherwise(&mut self, id: OrderId, order: Box<NewOrder>) {
+    /// Gives back what was held, and places the order as it is wanted now.
+    fn place_otherwise(&mut self, id: OrderId) {
         let mut placing = self.give_up(id);
-        self.place_again(order, placing.key, placing.wait, &mut placing.reply);
+        self.place_again(placing.order, placing.key, placing.wait, &mut placing.reply);
     }
 
     fn advance_money(&mut self, id: OrderId) -> Result<(), Refusal> {
@@ -280,13 +279,12 @@ impl Host {
             }
             Err(Refusal::SkuNotSellable { sku, .. }) if self.known_kit(&sku).is_some() => {
                 // It was a kit that nobody had met yet: what is held for it goes back, and its components are asked.
-                let mut placing = self.give_up(id);
-                self.place_again(placing.order, placing.key, placing.wait, &mut placing.reply);
+                self.place_otherwise(id);
             }
             Err(refusal) => {
-                let mut without = self.placing[&id].order.clone();
-                if drop_short_gifts(&mut without, &refusal) {
-                    self.place_otherwise(id, without);
+                let placing = self.placing.get_mut(&id).expect("it is being placed");
+                if drop_short_gifts(&mut placing.order, &refusal) {
+                    self.place_otherwise(id);
                 } else {
                     self.abort(id, refusal);
                 }

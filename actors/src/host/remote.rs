@@ -7,7 +7,7 @@ use stockade_domain::order::{self, Fill, OrderEvent};
 use stockade_domain::promotion::uses::Subject;
 use stockade_domain::stock::market::{Claims, MarketDemand, MarketFill, Seller};
 use stockade_domain::stock::{StockCommand, StockEvent};
-use stockade_domain::{Amount, CustomerId, OrderId, PaymentId, Quantity, Refusal, SkuId, Timestamp};
+use stockade_domain::{Amount, CustomerId, OrderId, PaymentId, Quantity, Refusal, SkuId};
 
 use super::agenda::ASK_AGAIN_MICROS;
 use super::place::{ABORTED, Claim, Hold};
@@ -15,19 +15,6 @@ use super::waiting::TENTATIVE_WAIT_MICROS;
 use super::{Host, partition_of};
 use crate::mailbox::Incoming;
 use crate::peer::{HeldItems, HoldRequest, PeerMessage};
-
-/// The latest try to hold wallet money for a payment.
-pub(super) struct MoneyTry {
-    attempt: u64,
-    /// The money was held, or was given back before it could be.
-    is_done: bool,
-    at: Timestamp,
-}
-
-/// So many orders' tries are remembered before old ones are forgotten.
-pub(super) const TRIES_MAX: usize = 16_384;
-/// How long a message can be on its way, in seconds.
-pub(super) const TRY_SECONDS: u32 = 300;
 
 impl Host {
     pub(super) fn handle_peer(&mut self, message: PeerMessage) {
@@ -58,7 +45,8 @@ impl Host {
             }
             PeerMessage::Held { order, attempt, by, result } => self.held_by_peer(order, attempt, by, *result),
             PeerMessage::HoldMoney { attempt, from, order, payment, customer, money, of_bid } => {
-                if self.is_old_money_question(payment, attempt, &customer) {
+                let is_held = self.peek_account(&customer).0.holds.contains_key(&payment);
+                if self.money_tries.is_old(&payment, attempt, || is_held) {
                     return;
                 }
                 if let Some(kept) = of_bid {
@@ -68,7 +56,7 @@ impl Host {
                 }
                 let result = self.change_wallet(&customer, &AccountCommand::Hold { payment, money, spend: false });
                 self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Account(customer));
-                self.money_tries.insert(payment, MoneyTry { attempt, is_done: result.is_ok(), at: self.now });
+                self.money_tries.note(payment, attempt, result.is_ok(), self.now);
                 self.tell_peer(from, PeerMessage::MoneyHeld { attempt, order, payment, result: result.map(|_| ()) });
             }
             PeerMessage::MoneyHeld { attempt, order, payment, result } => {
@@ -102,7 +90,7 @@ impl Host {
             }
             PeerMessage::UseKnown { order, subject } => self.use_is_known(order, &subject),
             PeerMessage::Abort { order, attempt, skus } => {
-                if self.tries.get(&order).is_some_and(|(latest, _)| attempt < *latest) {
+                if attempt < self.tries.latest(&order) {
                     return;
                 }
                 for sku in skus.into_iter().filter(|sku| self.is_tentative(sku, order)).collect::<Vec<_>>() {
@@ -110,12 +98,9 @@ impl Host {
                 }
             }
             PeerMessage::AbortMoney { attempt, payment, customer } => {
-                let latest = self.money_tries.get(&payment).map_or(0, |tried| tried.attempt);
-                if attempt < latest {
+                if !self.money_tries.take_back(payment, attempt, self.now) {
                     return;
                 }
-                // A question of this try that comes later is too late.
-                self.money_tries.insert(payment, MoneyTry { attempt, is_done: true, at: self.now });
                 // Nothing held any more is nothing to give back.
                 let _ = self.change_wallet(&customer, &AccountCommand::Release { payment });
             }
@@ -152,32 +137,16 @@ impl Host {
     /// Whether a question is older than what is known here already: a later try has asked, or the order was recorded and
     /// its steps were done.
     fn is_stale(&mut self, request: &HoldRequest) -> bool {
-        let now = self.now;
-        if self.tries.len() > TRIES_MAX {
-            self.tries.retain(|_, (_, at)| at.plus_seconds(TRY_SECONDS) > now);
-        }
-        let (latest, at) = self.tries.entry(request.order).or_insert((request.attempt, now));
-        if request.attempt < *latest {
+        if self.tries.is_old(&request.order, request.attempt, || true) {
             return true;
         }
-        (*latest, *at) = (request.attempt, now);
+        // What is held here tells by itself whether it was answered.
+        self.tries.note(request.order, request.attempt, false, self.now);
         let order = request.order;
         request.items.iter().any(|(sku, _)| {
             let handled = self.load_sku(sku).and_then(|hosted| hosted.state.handled.get(&order).copied());
             handled.is_some_and(|handled| handled >= request.first_step)
         })
-    }
-
-    /// Whether a wallet's question is older than what is known here: a later try has asked, or this one's was answered, and
-    /// what was held for it has been spent or has gone back.
-    fn is_old_money_question(&mut self, payment: PaymentId, attempt: u64, customer: &CustomerId) -> bool {
-        let now = self.now;
-        if self.money_tries.len() > TRIES_MAX {
-            self.money_tries.retain(|_, tried| tried.at.plus_seconds(TRY_SECONDS) > now);
-        }
-        let Some(tried) = self.money_tries.get(&payment) else { return false };
-        let (latest, is_done) = (tried.attempt, tried.is_done);
-        attempt < latest || attempt == latest && is_done && !self.peek_account(customer).0.holds.contains_key(&payment)
     }
 
     /// Whether what a SKU holds for an order may still be taken back without the order's word.
@@ -313,7 +282,7 @@ impl Host {
         }
         for payment in &payments {
             let (home, from) = (self.home_of_route(payment.route()), self.index);
-            let attempt = self.money_tries.get(payment).map_or(0, |tried| tried.attempt);
+            let attempt = self.money_tries.latest(payment);
             let (payment, customer) = (*payment, customer.clone());
             self.tell_peer(home, PeerMessage::InquireMoney { attempt, from, payment, customer });
         }

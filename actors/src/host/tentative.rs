@@ -162,7 +162,7 @@ impl Host {
         orders.dedup();
         for order in orders {
             let (home, from) = (self.home_of_route(order.route()), self.index);
-            let attempt = self.tries.get(&order).map_or(0, |(latest, _)| *latest);
+            let attempt = self.tries.latest(&order);
             self.tell_peer(home, PeerMessage::Inquire { from, order, attempt, sku: sku.clone() });
         }
     }

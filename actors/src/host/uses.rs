@@ -11,7 +11,6 @@ use stockade_domain::promotion::{Label, PresentedCoupon, Promotion};
 use stockade_domain::{Currency, OrderId, Refusal};
 
 use super::agenda::ASK_AGAIN_MICROS;
-use super::remote::{TRIES_MAX, TRY_SECONDS};
 use super::{Handled, Host};
 use crate::command::{Answer, KeyDigest, UsesView};
 use crate::faults::Fault;
@@ -171,7 +170,9 @@ impl Host {
 
     pub(super) fn hold_use_for_peer(&mut self, from: usize, request: UseRequest) {
         let UseRequest { order, round, subject, amount, currency, customer } = request;
-        if self.is_old_use_question(&subject, order, round) {
+        let is_held = self.load_uses(&subject).is_some_and(|hosted| hosted.state.held.contains_key(&order));
+        let key = (subject.clone(), order);
+        if self.use_tries.is_old(&key, round, || is_held) {
             return;
         }
         let command = UsesCommand::Hold { order, amount, currency, customer, round };
@@ -181,21 +182,10 @@ impl Host {
             terms.and_then(|terms| terms.batch.clone())
         });
         if result.is_ok() {
-            self.use_tries.insert((subject.clone(), order), (round, self.now));
+            self.use_tries.note(key, round, true, self.now);
             self.doubt_use(&subject, order);
         }
         self.tell_peer(from, PeerMessage::UseHeld { order, round, subject, result });
-    }
-
-    /// Whether a question was answered before, and what was held for it has gone or is used; or a later try has asked.
-    fn is_old_use_question(&mut self, subject: &Subject, order: OrderId, round: u64) -> bool {
-        let now = self.now;
-        if self.use_tries.len() > TRIES_MAX {
-            self.use_tries.retain(|_, (_, at)| at.plus_seconds(TRY_SECONDS) > now);
-        }
-        let Some((latest, _)) = self.use_tries.get(&(subject.clone(), order)).copied() else { return false };
-        let is_held = self.load_uses(subject).is_some_and(|hosted| hosted.state.held.contains_key(&order));
-        round < latest || round == latest && !is_held
     }
 
     /// Whoever holds a use from another partition is asked about until its home knows the order.
@@ -266,11 +256,7 @@ impl Host {
     }
 
     pub(super) fn abort_use(&mut self, order: OrderId, round: u64, subject: &Subject) {
-        let latest = self.use_tries.get(&(subject.clone(), order)).map_or(0, |(latest, _)| *latest);
-        if round >= latest {
-            // A question of this try that comes later is too late.
-            self.use_tries.insert((subject.clone(), order), (round, self.now));
-        }
+        self.use_tries.take_back((subject.clone(), order), round, self.now);
         match self.decide_uses(subject, &UsesCommand::Release { order, round }) {
             Ok(events) => drop(self.change_uses(subject, &events)),
             Err(refusal) => tracing::warn!(%order, ?subject, %refusal, "a use could not be given back"),
