@@ -80,22 +80,15 @@ fn holds_journal(dir: &Path) -> bool {
 /// The last two checkpoints: where their records are, and what these say.
 fn checkpoints(reader: &JournalReader, last: u64) -> Result<Vec<(u64, Vec<u8>)>, ReadError> {
     let mut found: Vec<(u64, Vec<u8>)> = Vec::new();
-    let mut next = 1;
-    while next <= last {
-        let after = reader.read_from(next, READ_BYTES, &mut |seq, body| {
-            let Ok((head, events)) = parse_record(body) else { return };
-            if head.kind == KIND_SYSTEM {
-                found.push((seq, events.to_vec()));
-                if found.len() > 2 {
-                    found.remove(0);
-                }
+    reader.read_all(1, last, &mut |seq, body| {
+        let Ok((head, events)) = parse_record(body) else { return };
+        if head.kind == KIND_SYSTEM {
+            found.push((seq, events.to_vec()));
+            if found.len() > 2 {
+                found.remove(0);
             }
-        })?;
-        if after == next {
-            break;
         }
-        next = after;
-    }
+    })?;
     Ok(found)
 }
 

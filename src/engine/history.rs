@@ -172,17 +172,8 @@ impl Shelf for History {
     }
 
     fn records_from(&self, seq: u64, visit: &mut dyn FnMut(u64, &[u8])) -> Result<(), ShelfError> {
-        let last = self.departures.durable();
-        let mut next = seq;
-        while next <= last {
-            let read = self.reader.read_from(next, 1 << 20, visit);
-            let after = read.map_err(|error| ShelfError { what: "journal".into(), why: error.to_string() })?;
-            if after == next {
-                break;
-            }
-            next = after;
-        }
-        Ok(())
+        let read = self.reader.read_all(seq, self.departures.durable(), visit);
+        read.map(drop).map_err(|error| ShelfError { what: "journal".into(), why: error.to_string() })
     }
 
     fn settle(&self) -> Result<(), ShelfError> {

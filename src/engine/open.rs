@@ -44,8 +44,6 @@ use super::threads::{Running, Seat, Threads, spawn_writer};
 use super::write_times::WriteTimes;
 use super::{Engine, Inner};
 
-/// Bytes of journal read at once while opening.
-const READ_BYTES: usize = 4 << 20;
 fn open_error(dir: &Path, error: OpenError) -> EngineError {
     match error {
         OpenError::InUse { .. } => EngineError::InUse { dir: dir.into() },
@@ -106,16 +104,10 @@ fn for_each_record(
     last: u64,
     visit: &mut dyn FnMut(u64, &[u8]),
 ) -> Result<(), EngineError> {
-    let mut next = first;
-    while next <= last {
-        let after =
-            reader.read_from(next, READ_BYTES, visit).map_err(|error| EngineError::Damaged(error.to_string()))?;
-        if after == next {
-            return Err(EngineError::Damaged(format!("record {next} is missing")));
-        }
-        next = after;
+    match reader.read_all(first, last, visit).map_err(|error| EngineError::Damaged(error.to_string()))? {
+        Some(missing) => Err(EngineError::Damaged(format!("record {missing} is missing"))),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Opens the derived store at the newest checkpoint that verifies, and forgets those that do not.

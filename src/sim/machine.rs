@@ -67,17 +67,8 @@ impl Shelf for SimulatedShelf {
     }
 
     fn records_from(&self, seq: u64, visit: &mut dyn FnMut(u64, &[u8])) -> Result<(), ShelfError> {
-        let last = self.departures.durable();
-        let mut next = seq;
-        while next <= last {
-            let read = self.reader.read_from(next, 1 << 20, visit);
-            let after = read.map_err(|error| ShelfError { what: "journal".into(), why: error.to_string() })?;
-            if after == next {
-                break;
-            }
-            next = after;
-        }
-        Ok(())
+        let read = self.reader.read_all(seq, self.departures.durable(), visit);
+        read.map(drop).map_err(|error| ShelfError { what: "journal".into(), why: error.to_string() })
     }
 
     fn settle(&self) -> Result<(), ShelfError> {
@@ -211,16 +202,9 @@ impl Machine {
 
     /// Everything durable, in its order.
     pub(super) fn records(&self) -> Result<Vec<(u64, Vec<u8>)>, String> {
-        let (mut records, mut next) = (Vec::new(), 1);
-        let last = self.life.departures.durable();
-        while next <= last {
-            let mut keep = |seq: u64, bytes: &[u8]| records.push((seq, bytes.to_vec()));
-            let after = self.life.reader.read_from(next, 1 << 20, &mut keep).map_err(|error| error.to_string())?;
-            if after == next {
-                return Err(format!("record {next} is missing"));
-            }
-            next = after;
-        }
+        let mut records = Vec::new();
+        let mut keep = |seq: u64, bytes: &[u8]| records.push((seq, bytes.to_vec()));
+        read_all(&self.life.reader, self.life.departures.durable(), &mut keep)?;
         Ok(records)
     }
 }
@@ -283,23 +267,23 @@ fn boot(
         host.begin_recovery(Recovery::default());
         hosts.push(host);
     }
-    let mut next = 1;
-    while next <= last {
-        let mut visit = |seq: u64, bytes: &[u8]| {
-            let Ok((head, events)) = parse_record(bytes) else { return };
-            let key = EntityKind::from_byte(head.kind).and_then(|kind| EntityKey::from_parts(kind, head.key));
-            if let Some(key) = key {
-                hosts[partition_of(&key, partitions)].recover_record(seq, &key, &head, events);
-            }
-        };
-        let after = opened.reader.read_from(next, 1 << 20, &mut visit).map_err(|error| error.to_string())?;
-        if after == next {
-            return Err(format!("record {next} is missing"));
+    read_all(&opened.reader, last, &mut |seq, bytes| {
+        let Ok((head, events)) = parse_record(bytes) else { return };
+        let key = EntityKind::from_byte(head.kind).and_then(|kind| EntityKey::from_parts(kind, head.key));
+        if let Some(key) = key {
+            hosts[partition_of(&key, partitions)].recover_record(seq, &key, &head, events);
         }
-        next = after;
-    }
+    })?;
     hosts.iter_mut().for_each(Host::finish_recovery);
     let slow_until = vec![Timestamp(0); partitions];
     let (upkeep, reader) = (opened.upkeep, opened.reader);
     Ok(Life { hosts, mailboxes, wire, writer, upkeep, reader, departures, slow_until, runtime })
+}
+
+/// Shows every record; one that is missing is a fault.
+fn read_all(reader: &JournalReader, last: u64, visit: &mut dyn FnMut(u64, &[u8])) -> Result<(), String> {
+    match reader.read_all(1, last, visit).map_err(|error| error.to_string())? {
+        Some(missing) => Err(format!("record {missing} is missing")),
+        None => Ok(()),
+    }
 }

@@ -252,9 +252,7 @@ impl Order {
             .into_iter()
             .map(move |(sku, _)| (sku, StockCommand::Settle { order: id }))
     }
-}
 
-impl Order {
     /// What settles the uses of an order that has just been paid.
     pub fn settle_uses(&self) -> impl Iterator<Item = (Subject, UsesCommand)> + '_ {
         let id = self.id;

@@ -13,6 +13,8 @@ use crate::record::{KIND_ORDER, KeyDigest, RecordHead, Seq, next_record, parse_r
 
 /// Read ahead when one record is wanted: about the distance between two entries of the index.
 const READ_ONE: usize = 16 << 10;
+/// Bytes of records that are shown in one piece when all are read.
+const PIECE: usize = 1 << 20;
 
 /// Reads durable records. Cheap to clone; any number of them read at once, and none waits for the writer's disk.
 #[derive(Debug, Clone)]
@@ -83,6 +85,23 @@ impl JournalReader {
         let mut at = Position::before(seq);
         self.read_on(&mut at, limit_bytes, visit)?;
         Ok(at.next())
+    }
+
+    /// Shows all records from `first` to `last`, in pieces; says which was not there, if one was not.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError`]; what was shown before it is good.
+    pub fn read_all(&self, first: Seq, last: Seq, visit: &mut dyn FnMut(Seq, &[u8])) -> Result<Option<Seq>, ReadError> {
+        let mut next = first;
+        while next <= last {
+            let after = self.read_from(next, PIECE, visit)?;
+            if after == next {
+                return Ok(Some(next));
+            }
+            next = after;
+        }
+        Ok(None)
     }
 
     /// As [`read_from`](Self::read_from), for somebody who follows the writer: each read begins at the very frame at
