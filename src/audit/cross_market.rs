@@ -58,8 +58,8 @@ impl Auditor {
         let numbers: BTreeSet<u32> = claims.by_number.keys().copied().collect();
         for number in numbers {
             let claim = &claims.by_number[&number];
-            let of_line = |line: &&super::order::Line| line.sku == *name && line.claim == Some(number);
-            let kept: i64 = order.lines.iter().filter(of_line).map(super::order::Line::kept).sum();
+            let of_line = |line: &&super::line::Line| line.sku == *name && line.claim == Some(number);
+            let kept: i64 = order.lines.iter().filter(of_line).map(super::line::Line::kept).sum();
             let states_agree = if order.secured { claim.held == 0 } else { claim.allocated == 0 };
             let mut lines = order.lines.iter().filter(of_line);
             let price_agrees = lines.all(|line| line.price == claim.unit_price);

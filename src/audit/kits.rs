@@ -3,7 +3,8 @@
 use stockade_domain::SkuId;
 use stockade_domain::order::PlacedLine;
 
-use super::order::{Line, Order};
+use super::line::Line;
+use super::order::Order;
 use super::report::{Rule, Scene};
 
 /// A component of a line's kits.

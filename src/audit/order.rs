@@ -2,82 +2,15 @@
 
 use smallvec::SmallVec;
 use stockade_domain::entity::RemoteStep;
-use stockade_domain::order::{
-    Charge, LineUnits, OrderEvent, OrderStatus, Outcome, PlannedPayment, Promoted, ReturnedLine,
-};
+use stockade_domain::order::{LineUnits, OrderEvent, OrderStatus, Outcome, PlannedPayment, ReturnedLine};
 use stockade_domain::payment::{Method, PaymentState};
-use stockade_domain::promotion::pricing::Target;
 use stockade_domain::promotion::uses::Subject;
-use stockade_domain::{
-    BookOrderId, Currency, CustomerId, OrderId, PaymentId, QUANTITY_MAX, Quantity, SkuId, Timestamp,
-};
+use stockade_domain::{BookOrderId, Currency, CustomerId, OrderId, PaymentId, Timestamp};
 
-use super::kits::{Part, parts_of};
-use super::ledger::{Books, rounded, share};
+use super::discounts::{charges_less_discounts, check_lines};
+use super::ledger::Books;
+use super::line::{Line, count};
 use super::report::{Rule, Scene};
-
-/// A line, every unit of it in one state.
-pub(super) struct Line {
-    pub(super) sku: SkuId,
-    /// The number of its claim, where its units are a seller's.
-    pub(super) claim: Option<u32>,
-    /// The components of a kit.
-    pub(super) parts: Vec<Part>,
-    pub(super) price: i64,
-    pub(super) quantity: i64,
-    pub(super) filled: i64,
-    pub(super) backordered: i64,
-    unfilled: i64,
-    cancelled: i64,
-    pub(super) shipped: i64,
-    pub(super) returned: i64,
-    /// What the accepted units cost together.
-    net: i128,
-    /// What promotions took off.
-    off: i128,
-}
-
-impl Line {
-    /// Units that a SKU keeps for it: held, or allocated.
-    pub(super) fn kept(&self) -> i64 {
-        self.filled - self.shipped
-    }
-
-    fn accepted(&self) -> i64 {
-        self.quantity - self.unfilled
-    }
-
-    fn given_up(&self) -> i64 {
-        self.cancelled + self.returned
-    }
-
-    fn unshipped(&self) -> i64 {
-        self.filled - self.shipped
-    }
-
-    /// What the next `units` to be given up are worth.
-    fn worth(&self, units: i64, currency: Currency) -> i128 {
-        share(self.net, self.accepted(), self.given_up(), units, currency)
-    }
-
-    /// What so many units are in the books: at their price, or where promotions took something off at what they are
-    /// worth.
-    fn booked(&self, units: i64, worth: i128) -> i128 {
-        if self.off == 0 { i128::from(self.price) * i128::from(units) } else { worth }
-    }
-
-    fn due(&self, currency: Currency) -> i128 {
-        self.worth(self.accepted() - self.given_up(), currency)
-    }
-
-    fn adds_up(&self) -> bool {
-        let all = [self.filled, self.backordered, self.unfilled, self.cancelled, self.shipped, self.returned];
-        all.iter().all(|units| *units >= 0)
-            && self.filled + self.backordered + self.unfilled + self.cancelled == self.quantity
-            && self.shipped <= self.filled
-            && self.returned <= self.shipped
-    }
-}
 
 /// A payment as the order knows it.
 pub(super) struct Pay {
@@ -141,45 +74,13 @@ impl Order {
         else {
             return None;
         };
-        let line = |line: &stockade_domain::order::PlacedLine, scene: &mut Scene<'_>| {
-            let (quantity, filled) = (count(line.quantity, scene), count(line.filled, scene));
-            let backordered = count(line.backordered, scene);
-            let price_is_right = scene.expect(line.unit_price.0 >= 0, Rule::OrderMoney, || "a price below zero".into());
-            scene.expect(quantity > 0, Rule::QuantityInvalid, || "a line of no units".into());
-            let price = if price_is_right { line.unit_price.0 } else { 0 };
-            let (gross, off) =
-                (rounded(i128::from(price) * i128::from(filled + backordered), *currency), i128::from(line.discount.0));
-            let is_fair = (0..=gross).contains(&off);
-            scene.expect(is_fair, Rule::OrderDiscounts, || format!("{off} off a line of {gross}"));
-            let net = gross - off;
-            let unfilled = quantity - filled - backordered;
-            let (cancelled, shipped, returned) = (0, 0, 0);
-            let sku = line.sku.clone();
-            let parts = parts_of(line);
-            let claim = line.claim.as_ref().map(|claim| claim.number);
-            Line {
-                sku,
-                claim,
-                parts,
-                price,
-                quantity,
-                filled,
-                backordered,
-                unfilled,
-                cancelled,
-                shipped,
-                returned,
-                net,
-                off,
-            }
-        };
         let mut order = Self {
             id,
             last_time: scene.now,
             last_seq: scene.seq,
             customer: customer.clone(),
             currency: *currency,
-            lines: lines.iter().map(|placed| line(placed, scene)).collect(),
+            lines: lines.iter().map(|placed| Line::place(placed, *currency, scene)).collect(),
             charges: charges_less_discounts(charges, promoted.as_deref(), scene),
             payments: SmallVec::new(),
             expires_at: *hold_expires_at,
@@ -200,7 +101,7 @@ impl Order {
                 promoted.uses.iter().map(|used| (used.subject.clone(), used.amount.0)).collect()
             }),
         };
-        order.check_discounts(promoted.as_deref(), scene);
+        check_lines(&order.lines, promoted.as_deref(), scene);
         let accepted: i64 = order.lines.iter().map(Line::accepted).sum();
         scene.expect(accepted > 0, Rule::LineUnits, || "an order was placed of which nothing was accepted".into());
         let fair = charges.iter().all(|charge| charge.money.currency == *currency && charge.money.amount.0 >= 0);
@@ -210,27 +111,6 @@ impl Order {
         order.secure_if_covered(books);
         order.check(scene);
         Some(order)
-    }
-
-    /// Every discount is in its line, and nothing else is.
-    fn check_discounts(&self, promoted: Option<&Promoted>, scene: &mut Scene<'_>) {
-        let discounts = promoted.map_or(&[][..], |promoted| &promoted.discounts);
-        let mut of_lines = vec![0i128; self.lines.len()];
-        for discount in discounts {
-            scene.expect(discount.amount.0 > 0, Rule::OrderDiscounts, || {
-                format!("{} takes nothing off", discount.promotion)
-            });
-            if let Target::Line(line) = discount.target {
-                match of_lines.get_mut(line as usize) {
-                    Some(sum) => *sum += i128::from(discount.amount.0),
-                    None => {
-                        scene.fault(Rule::OrderDiscounts, format!("a discount is off line {line}, which is not there"))
-                    }
-                }
-            }
-        }
-        let same = of_lines.iter().zip(&self.lines).all(|(sum, line)| *sum == line.off);
-        scene.expect(same, Rule::OrderDiscounts, || "its discounts are not what its lines have off".into());
     }
 
     /// Takes an event in.
@@ -589,27 +469,4 @@ impl Order {
         let pays = self.payments.iter().map(|p| (p.id, p.method, p.amount, p.state, p.refunded, p.refunding));
         (!paid.eq(pays)).then(|| "its payments differ".into())
     }
-}
-
-/// What charges come to; of each no more is taken off than it is.
-fn charges_less_discounts(charges: &[Charge], promoted: Option<&Promoted>, scene: &mut Scene<'_>) -> i128 {
-    let mut left: Vec<i128> = charges.iter().map(|charge| i128::from(charge.money.amount.0)).collect();
-    for discount in promoted.map_or(&[][..], |promoted| &promoted.discounts) {
-        if let Target::Charge(at) = discount.target {
-            match left.get_mut(at as usize) {
-                Some(charge) => *charge -= i128::from(discount.amount.0),
-                None => scene.fault(Rule::OrderDiscounts, format!("a discount is off charge {at}, which is not there")),
-            }
-        }
-    }
-    let is_fair = left.iter().all(|charge| *charge >= 0) || promoted.is_none();
-    scene.expect(is_fair, Rule::OrderDiscounts, || "more is taken off a charge than it is".into());
-    left.into_iter().sum()
-}
-
-/// Units within bounds; anything else is reported and counted as none.
-fn count(quantity: Quantity, scene: &mut Scene<'_>) -> i64 {
-    let within =
-        scene.expect(quantity <= QUANTITY_MAX, Rule::QuantityInvalid, || format!("{quantity} units on a line"));
-    if within { quantity as i64 } else { 0 }
 }
