@@ -45,6 +45,7 @@ pub const ALL: &[Step] = &[
     heavy("release", "the release build", release),
     heavy("long", "long tests, and those that read the data beside the checkout", long),
     heavy("duel", "ten million random commands on two books", duel),
+    heavy("model", "every state of a small shop over two partitions, within a bound (stateright)", model),
     heavy("simulation", "the whole engine on virtual time, with faults, from many seeds", simulation),
     heavy("counted", "instructions a command of the book takes, flat whatever rests (gungraun)", figures::flat),
     aside("plot", "draws instructions and time by resting orders", figures::plot),
@@ -135,6 +136,10 @@ fn long() -> Result<String, StepError> {
 
 fn duel() -> Result<String, StepError> {
     counted("test --release --locked -p stockade-domain --test book_against_naive -- --ignored")
+}
+
+fn model() -> Result<String, StepError> {
+    counted("test --release --locked -p stockade-loom-tests --test protocol_model -- --ignored")
 }
 
 fn conformance() -> Result<String, StepError> {

@@ -34,6 +34,11 @@ impl Agenda {
         self.heap.len()
     }
 
+    /// What is on it, in no order.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (Timestamp, &EntityKey)> {
+        self.heap.iter().map(|Reverse((due, key))| (*due, key))
+    }
+
     pub(super) fn next_due(&self) -> Option<Timestamp> {
         self.heap.peek().map(|Reverse((due, _))| *due)
     }

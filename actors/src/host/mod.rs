@@ -12,6 +12,7 @@
 mod access;
 mod agenda;
 mod checkpoint;
+mod fingerprint;
 mod kit;
 mod market;
 mod money;

@@ -28,6 +28,13 @@ pub(super) struct Paying {
     money: Money,
 }
 
+impl Paying {
+    /// Whether somebody waits for the outcome.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.reply.is_some()
+    }
+}
+
 impl Host {
     /// Asks the wallet; whoever pays is answered when it has answered.
     pub(super) fn pay_across(

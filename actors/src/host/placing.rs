@@ -46,7 +46,16 @@ pub(super) struct Placing {
     started_at: Timestamp,
 }
 
-#[derive(Clone)]
+impl Placing {
+    /// How far it got.
+    pub(super) fn so_far(&self) -> String {
+        let asks = (self.stage, &self.asked, &self.money, self.placement.is_some(), self.reply.is_some());
+        let has = (&self.fills, &self.market, &self.uses);
+        format!("{:?} {:?} {asks:?} {has:?}", (self.attempt, self.first_step, self.started_at), self.order.promotions)
+    }
+}
+
+#[derive(Debug, Clone)]
 struct MoneyWanted {
     payment: PaymentId,
     customer: CustomerId,

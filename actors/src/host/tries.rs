@@ -34,6 +34,11 @@ impl<K> Default for Tries<K> {
 }
 
 impl<K: Eq + Hash> Tries<K> {
+    /// All that is remembered, in no order: what was asked for, the latest try, whether it is done, and when it came.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&K, u64, bool, Timestamp)> {
+        self.latest.iter().map(|(key, latest)| (key, latest.attempt, latest.is_done, latest.at))
+    }
+
     /// The number of the latest try; 0 if none is known.
     pub(super) fn latest(&self, key: &K) -> u64 {
         self.latest.get(key).map_or(0, |latest| latest.attempt)

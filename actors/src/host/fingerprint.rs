@@ -1,0 +1,89 @@
+//! A partition's state as one number, for whoever searches through states: two partitions with the same fingerprint will do
+//! the same from now on.
+//!
+//! Sequences are not in it: they tell only how long an answer waits for the disk, and two histories that differ in nothing
+//! but the order of what does not touch would count as two states.
+
+use std::fmt::Debug;
+use std::hash::{Hash, Hasher};
+
+use minicbor::Encode;
+
+use super::Host;
+use super::agenda::Agenda;
+use super::tries::Tries;
+use crate::command::Command;
+use crate::mailbox::Incoming;
+use crate::table::Table;
+
+impl Host {
+    /// Takes in everything that the partition's future depends on. Meant for between two turns, with nothing in the mailbox.
+    pub fn fingerprint(&self, hasher: &mut impl Hasher) {
+        (self.index, self.now.0, self.news, self.last_try).hash(hasher);
+        states(&self.skus, hasher);
+        states(&self.orders, hasher);
+        states(&self.payments, hasher);
+        states(&self.accounts, hasher);
+        states(&self.uses, hasher);
+        self.agenda.fingerprint(hasher);
+        sorted(self.awaited.iter().map(|(order, waiting)| (order, waiting.len())), hasher);
+        sorted(self.placing.iter().map(|(order, placing)| (order, placing.so_far())), hasher);
+        let paying = self.paying.iter();
+        sorted(paying.map(|(payment, paying)| (payment, paying.order, paying.attempt, paying.is_awaited())), hasher);
+        sorted(self.bidding.keys(), hasher);
+        sorted(self.tentative.iter().map(|(sku, units)| (sku, format!("{units:?}"))), hasher);
+        sorted(&self.doubted_uses, hasher);
+        sorted(&self.untold, hasher);
+        tries(&self.tries, hasher);
+        tries(&self.use_tries, hasher);
+        tries(&self.money_tries, hasher);
+        // Those who wait are tried in their order.
+        for (until, incoming) in &self.parked {
+            (until.0, told(incoming)).hash(hasher);
+        }
+    }
+}
+
+impl Agenda {
+    fn fingerprint(&self, hasher: &mut impl Hasher) {
+        let mut due: Vec<_> = self.entries().collect();
+        due.sort();
+        due.hash(hasher);
+    }
+}
+
+fn states<K: Ord + Hash + Eq + Clone, T: Encode<()>>(table: &Table<K, T>, hasher: &mut impl Hasher) {
+    let mut rows: Vec<_> = table.iter().collect();
+    rows.sort_by_key(|(key, _)| *key);
+    for (key, hosted) in rows {
+        let state = minicbor::to_vec(&hosted.state).expect("writing to memory cannot fail");
+        (key, state, hosted.scheduled.map(|due| due.0)).hash(hasher);
+    }
+}
+
+fn tries<K: Ord + Hash + Eq>(tries: &Tries<K>, hasher: &mut impl Hasher) {
+    sorted(tries.entries(), hasher);
+}
+
+/// Maps have no order of their own.
+fn sorted<T: Ord + Hash>(items: impl IntoIterator<Item = T>, hasher: &mut impl Hasher) {
+    let mut items: Vec<T> = items.into_iter().collect();
+    items.sort();
+    items.hash(hasher);
+}
+
+fn told(incoming: &Incoming) -> String {
+    fn shown(what: &impl Debug) -> String {
+        format!("{what:?}")
+    }
+    match incoming {
+        Incoming::Peer(message) => shown(message),
+        Incoming::Gateway { payment, operation, outcome } => shown(&(payment, operation, outcome)),
+        Incoming::Command(envelope) => match &envelope.command {
+            Command::Place { order, wait, .. } => shown(&(order, wait)),
+            Command::Pay { order, payments, wait, .. } => shown(&(order, payments, wait)),
+            Command::Order { order, command, .. } => shown(&(order, command)),
+            other => shown(&(std::mem::discriminant(other), other.writes())),
+        },
+    }
+}
