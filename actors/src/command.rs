@@ -73,6 +73,12 @@ pub enum Command {
         command: Box<OrderCommand>,
         key: Option<KeyDigest>,
     },
+    /// Gives an unpaid order these lines; of `edit` only the lines and what prices them count.
+    Edit {
+        order: OrderId,
+        edit: Box<NewOrder>,
+        key: Option<KeyDigest>,
+    },
     ReadOrder {
         order: OrderId,
     },
@@ -130,6 +136,7 @@ impl Command {
                 | Self::Place { .. }
                 | Self::Pay { .. }
                 | Self::Order { .. }
+                | Self::Edit { .. }
                 | Self::Account { .. }
                 | Self::Uses { .. }
                 | Self::Payment { .. }

@@ -2,6 +2,7 @@
 
 use stockade_domain::order::{Charge, Promoted};
 use stockade_domain::promotion::pricing::Target;
+use stockade_domain::promotion::uses::Subject;
 
 use super::line::Line;
 use super::report::{Rule, Scene};
@@ -39,4 +40,10 @@ pub(super) fn charges_less_discounts(charges: &[Charge], promoted: Option<&Promo
     let is_fair = left.iter().all(|charge| *charge >= 0) || promoted.is_none();
     scene.expect(is_fair, Rule::OrderDiscounts, || "more is taken off a charge than it is".into());
     left.into_iter().sum()
+}
+
+/// What an order uses, and how much of each budget.
+pub(super) fn uses_of(promoted: Option<&Promoted>) -> Vec<(Subject, i64)> {
+    let uses = promoted.map_or(&[][..], |promoted| &promoted.uses);
+    uses.iter().map(|used| (used.subject.clone(), used.amount.0)).collect()
 }

@@ -28,6 +28,7 @@ mod cross;
 mod cross_market;
 mod derived;
 mod discounts;
+mod edit;
 mod files;
 mod keys;
 mod kits;

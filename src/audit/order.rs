@@ -2,12 +2,12 @@
 
 use smallvec::SmallVec;
 use stockade_domain::entity::RemoteStep;
-use stockade_domain::order::{LineUnits, OrderEvent, OrderStatus, Outcome, PlannedPayment, ReturnedLine};
+use stockade_domain::order::{Charge, LineUnits, OrderEvent, OrderStatus, Outcome, PlannedPayment, ReturnedLine};
 use stockade_domain::payment::{Method, PaymentState};
 use stockade_domain::promotion::uses::Subject;
 use stockade_domain::{BookOrderId, Currency, CustomerId, OrderId, PaymentId, Timestamp};
 
-use super::discounts::{charges_less_discounts, check_lines};
+use super::discounts::{charges_less_discounts, check_lines, uses_of};
 use super::ledger::Books;
 use super::line::{Line, count};
 use super::report::{Rule, Scene};
@@ -30,7 +30,9 @@ pub(super) struct Order {
     pub(super) customer: Option<CustomerId>,
     pub(super) currency: Currency,
     pub(super) lines: SmallVec<[Line; 1]>,
-    charges: i128,
+    pub(super) charges: i128,
+    /// The charges without what promotions take off.
+    pub(super) listed_charges: SmallVec<[Charge; 1]>,
     pub(super) payments: SmallVec<[Pay; 1]>,
     expires_at: Timestamp,
     pub(super) outcome: Outcome,
@@ -82,6 +84,7 @@ impl Order {
             currency: *currency,
             lines: lines.iter().map(|placed| Line::place(placed, *currency, scene)).collect(),
             charges: charges_less_discounts(charges, promoted.as_deref(), scene),
+            listed_charges: charges.iter().cloned().collect(),
             payments: SmallVec::new(),
             expires_at: *hold_expires_at,
             outcome: Outcome::Open,
@@ -97,9 +100,7 @@ impl Order {
             waiting: *waiting,
             bid: bid.as_deref().copied(),
             failed_seq: 0,
-            uses: promoted.as_deref().map_or_else(Vec::new, |promoted| {
-                promoted.uses.iter().map(|used| (used.subject.clone(), used.amount.0)).collect()
-            }),
+            uses: uses_of(promoted.as_deref()),
         };
         check_lines(&order.lines, promoted.as_deref(), scene);
         let accepted: i64 = order.lines.iter().map(Line::accepted).sum();
@@ -134,6 +135,10 @@ impl Order {
                 self.pay_step(*number, &[PaymentState::Pending], PaymentState::Failed, scene);
             }
             E::Extended { hold_expires_at } => self.expires_at = *hold_expires_at,
+            E::Edited { lines, promoted } => {
+                self.edit(lines, promoted.as_deref(), scene);
+                self.secure_if_covered(books);
+            }
             E::CancelRequested => self.cancel_requested = true,
             E::Cancelled { whole: true, .. } => self.end(Outcome::Cancelled, books),
             E::Cancelled { lines, whole: false } => self.cancel(lines, books, scene),
@@ -214,6 +219,12 @@ impl Order {
             E::Extended { hold_expires_at } => &[
                 (open && !self.secured, "it did not wait for payment"),
                 (*hold_expires_at > self.expires_at, "its hold would have ended earlier"),
+            ],
+            E::Edited { .. } => &[
+                (open && !self.waiting && self.bid.is_none(), "it was over, waited to be let in, or came of a bid"),
+                (!self.secured && self.paid() == 0, "some of it was paid"),
+                (!pinned, "a payment was under way"),
+                (self.expires_at > now, "its hold had ended"),
             ],
             E::CancelRequested => &[(open && pinned, "no charge was open"), (!self.cancel_requested, "it was asked")],
             E::Cancelled { lines, whole } => &[

@@ -69,6 +69,15 @@ impl Commitment {
         self.shares.iter().map(|share| share.allocated).sum()
     }
 
+    fn add_held(&mut self, picks: &[Pick]) {
+        for pick in picks {
+            match self.shares.iter_mut().find(|share| share.bin == pick.bin) {
+                Some(share) => share.held += clamp(pick),
+                None => self.shares.push(Share { bin: pick.bin, held: clamp(pick), allocated: 0 }),
+            }
+        }
+    }
+
     fn is_over(&self) -> bool {
         self.waiting <= 0 && self.shares.iter().all(|share| share.held <= 0 && share.allocated <= 0)
     }
@@ -117,6 +126,7 @@ impl Sku {
                 let demand = Demand { order: *order, buyer: buyer.as_ref(), settled: *settled, tentative: *tentative };
                 self.hold(&demand, picks, *backordered, scene);
             }
+            E::HeldMore { order, picks } => self.hold_more(*order, picks, scene),
             E::Confirmed { order } => match self.commitments.get_mut(order) {
                 Some(commitment) if commitment.tentative => commitment.tentative = false,
                 _ => scene.fault(Rule::CommitmentUnknown, format!("order {order} has no tentative hold to confirm")),
@@ -270,6 +280,28 @@ impl Sku {
         self.check_limit(demand.buyer, scene);
     }
 
+    /// An order that was changed has got more: nobody may have waited for it.
+    fn hold_more(&mut self, order: OrderId, picks: &[Pick], scene: &mut Scene<'_>) {
+        let filled: i64 = picks.iter().map(|pick| units(pick.quantity, scene)).sum();
+        scene.expect(filled > 0, Rule::QuantityInvalid, || "nothing more was held".into());
+        let sells = self.definition.as_ref().is_some_and(|definition| definition.status == SkuStatus::Active);
+        scene.expect(sells, Rule::SkuNotSellable, || "more was recorded of a SKU that does not sell".into());
+        scene.expect(self.queue.is_empty(), Rule::BackorderTurn, || {
+            format!("order {order} got {filled} units more before {} who waited already", self.queue.len())
+        });
+        self.promise(picks, &counters::HOLD, scene);
+        let Some(commitment) = self.commitments.get_mut(&order) else {
+            return scene
+                .fault(Rule::CommitmentUnknown, format!("order {order} had nothing that more could be added to"));
+        };
+        commitment.add_held(picks);
+        let buyer = commitment.buyer.clone();
+        self.count_for(buyer.as_ref(), filled);
+        if buyer.is_some() {
+            self.check_limit(buyer.as_ref(), scene);
+        }
+    }
+
     fn check_limit(&self, buyer: Option<&CustomerId>, scene: &mut Scene<'_>) {
         let limit = self.definition.as_ref().and_then(|definition| definition.limit_per_customer);
         let taken = buyer.and_then(|buyer| self.taken.get(buyer)).copied().unwrap_or(0);
@@ -376,12 +408,7 @@ impl Sku {
         self.wait_less(order, quantity, scene);
         let Some(commitment) = self.commitments.get_mut(&order) else { return };
         commitment.told_seq = scene.seq;
-        for pick in picks {
-            match commitment.shares.iter_mut().find(|share| share.bin == pick.bin) {
-                Some(share) => share.held += clamp(pick),
-                None => commitment.shares.push(Share { bin: pick.bin, held: clamp(pick), allocated: 0 }),
-            }
-        }
+        commitment.add_held(picks);
     }
 
     /// Takes units off what an order waits for, and says who counts them against the limit.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stockade_actors::command::{Answer, Command};
+use stockade_actors::command::{Answer, Command, KeyDigest};
 use stockade_domain::account::AccountCommand;
 use stockade_domain::ledger::{Ledger, LedgerEvent};
 use stockade_domain::order::{OrderCommand, RefundChoice};
@@ -198,6 +198,21 @@ impl Engine {
     /// How an order stands.
     pub fn read_order(&self, order: OrderId) -> Pending<OrderSnapshot> {
         Pending::new(self.submit(&Target::Route(order.route()), Command::ReadOrder { order }), as_order)
+    }
+
+    /// Changes the lines of an unpaid order: it has those of `lines` from now on, all or nothing. A line that it has already
+    /// (the same SKU and seller, and no other price) keeps its price; what is new has today's. Of `lines`, everything but
+    /// its lines, its context and its expected total stays as the order has it.
+    pub fn edit(&self, order: OrderId, lines: NewOrder) -> Pending<OrderSnapshot> {
+        let command = Self::edit_command(order, lines, None);
+        Pending::new(command.and_then(|command| self.submit(&Target::Route(order.route()), command)), as_order)
+    }
+
+    pub(crate) fn edit_command(order: OrderId, lines: NewOrder, key: Option<KeyDigest>) -> Result<Command, Refusal> {
+        match lines.wrong {
+            Some(refusal) => Err(refusal),
+            None => Ok(Command::Edit { order, edit: lines.order, key }),
+        }
     }
 
     /// Gives an order more time to be paid.

@@ -329,9 +329,9 @@ fn describe(event: &StockEvent) -> (Option<u64>, Option<OrderId>, Option<String>
         StockEvent::AdjustedDown { picks, reason } => (Some(units(picks)), None, Some(reason.to_string())),
         StockEvent::Returned { quantity, order, .. } => (Some(*quantity), *order, None),
         StockEvent::Held { picks, backordered, order, .. } => (Some(units(picks) + backordered), Some(*order), None),
-        StockEvent::BackorderFilled { picks, order } | StockEvent::Shipped { picks, order } => {
-            (Some(units(picks)), Some(*order), None)
-        }
+        StockEvent::BackorderFilled { picks, order }
+        | StockEvent::HeldMore { picks, order }
+        | StockEvent::Shipped { picks, order } => (Some(units(picks)), Some(*order), None),
         StockEvent::BackorderCancelled { quantity, order }
         | StockEvent::Unpromised { quantity, order }
         | StockEvent::ShippedShort { quantity, order }

@@ -163,6 +163,31 @@ impl OrderBody<'_> {
     }
 }
 
+/// What an unpaid order is changed to: all its lines from now on.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EditBody<'a> {
+    #[serde(borrow)]
+    lines: Vec<Object<LineBody<'a>>>,
+    #[serde(borrow)]
+    context: Option<Object<ContextBody<'a>>>,
+    expected_total: Option<MoneyField>,
+}
+
+impl EditBody<'_> {
+    pub(super) fn lines(self) -> Result<NewOrder, Problem> {
+        let mut order = several(self.lines)?;
+        if let Some(total) = self.expected_total {
+            order = order.expected_total(total.0);
+        }
+        if let Some(Object(context)) = &self.context {
+            order.order.context = context.context()?;
+            order = context.for_promotions(order)?;
+        }
+        Ok(order)
+    }
+}
+
 fn several(lines: Vec<Object<LineBody<'_>>>) -> Result<NewOrder, Problem> {
     if lines.len() > LINES_MAX {
         return Err(refused(&Refusal::TooManyLines { limit: LINES_MAX, found: lines.len() }));

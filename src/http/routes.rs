@@ -18,7 +18,7 @@ use stockade_domain::stock::StockCommand;
 use stockade_domain::{OrderId, Refusal, SkuId};
 
 use super::drain::Drain;
-use super::order_body::OrderBody;
+use super::order_body::{EditBody, OrderBody};
 use super::problem::{Code, Problem};
 use super::requests::{
     AdjustmentBody, CancelBody, CreditBody, DeliverBody, ExtendBody, PayBody, ReceiptBody, ReclassificationBody,
@@ -132,7 +132,10 @@ async fn any_other(request: Request<'_>) -> Reply {
         [Some("orders"), Some("batch"), None, _] => Err(Problem::new(Code::MethodNotAllowed).allow("POST")),
         [Some("orders"), Some(id), None, _] => {
             let order = order_in_path(id)?;
-            request.only("GET", &[&Method::GET])?;
+            request.only("GET, PATCH", &[&Method::GET, &Method::PATCH])?;
+            if request.method == Method::PATCH {
+                return request.edit(order).await;
+            }
             order_reply(request.engine, StatusCode::OK, &request.engine.read_order(order).await?).await
         }
         [Some("orders"), Some(id), Some(what), None] => request.of_order(order_in_path(id)?, what).await,
@@ -411,6 +414,15 @@ impl Request<'_> {
         let Answer::Order(view) = answer else { return Err(Problem::new(Code::InternalError)) };
         let status = if matches!(what, "returns" | "refunds") { StatusCode::CREATED } else { StatusCode::OK };
         Ok(replayed(order_reply(self.engine, status, &OrderSnapshot::from(view)).await?, repeated))
+    }
+
+    /// Gives an unpaid order other lines.
+    async fn edit(&self, order: OrderId) -> Reply {
+        let lines = self.json::<EditBody>()?.lines()?;
+        let edit = |key| Engine::edit_command(order, lines, key);
+        let (answer, repeated) = self.engine.keyed(self.key()?, Target::Route(order.route()), edit).await?;
+        let Answer::Order(view) = answer else { return Err(Problem::new(Code::InternalError)) };
+        Ok(replayed(order_reply(self.engine, StatusCode::OK, &OrderSnapshot::from(view)).await?, repeated))
     }
 
     fn order_command(&self, what: &str) -> Result<OrderCommand, Problem> {

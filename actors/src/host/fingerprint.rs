@@ -83,6 +83,7 @@ fn told(incoming: &Incoming) -> String {
             Command::Place { order, wait, .. } => shown(&(order, wait)),
             Command::Pay { order, payments, wait, .. } => shown(&(order, payments, wait)),
             Command::Order { order, command, .. } => shown(&(order, command)),
+            Command::Edit { order, edit, .. } => shown(&(order, edit)),
             other => shown(&(std::mem::discriminant(other), other.writes())),
         },
     }

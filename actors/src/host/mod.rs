@@ -12,6 +12,7 @@
 mod access;
 mod agenda;
 mod checkpoint;
+mod edit;
 mod fingerprint;
 mod kit;
 mod market;
@@ -357,6 +358,7 @@ impl Host {
             Command::Place { order, key, wait } => self.place(order, key, wait, reply),
             Command::Pay { order, payments, key, wait } => self.pay(order, &payments, key, wait, reply),
             Command::Order { order, command, key } => self.run_order_command(order, *command, key),
+            Command::Edit { order, edit, key } => self.edit_order(order, edit, key, reply),
             Command::ReadOrder { order } => self.read_order(order),
             Command::ReadOrderHistory { order } => self.read_order_history(order),
             Command::Account { customer, command, key } => self.run_account_command(&customer, &command, key),

@@ -64,7 +64,7 @@ pub(super) fn mode_of(order: &NewOrder, demand: &Demand) -> HoldMode {
 }
 
 /// Puts several refusals of one order together: all exhausted SKUs are named at once.
-fn merge_refusals(first: Option<Refusal>, next: Refusal) -> Refusal {
+pub(super) fn merge_refusals(first: Option<Refusal>, next: Refusal) -> Refusal {
     match (first, next) {
         (Some(Refusal::StockExhausted { mut items, as_of }), Refusal::StockExhausted { items: more, .. }) => {
             items.extend(more);
@@ -500,7 +500,7 @@ impl Host {
 
 /// A fill of nothing, which only tells the price, and the class of the goods where promotions ask for it; none if the
 /// SKU is not defined.
-fn fill_of(stock: &Stock, with_class: bool) -> Option<Fill> {
+pub(super) fn fill_of(stock: &Stock, with_class: bool) -> Option<Fill> {
     let definition = stock.definition.as_deref()?;
     let (price, hold_ttl_seconds) = (definition.price, definition.hold_ttl_seconds);
     let class = with_class.then(|| (definition.category.clone(), definition.brand.clone()));

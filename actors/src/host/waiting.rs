@@ -18,6 +18,10 @@ impl Host {
     /// what becomes of it: the same order being placed already, an earlier attempt with its id that has not given
     /// everything back, or a hold of somebody else that may yet come to nothing.
     pub(super) fn must_wait(&mut self, command: &Command) -> Option<i64> {
+        if let Command::Edit { order, .. } = command {
+            // What others owe an order is soon done; until then they and the order may not agree on what it has.
+            return self.is_owed_steps(*order).then_some(PLACING_WAIT_MICROS);
+        }
         let Command::Place { order, .. } = command else { return None };
         if order.body_digest != 0 {
             let is_the_same = |placing: &Placing| placing.order.body_digest == order.body_digest;

@@ -16,6 +16,27 @@ fn net_of(line: &PlacedLine, currency: Currency) -> Amount {
     Amount(gross.0 - line.discount.0)
 }
 
+impl Line {
+    /// A line as it was accepted.
+    fn place(line: &PlacedLine, currency: Currency) -> Self {
+        Self {
+            sku: line.sku.clone(),
+            quantity: line.quantity,
+            unit_price: line.unit_price,
+            filled: line.filled,
+            backordered: line.backordered,
+            unfilled: line.quantity - line.filled - line.backordered,
+            cancelled: 0,
+            shipped: 0,
+            returned: 0,
+            net: net_of(line, currency),
+            discount: line.discount,
+            kit: line.kit.as_ref().map(|parts| Box::new(parts.iter().map(LinePart::from).collect())),
+            claim: line.claim.clone(),
+        }
+    }
+}
+
 impl Order {
     /// Starts an order from its first event.
     pub fn create(id: OrderId, event: &OrderEvent, now: Timestamp) -> Self {
@@ -36,21 +57,7 @@ impl Order {
         else {
             panic!("an order begins with `placed`, not {}", event.name());
         };
-        let lines = list::gather(lines.iter().map(|line| Line {
-            sku: line.sku.clone(),
-            quantity: line.quantity,
-            unit_price: line.unit_price,
-            filled: line.filled,
-            backordered: line.backordered,
-            unfilled: line.quantity - line.filled - line.backordered,
-            cancelled: 0,
-            shipped: 0,
-            returned: 0,
-            net: net_of(line, *currency),
-            discount: line.discount,
-            kit: line.kit.as_ref().map(|parts| Box::new(parts.iter().map(LinePart::from).collect())),
-            claim: line.claim.clone(),
-        }));
+        let lines = list::gather(lines.iter().map(|line| Line::place(line, *currency)));
         let mut order = Self {
             id,
             customer: customer.clone(),
@@ -141,6 +148,11 @@ impl Order {
                 if tracking.is_some() {
                     self.tracking.clone_from(tracking);
                 }
+            }
+            OrderEvent::Edited { lines, promoted } => {
+                self.lines = list::gather(lines.iter().map(|line| Line::place(line, self.currency)));
+                self.promoted.clone_from(promoted);
+                self.secure_if_covered();
             }
             OrderEvent::Delivered => self.delivered = true,
             OrderEvent::Completed => self.completed = true,

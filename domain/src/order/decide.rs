@@ -261,7 +261,7 @@ impl Order {
 }
 
 /// Units of each SKU, in the order of first mention.
-fn by_sku<'a>(units: impl Iterator<Item = (&'a SkuId, Quantity)>) -> SmallVec<[(SkuId, Quantity); 4]> {
+pub(super) fn by_sku<'a>(units: impl Iterator<Item = (&'a SkuId, Quantity)>) -> SmallVec<[(SkuId, Quantity); 4]> {
     let mut sums: SmallVec<[(SkuId, Quantity); 4]> = SmallVec::new();
     for (sku, units) in units {
         match sums.iter_mut().find(|(known, _)| known == sku) {

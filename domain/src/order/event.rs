@@ -271,6 +271,15 @@ pub enum OrderEvent {
     /// It was closed: nothing comes back any more.
     #[n(23)]
     Completed,
+    /// Its lines were changed before it was paid: these are all of them now.
+    #[n(24)]
+    Edited {
+        #[cbor(n(0), with = "codec::list")]
+        lines: SmallVec<[PlacedLine; 1]>,
+        /// What promotions do now.
+        #[n(1)]
+        promoted: Option<Box<Promoted>>,
+    },
     /// A payment was asked to give this much back.
     #[n(18)]
     RefundStarted {
@@ -317,6 +326,7 @@ impl OrderEvent {
             Self::Offered { .. } => "offered",
             Self::ShippedShort { .. } => "shipped_short",
             Self::PartMissing { .. } => "part_missing",
+            Self::Edited { .. } => "edited",
         }
     }
 }

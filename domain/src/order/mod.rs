@@ -14,6 +14,7 @@
 mod apply;
 mod bought;
 mod decide;
+mod edit;
 mod event;
 mod kit;
 pub mod note;
@@ -34,6 +35,7 @@ mod told;
 
 pub use bought::{place_bought, tender_of_bid};
 pub use decide::{OrderAsk, OrderCommand, RefundChoice, decide};
+pub use edit::{Edit, drop_coupon, edit, uses_to_hold};
 pub use event::{LineClaim, LineUnits, OrderEvent, PlacedLine, PlannedPayment, ReturnedLine};
 pub use kit::{Kit, LinePart};
 pub use pay::{PaymentPlan, plan_payments};

@@ -18,6 +18,8 @@ pub enum Act {
     Pay,
     /// Move its deadline.
     Extend,
+    /// Change its lines.
+    Edit,
     /// Cancel all of it.
     Cancel,
     /// Cancel units of some lines.
@@ -36,9 +38,10 @@ pub enum Act {
 
 impl Act {
     /// Every act with its public name.
-    pub const ALL: [(Self, &'static str); 9] = [
+    pub const ALL: [(Self, &'static str); 10] = [
         (Self::Pay, "pay"),
         (Self::Extend, "extend"),
+        (Self::Edit, "edit"),
         (Self::Cancel, "cancel"),
         (Self::CancelLines, "cancel lines"),
         (Self::Ship, "ship"),
@@ -68,6 +71,7 @@ impl Act {
         match self {
             Self::Pay => "only an unpaid order whose units are held can be paid, one payment after the other",
             Self::Extend => "only an order that waits for its payment can be extended",
+            Self::Edit => "only the lines of an order that waits for its payment can be changed",
             Self::Cancel => {
                 "what is shipped cannot be cancelled: cancel other lines, or take the units back as a return"
             }
@@ -110,7 +114,7 @@ impl Verdict {
 }
 
 /// A row: a status, and what each act of [`Act::ALL`] comes to in it.
-type Row = (OrderStatus, [Verdict; 9]);
+type Row = (OrderStatus, [Verdict; 10]);
 
 /// The table.
 #[rustfmt::skip]
@@ -118,20 +122,20 @@ pub const TABLE: &[Row] = {
     use OrderStatus as S;
     use Verdict::{Expired, If, Paid, State, Yes};
     &[
-        //                       pay      extend   cancel   lines    ship     deliver  return   refund   complete
-        (S::Waiting,           [State,   State,   Yes,     If,      State,   State,   State,   State,   State]),
-        (S::Created,           [State,   Yes,     Yes,     State,   State,   State,   State,   State,   State]),
-        (S::AwaitingPayment,   [Yes,     If,      Yes,     If,      State,   State,   State,   State,   State]),
-        (S::Backordered,       [Paid,    Paid,    Yes,     If,      State,   State,   State,   If,      State]),
-        (S::Paid,              [Paid,    Paid,    Yes,     If,      If,      State,   State,   If,      State]),
-        (S::PartiallyShipped,  [Paid,    Paid,    State,   If,      If,      State,   If,      If,      State]),
-        (S::Shipped,           [Paid,    Paid,    State,   State,   State,   Yes,     If,      If,      Yes]),
-        (S::Delivered,         [Paid,    Paid,    State,   State,   State,   Yes,     If,      If,      Yes]),
-        (S::Completed,         [Paid,    Paid,    State,   State,   State,   State,   State,   If,      Yes]),
-        (S::PartiallyReturned, [Paid,    Paid,    State,   If,      If,      If,      If,      If,      If]),
-        (S::Returned,          [Paid,    Paid,    State,   State,   State,   Yes,     State,   If,      Yes]),
-        (S::Cancelled,         [State,   State,   State,   State,   State,   State,   State,   If,      State]),
-        (S::Expired,           [Expired, Expired, Expired, Expired, Expired, Expired, Expired, If,      Expired]),
+        //                       pay      extend   edit     cancel   lines    ship     deliver  return   refund   complete
+        (S::Waiting,           [State,   State,   State,   Yes,     If,      State,   State,   State,   State,   State]),
+        (S::Created,           [State,   Yes,     State,   Yes,     State,   State,   State,   State,   State,   State]),
+        (S::AwaitingPayment,   [Yes,     If,      If,      Yes,     If,      State,   State,   State,   State,   State]),
+        (S::Backordered,       [Paid,    Paid,    Paid,    Yes,     If,      State,   State,   State,   If,      State]),
+        (S::Paid,              [Paid,    Paid,    Paid,    Yes,     If,      If,      State,   State,   If,      State]),
+        (S::PartiallyShipped,  [Paid,    Paid,    Paid,    State,   If,      If,      State,   If,      If,      State]),
+        (S::Shipped,           [Paid,    Paid,    Paid,    State,   State,   State,   Yes,     If,      If,      Yes]),
+        (S::Delivered,         [Paid,    Paid,    Paid,    State,   State,   State,   Yes,     If,      If,      Yes]),
+        (S::Completed,         [Paid,    Paid,    Paid,    State,   State,   State,   State,   State,   If,      Yes]),
+        (S::PartiallyReturned, [Paid,    Paid,    Paid,    State,   If,      If,      If,      If,      If,      If]),
+        (S::Returned,          [Paid,    Paid,    Paid,    State,   State,   State,   Yes,     State,   If,      Yes]),
+        (S::Cancelled,         [State,   State,   State,   State,   State,   State,   State,   State,   If,      State]),
+        (S::Expired,           [Expired, Expired, Expired, Expired, Expired, Expired, Expired, Expired, If,      Expired]),
     ]
 };
 

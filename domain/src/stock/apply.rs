@@ -53,6 +53,7 @@ impl Stock {
                     backorder.context = Some(context.clone());
                 }
             }
+            StockEvent::HeldMore { order, picks } => self.hold_more(*order, picks),
             StockEvent::Confirmed { order } => {
                 if let Some(commitment) = self.commitments.get_mut(order) {
                     commitment.tentative = false;
@@ -143,6 +144,15 @@ impl Stock {
         assert!(before.is_none(), "an order holds a SKU once");
     }
 
+    /// An order has got units beside what it had.
+    fn hold_more(&mut self, order: OrderId, picks: &Picks) {
+        let commitment = self.commitments.get_mut(&order).expect("an order that gets more has something");
+        commitment.add_held(picks);
+        if let Some(buyer) = &commitment.buyer {
+            *self.taken.entry(buyer.clone()).or_default() += units(picks);
+        }
+    }
+
     /// All that an order holds is paid.
     #[inline]
     pub(super) fn settle(&mut self, order: OrderId) {
@@ -195,14 +205,7 @@ impl Stock {
             buyer,
             tentative: false,
         });
-        for pick in picks {
-            match commitment.picks.iter_mut().find(|committed| committed.bin == pick.bin) {
-                Some(committed) => committed.held += pick.quantity,
-                None => {
-                    commitment.picks.push(CommittedPick { bin: pick.bin, held: pick.quantity, allocated: 0 });
-                }
-            }
-        }
+        commitment.add_held(picks);
     }
 
     /// Announcements stand in the order in which they arrive; of equal dates the one made first comes first.
@@ -309,6 +312,18 @@ impl Stock {
     }
 }
 
+impl Commitment {
+    /// Units are held beside those that it has.
+    fn add_held(&mut self, picks: &Picks) {
+        for pick in picks {
+            match self.picks.iter_mut().find(|committed| committed.bin == pick.bin) {
+                Some(committed) => committed.held += pick.quantity,
+                None => self.picks.push(CommittedPick { bin: pick.bin, held: pick.quantity, allocated: 0 }),
+            }
+        }
+    }
+}
+
 /// The part of an event that moves units between counters.
 pub(super) fn apply_to_bins(bins: &mut Bins, event: &StockEvent) {
     match event {
@@ -323,7 +338,9 @@ pub(super) fn apply_to_bins(bins: &mut Bins, event: &StockEvent) {
                 shift!(c, n, free => held);
             }
         }),
-        StockEvent::BackorderFilled { picks, .. } => each(bins, picks, |c, n| shift!(c, n, free => held)),
+        StockEvent::BackorderFilled { picks, .. } | StockEvent::HeldMore { picks, .. } => {
+            each(bins, picks, |c, n| shift!(c, n, free => held))
+        }
         StockEvent::Released { held, allocated, .. } | StockEvent::Displaced { held, allocated, .. } => {
             each(bins, held, |c, n| shift!(c, n, held => free));
             each(bins, allocated, |c, n| shift!(c, n, allocated => free));

@@ -112,6 +112,13 @@ pub enum StockCommand {
         /// What lines take from the book beside `quantity` units of the house.
         taking: Option<Box<Taking>>,
     },
+    /// More units for an order whose lines were changed: all of them, now, or none.
+    HoldMore {
+        order: OrderId,
+        quantity: Quantity,
+        buyer: Option<CustomerId>,
+        context: Option<Box<HoldContext>>,
+    },
     Confirm {
         order: OrderId,
     },

@@ -6,7 +6,7 @@ use super::admission::Admission;
 use super::command::{Disposition, StockCommand};
 use super::definition::Definition;
 use super::event::{Pick, Picks, ReleaseReason, StockEvent, units};
-use super::hold::{Demand, hold};
+use super::hold::{Demand, More, hold, hold_more};
 use super::manage::manage;
 use super::sourcing::Distances;
 use super::state::{Bin, Commitment, Stock};
@@ -69,6 +69,11 @@ pub(super) fn decide_at_length(
                 },
                 out,
             );
+        }
+        C::HoldMore { order, quantity, buyer, context } => {
+            let (buyer, context) = (buyer.as_ref(), context.as_deref());
+            let more = More { order: *order, quantity: *quantity, buyer, context };
+            return hold_more(stock, setting, &more, out);
         }
         C::Confirm { order } => {
             if stock.commitments.get(order).is_some_and(|commitment| commitment.tentative) {

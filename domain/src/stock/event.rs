@@ -282,6 +282,14 @@ pub enum StockEvent {
     /// Something happened in its market.
     #[n(26)]
     Market(#[n(0)] Box<MarketEvent>),
+    /// An order whose lines were changed has got these beside what it had.
+    #[n(27)]
+    HeldMore {
+        #[n(0)]
+        order: OrderId,
+        #[cbor(n(1), with = "codec::list")]
+        picks: Picks,
+    },
 }
 
 impl StockEvent {
@@ -303,6 +311,7 @@ impl StockEvent {
             Self::Announced { .. } => "announced",
             Self::Received { .. } => "received",
             Self::Held { settled: false, .. } => "held",
+            Self::HeldMore { .. } => "held_more",
             Self::Held { settled: true, .. } => "allocated",
             Self::Confirmed { .. } => "confirmed",
             Self::Settled { .. } => "settled",

@@ -10,7 +10,7 @@ use super::pick::{self, Source};
 use super::sourcing::HoldContext;
 use super::state::Stock;
 use crate::refusal::Shortage;
-use crate::{CustomerId, OrderId, Quantity, Refusal, check_quantity};
+use crate::{CustomerId, OrderId, Quantity, Refusal, Timestamp, check_quantity};
 
 pub(super) struct Demand<'a> {
     pub(super) order: OrderId,
@@ -37,19 +37,7 @@ pub(super) fn hold(
     demand: &Demand<'_>,
     out: &mut Vec<StockEvent>,
 ) -> Result<(), Refusal> {
-    let Some(definition) = &stock.definition else {
-        return Err(Refusal::SkuUnknown { sku: stock.sku.to_string() });
-    };
-    if definition.status != SkuStatus::Active {
-        return Err(Refusal::SkuNotSellable { sku: stock.sku.clone(), status: definition.status.name() });
-    }
-    if definition.kit.is_some() {
-        return Err(Refusal::SkuNotSellable { sku: stock.sku.clone(), status: "a kit without stock of its own" });
-    }
-    let door = match &definition.admission {
-        None => Door::Open,
-        Some(_) => admission::door(stock, definition, setting.now)?,
-    };
+    let (definition, door) = check_sells(stock, setting.now)?;
     if demand.taking.is_none() || demand.quantity > 0 {
         check_quantity(demand.quantity)?;
     }
@@ -91,6 +79,73 @@ pub(super) fn hold(
         context: demand.context.filter(|_| backordered > 0 && source.has_strategy()).cloned().map(Box::new),
     });
     Ok(())
+}
+
+/// What an order wants beside what it has.
+pub(super) struct More<'a> {
+    pub(super) order: OrderId,
+    pub(super) quantity: Quantity,
+    pub(super) buyer: Option<&'a CustomerId>,
+    pub(super) context: Option<&'a HoldContext>,
+}
+
+/// An order wants more: it is a newcomer for that part, so it gets what is free and nobody waits for, whole or not at all.
+pub(super) fn hold_more(
+    stock: &Stock,
+    setting: &Setting<'_>,
+    more: &More<'_>,
+    out: &mut Vec<StockEvent>,
+) -> Result<(), Refusal> {
+    let (definition, door) = check_sells(stock, setting.now)?;
+    check_quantity(more.quantity)?;
+    let existing = stock.commitments.get(&more.order);
+    if let Some(limit) = definition.limit_per_customer {
+        let Some(buyer) = more.buyer else { return Err(customer_required()) };
+        // What it got before there was a limit is counted nowhere else.
+        let uncounted = existing.filter(|commitment| commitment.buyer.is_none());
+        let uncounted = uncounted.map_or(0, |commitment| commitment.units().0 + commitment.units().1);
+        stock.check_taken(limit, buyer, uncounted.saturating_add(more.quantity))?;
+    }
+    let open = if stock.backorders.is_empty() && door != Door::Entry { more.quantity } else { 0 };
+    let source = Source::of(definition, more.context, setting.distances);
+    let picks = pick::pick(&stock.bins, &source, setting.now, open);
+    if units(&picks) < more.quantity {
+        let available = pick::available(&stock.bins, definition.safety_level, setting.now);
+        let items = vec![Shortage { sku: stock.sku.clone(), requested: more.quantity, available }];
+        return Err(Refusal::StockExhausted { items, as_of: 0 });
+    }
+    let order = more.order;
+    out.push(match existing {
+        Some(_) => StockEvent::HeldMore { order, picks },
+        None => {
+            let buyer = more.buyer.filter(|_| definition.limit_per_customer.is_some()).cloned();
+            let (backordered, settled, tentative, context) = (0, false, false, None);
+            StockEvent::Held { order, picks, backordered, settled, buyer, tentative, context }
+        }
+    });
+    Ok(())
+}
+
+/// Refuses demand for what does not sell; says by which door new demand comes in.
+fn check_sells(stock: &Stock, now: Timestamp) -> Result<(&Definition, Door), Refusal> {
+    let Some(definition) = &stock.definition else {
+        return Err(Refusal::SkuUnknown { sku: stock.sku.to_string() });
+    };
+    if definition.status != SkuStatus::Active {
+        return Err(Refusal::SkuNotSellable { sku: stock.sku.clone(), status: definition.status.name() });
+    }
+    if definition.kit.is_some() {
+        return Err(Refusal::SkuNotSellable { sku: stock.sku.clone(), status: "a kit without stock of its own" });
+    }
+    let door = match &definition.admission {
+        None => Door::Open,
+        Some(_) => admission::door(stock, definition, now)?,
+    };
+    Ok((definition, door))
+}
+
+const fn customer_required() -> Refusal {
+    Refusal::CustomerRequired { why: "a SKU of this order has a limit per customer" }
 }
 
 /// Of the units that cannot be filled, those that wait.
@@ -140,9 +195,7 @@ fn check_limit<'a>(
     demand: &Demand<'a>,
 ) -> Result<Option<&'a CustomerId>, Refusal> {
     let Some(limit) = definition.limit_per_customer else { return Ok(None) };
-    let Some(buyer) = demand.buyer else {
-        return Err(Refusal::CustomerRequired { why: "a SKU of this order has a limit per customer" });
-    };
+    let Some(buyer) = demand.buyer else { return Err(customer_required()) };
     stock.check_taken(limit, buyer, demand.quantity + demand.taking.map_or(0, |taking| taking.units))?;
     Ok(Some(buyer))
 }

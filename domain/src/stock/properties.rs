@@ -152,7 +152,7 @@ proptest! {
 fn random_histories_contain_every_movement() {
     let mut runner = TestRunner::deterministic();
     let mut seen = BTreeSet::new();
-    for _ in 0..150 {
+    for _ in 0..300 {
         let steps = history(60).new_tree(&mut runner).unwrap().current();
         seen.extend(run(&steps).unwrap());
     }
@@ -161,6 +161,7 @@ fn random_histories_contain_every_movement() {
         "announced",
         "received",
         "held",
+        "held_more",
         "allocated",
         "confirmed",
         "settled",

@@ -21,7 +21,9 @@ pub const TIME: Timestamp = Timestamp(1_700_000_000_123_456);
 
 /// Every example, in the order of the recording.
 pub fn all() -> Vec<Example> {
-    let stock = stock().into_iter().chain(market()).map(|(label, event)| (label, Event::Stock(event)));
+    let changed = ("held_more", StockEvent::HeldMore { order: order_id(), picks: picks() });
+    let stock = stock().into_iter().chain(market()).chain([changed]);
+    let stock = stock.map(|(label, event)| (label, Event::Stock(event)));
     let order = super::orders::order().into_iter().map(|(label, event)| (label, Event::Order(event)));
     let payment = super::payments::payment().into_iter().map(|(label, event)| (label, Event::Payment(event)));
     let account = super::payments::account().into_iter().map(|(label, event)| (label, Event::Account(event)));

@@ -11,8 +11,8 @@ use stockade_domain::stock::StockEvent;
 /// How many events a kind has. A new event does not compile below until it is counted here and has an example.
 pub fn variants(kind: EntityKind) -> usize {
     match kind {
-        EntityKind::Sku => 27,
-        EntityKind::Order => 24,
+        EntityKind::Sku => 28,
+        EntityKind::Order => 25,
         EntityKind::Payment => 33,
         EntityKind::Account => 7,
         EntityKind::Ledger => 1,
@@ -112,6 +112,7 @@ fn number_of_stock(event: &StockEvent) -> usize {
         StockEvent::Drawn { .. } => 24,
         StockEvent::NotDrawn { .. } => 25,
         StockEvent::Market(_) => 26,
+        StockEvent::HeldMore { .. } => 27,
     }
 }
 
@@ -141,5 +142,6 @@ fn number_of_order(event: &OrderEvent) -> usize {
         OrderEvent::ShippedShort { .. } => 21,
         OrderEvent::PartMissing { .. } => 22,
         OrderEvent::Completed => 23,
+        OrderEvent::Edited { .. } => 24,
     }
 }

@@ -140,6 +140,8 @@ pub fn order() -> Vec<(&'static str, OrderEvent)> {
     all.extend((0u32..).zip(steps()).map(owed));
     all.push(("placed_promoted", promoted()));
     all.extend((9u32..).zip(steps_of_uses()).map(owed));
+    let E::Placed { lines, promoted, .. } = promoted() else { unreachable!("it is placed") };
+    all.push(("edited", E::Edited { lines, promoted }));
     all
 }
 

@@ -2,6 +2,7 @@
 //! is compared.
 
 mod derived;
+mod edits;
 mod markets;
 mod rules;
 mod uses;

@@ -10,7 +10,10 @@ use super::*;
 #[test]
 fn every_rule_has_a_record_that_breaks_it() {
     let mut met = BTreeSet::new();
-    let others = super::markets::broken_markets().into_iter().chain(super::uses::broken_uses());
+    let others = super::markets::broken_markets()
+        .into_iter()
+        .chain(super::uses::broken_uses())
+        .chain(super::edits::broken_edits());
     for (rule, what, journal) in broken().into_iter().chain(broken_money()).chain(others) {
         let report = journal.audit();
         let rules: Vec<_> = report.faults.iter().map(|fault| fault.rule).collect();

@@ -60,7 +60,7 @@ fn in_status(status: OrderStatus) -> Vec<(&'static str, Desk)> {
 fn commands(act: Act) -> Vec<OrderCommand> {
     let one = || vec![(0, 1)];
     match act {
-        Act::Pay => Vec::new(),
+        Act::Pay | Act::Edit => Vec::new(),
         Act::Extend => vec![OrderCommand::Extend { seconds: 60 }],
         Act::Cancel => vec![OrderCommand::Cancel { lines: None }],
         Act::CancelLines => vec![OrderCommand::Cancel { lines: Some(vec![(0, Some(1))]) }],
@@ -80,6 +80,9 @@ fn commands(act: Act) -> Vec<OrderCommand> {
 
 /// Whether it is done, or the code with which it is refused.
 fn outcomes(desk: &mut Desk, act: Act) -> Vec<Result<(), &'static str>> {
+    if act == Act::Edit {
+        return vec![desk.order.check_editable(desk.now).map_err(|refusal| refusal.code())];
+    }
     if act == Act::Pay {
         return vec![desk.order.check_payable(desk.now).map(|_| ()).map_err(|refusal| refusal.code())];
     }
@@ -123,6 +126,7 @@ fn what_depends_is_done_for_some_and_refused_for_others() {
         (OrderStatus::Waiting, Act::CancelLines),
         (OrderStatus::AwaitingPayment, Act::CancelLines),
         (OrderStatus::AwaitingPayment, Act::Extend),
+        (OrderStatus::AwaitingPayment, Act::Edit),
         (OrderStatus::Paid, Act::Ship),
         (OrderStatus::Paid, Act::Refund),
         (OrderStatus::PartiallyShipped, Act::CancelLines),

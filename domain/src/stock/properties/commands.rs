@@ -122,8 +122,11 @@ fn of_orders() -> impl Strategy<Value = StockCommand> {
         backordered,
         reason,
     });
+    let more = (order(), few(), buyer(), context());
+    let more = more.prop_map(|(order, quantity, buyer, context)| C::HoldMore { order, quantity, buyer, context });
     prop_oneof![
         8 => hold,
+        1 => more,
         2 => order().prop_map(|order| C::Confirm { order }),
         4 => order().prop_map(|order| C::Settle { order }),
         2 => (order(), reason()).prop_map(|(order, reason)| C::ReleaseAll { order, reason }),

@@ -91,6 +91,15 @@ impl Recount {
                 }
                 self.check_pickable(picks, now);
             }
+            StockEvent::HeldMore { order, picks } => {
+                assert!(queue.is_empty(), "an order that wants more overtook those who wait");
+                let buyer = self.orders[order].buyer.as_ref();
+                if let (Some(limit), Some(buyer)) = (self.limit, buyer) {
+                    let taken = self.taken.get(buyer).copied().unwrap_or(0);
+                    assert!(taken + sum(picks) <= i128::from(limit), "{buyer} got more than the limit");
+                }
+                self.check_pickable(picks, now);
+            }
             StockEvent::BackorderFilled { order, picks } => {
                 if self.admission != Some(Admission::ProRata) {
                     assert_eq!(queue.first().map(|(first, _)| *first), Some(order), "first come, first served");
@@ -304,6 +313,13 @@ impl Recount {
                 self.demands += 1;
                 if let Some(buyer) = buyer {
                     *self.taken.entry(buyer.clone()).or_default() += sum(picks) + i128::from(*backordered);
+                }
+            }
+            E::HeldMore { order, picks } => {
+                self.commit(*order, picks, FREE, HELD);
+                self.began += sum(picks);
+                if let Some(buyer) = self.orders[order].buyer.clone() {
+                    *self.taken.entry(buyer).or_default() += sum(picks);
                 }
             }
             E::BackorderFilled { order, picks } => {
