@@ -100,7 +100,9 @@ pub(super) fn hold_more(
     check_quantity(more.quantity)?;
     let existing = stock.commitments.get(&more.order);
     if let Some(limit) = definition.limit_per_customer {
-        let Some(buyer) = more.buyer else { return Err(customer_required()) };
+        // Who counts what the order has counts what is added.
+        let counts = existing.and_then(|commitment| commitment.buyer.as_ref());
+        let Some(buyer) = counts.or(more.buyer) else { return Err(customer_required()) };
         // What it got before there was a limit is counted nowhere else.
         let uncounted = existing.filter(|commitment| commitment.buyer.is_none());
         let uncounted = uncounted.map_or(0, |commitment| commitment.units().0 + commitment.units().1);
