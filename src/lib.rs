@@ -26,6 +26,7 @@
 //! | [`cli`] | the commands of the binary |
 //! | [`promotions`] | promotions in YAML and JSON |
 //! | [`replay`] | real order history, through the engine |
+//! | [`history`] | what clients saw, and whether one actor at a time could have answered so |
 //! | [`audit`] | everything recomputed from the journal, with code of its own |
 //!
 //! What it is not: a web shop, a tax or shipping calculator, a distributed database.
@@ -34,6 +35,7 @@ pub mod audit;
 pub mod cli;
 pub mod engine;
 pub mod gateway;
+pub mod history;
 pub mod http;
 pub mod promotions;
 pub mod replay;
