@@ -34,6 +34,8 @@
 pub mod audit;
 pub mod cli;
 pub mod engine;
+#[cfg(test)]
+mod fuzz;
 pub mod gateway;
 pub mod history;
 pub mod http;

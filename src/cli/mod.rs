@@ -33,6 +33,9 @@ mod simulate;
 mod stop;
 mod traffic;
 
+#[cfg(test)]
+pub(crate) use matching::match_lines;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};

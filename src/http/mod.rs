@@ -32,6 +32,8 @@ mod connection;
 pub mod drain;
 mod feed;
 pub mod fields;
+#[cfg(test)]
+pub(crate) mod fuzz;
 mod handler;
 pub mod headers;
 pub mod limits;

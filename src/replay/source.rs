@@ -218,7 +218,7 @@ impl Read for Counted {
     }
 }
 
-fn read_csv(text: impl Read, limit: u64, each: &mut impl FnMut(&Fields)) -> Result<(), SourceError> {
+pub(crate) fn read_csv(text: impl Read, limit: u64, each: &mut impl FnMut(&Fields)) -> Result<(), SourceError> {
     let mut records = Records::of(text);
     let mut header: Option<(Header, usize)> = None;
     let mut rows = 0;

@@ -46,6 +46,7 @@ pub const ALL: &[Step] = &[
     heavy("long", "long tests, and those that read the data beside the checkout", long),
     heavy("duel", "ten million random commands on two books", duel),
     heavy("model", "every state of a small shop over two partitions, within a bound (stateright)", model),
+    heavy("fuzz", "damaged input for everything that reads bytes from outside, two hundred thousand a target", fuzz),
     heavy("simulation", "the whole engine on virtual time, with faults, from many seeds", simulation),
     heavy("counted", "instructions a command of the book takes, flat whatever rests (gungraun)", figures::flat),
     aside("plot", "draws instructions and time by resting orders", figures::plot),
@@ -140,6 +141,16 @@ fn duel() -> Result<String, StepError> {
 
 fn model() -> Result<String, StepError> {
     counted("test --release --locked -p stockade-loom-tests --test protocol_model -- --ignored")
+}
+
+fn fuzz() -> Result<String, StepError> {
+    let tests = cargo("test --release --locked -p stockade --lib fuzz::");
+    let output = tests.env("STOCKADE_FUZZ_ROUNDS", "200000").env("STOCKADE_FUZZ_SEED", "20261123").run()?;
+    let layers = Layers::of(&output);
+    if layers.passed() == 0 {
+        return Err(StepError::Fault("no target was run".into()));
+    }
+    Ok(layers.text())
 }
 
 fn conformance() -> Result<String, StepError> {

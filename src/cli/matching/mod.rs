@@ -73,3 +73,21 @@ fn answer_all(input: impl Read, output: impl Write) -> std::io::Result<()> {
     }
     lines.flush()
 }
+
+/// Lines of the protocol, for the fuzzing targets: whatever comes in, a line of JSON goes out for each that is not empty.
+#[cfg(test)]
+pub(crate) fn match_lines(input: &[u8]) -> Result<bool, String> {
+    let mut output = Vec::new();
+    answer_all(input, &mut output).map_err(|error| error.to_string())?;
+    let (mut answers, mut done) = (0, false);
+    for line in output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        let value: serde_json::Value = serde_json::from_slice(line).map_err(|error| format!("no JSON: {error}"))?;
+        answers += usize::from(value.get("answer").is_some());
+        done |= value["answer"] == "done";
+    }
+    let asked = input.split(|byte| *byte == b'\n').filter(|line| !line.iter().all(u8::is_ascii_whitespace)).count();
+    if answers != asked {
+        return Err(format!("{asked} lines have {answers} answers"));
+    }
+    Ok(done)
+}
