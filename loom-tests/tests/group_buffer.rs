@@ -1,6 +1,7 @@
 //! Models of the group buffer: no turn is lost, split or renumbered between its append and the writer.
 
 use loom::sync::Arc;
+use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
 use stockade_loom_tests::broken::group_buffer::{BrokenGroupBuffer, Bug, Groups};
 use stockade_loom_tests::group_buffer::{Group, GroupBuffer, Taken};
@@ -74,6 +75,34 @@ refuted!(
 );
 
 refuted!(a_twin_that_appends_record_by_record_mixes_or_splits_turns, "a turn is", appends(Bug::AppendsRecordByRecord));
+
+/// Somebody sees what a turn did, and answers: the answer rests on all that was appended so far.
+fn an_answer_rests_on_what_it_saw<G: Groups>(buffer: G, seen: &Witness) {
+    let (buffer, effect) = (Arc::new(buffer), Arc::new(AtomicU64::new(0)));
+    let reader = {
+        let (buffer, effect) = (buffer.clone(), effect.clone());
+        thread::spawn(move || (effect.load(Ordering::Relaxed), buffer.observe()))
+    };
+    let (_, last) = buffer.append(b"a").expect("the buffer is open");
+    effect.store(last, Ordering::Relaxed);
+    let (saw, basis) = reader.join().unwrap();
+    if saw > 0 {
+        seen.saw();
+        assert!(basis >= Some(saw), "an answer rests on what it saw");
+    }
+}
+
+#[test]
+fn an_answer_without_a_record_rests_on_everything_before_it() {
+    let seen = Witness::of("the turn's effect is seen");
+    let model = seen.clone();
+    prove(move || an_answer_rests_on_what_it_saw(GroupBuffer::new(1), &model));
+    seen.must_have_been_seen();
+}
+
+refuted!(a_twin_that_observes_without_the_lock_answers_too_early, "an answer rests on what it saw", || {
+    an_answer_rests_on_what_it_saw(BrokenGroupBuffer::new(Bug::ObservesWithoutTheLock), &Witness::of("anything"))
+});
 
 /// The writer sleeps until it has both turns.
 fn the_writer_is_woken<G: Groups>(buffer: G) {

@@ -9,6 +9,8 @@ use crate::primitives::{AtomicU64, Condvar, Deadline, Mutex, MutexGuard, Orderin
 pub trait Groups: Send + Sync + 'static {
     /// See [`GroupBuffer::append`]: the first and the last sequence of the turn.
     fn append(&self, turn: &[u8]) -> Option<(u64, u64)>;
+    /// See [`GroupBuffer::observe`]: the last sequence so far.
+    fn observe(&self) -> Option<u64>;
     /// See [`GroupBuffer::take`].
     fn take(&self, group: &mut Group) -> bool;
     /// See [`GroupBuffer::wait_take`].
@@ -22,6 +24,10 @@ pub trait Groups: Send + Sync + 'static {
 impl Groups for GroupBuffer {
     fn append(&self, turn: &[u8]) -> Option<(u64, u64)> {
         self.append(turn, turn.len() as u32).ok().map(|appended| (appended.first(), appended.last()))
+    }
+
+    fn observe(&self) -> Option<u64> {
+        self.observe().ok().map(|observed| observed.last())
     }
 
     fn take(&self, group: &mut Group) -> bool {
@@ -46,6 +52,8 @@ impl Groups for GroupBuffer {
 pub enum Bug {
     /// Sequences are fixed before the lock is taken, bytes are copied under it.
     NumbersOutsideTheLock,
+    /// What was appended so far is looked up without the lock.
+    ObservesWithoutTheLock,
     /// The lock is released between two records of a turn.
     AppendsRecordByRecord,
     /// The writer finds nothing, lets go of the lock, and takes it again to sleep.
@@ -110,6 +118,12 @@ impl Groups for BrokenGroupBuffer {
             self.copy(inner, turn);
         }
         Some((first, first + count - 1))
+    }
+
+    fn observe(&self) -> Option<u64> {
+        let _inner = (self.bug != Bug::ObservesWithoutTheLock).then(|| self.inner.lock());
+        // BUG without the lock: this may be what was there before the turn whose effect was seen.
+        Some(self.next.load(Ordering::Relaxed) - 1)
     }
 
     fn take(&self, group: &mut Group) -> bool {
