@@ -78,6 +78,40 @@ fn seeds_that_once_failed_are_clean() {
             "slow_partition,kill,disk_error,short_write,callback_twice,clock_ahead,clock_back",
         ),
         ("an order was recorded that had lost all it was to have while it was placed", 165, 735, "none"),
+        (
+            "a try after a restart had the number of one before it, and took its uses for its own",
+            343,
+            59,
+            "peer_twice,peer_reordered,peer_delayed,slow_partition,crash_before,power_loss,power_cut_in_write,\
+             disk_error,short_write,clock_ahead,clock_back",
+        ),
+        (
+            "a wallet asked about a bid for a SKU that nobody knew, and had no answer",
+            805,
+            227,
+            "peer_lost,peer_twice,peer_reordered,crash_before,crash_after,gateway_declines,gateway_loses_request,\
+             gateway_loses_answer,gateway_late,clock_ahead,clock_back",
+        ),
+        (
+            "what an earlier try held for an order of more units was taken for the later one's",
+            27,
+            289,
+            "peer_twice,peer_reordered,peer_delayed,one_way_cut,slow_partition,crash_before,kill,power_cut_in_write,\
+             disk_error,gateway_declines,gateway_loses_request,gateway_late,clock_back",
+        ),
+        (
+            "units that came after a shortfall, but before the shipment, were not shipped and stayed for ever",
+            408,
+            343,
+            "peer_twice,one_way_cut,crash_before,kill,power_loss,disk_error,disk_full,gateway_declines,\
+             gateway_loses_request,callback_twice,clock_ahead,clock_back",
+        ),
+        (
+            "money that a wallet held from afar before a restart was taken for spent after it",
+            159,
+            594,
+            "peer_lost,one_way_cut,crash_after,kill,power_loss,disk_full,clock_ahead,clock_back",
+        ),
     ] {
         println!("{what}: {seed}");
         run(seed, steps, names);

@@ -23,9 +23,13 @@ use stockade_domain::stock::market::{MarketDemand, MarketFill};
 use stockade_domain::stock::{HoldContext, HoldMode};
 use stockade_domain::{Amount, Currency, CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId};
 
+pub use crate::host::StockOfOrder;
+
 /// What a wallet sets aside for a bid from now on.
 #[derive(Debug, Clone)]
 pub struct KeptForBid {
+    /// Numbers what is told of the bid: what was told earlier is old.
+    pub attempt: u64,
     /// The name under which it does.
     pub payment: PaymentId,
     /// The whole amount.
@@ -126,6 +130,8 @@ pub enum PeerMessage {
     },
     /// Set wallet money aside for a bid; so much altogether.
     HoldBid {
+        /// Numbers what is told of the bid.
+        attempt: u64,
         /// Who asks.
         from: usize,
         /// Whose wallet.
@@ -139,6 +145,8 @@ pub enum PeerMessage {
     },
     /// The answer.
     BidHeld {
+        /// To which question.
+        attempt: u64,
         /// Under which name.
         payment: PaymentId,
         /// Whether, or why not.
@@ -146,6 +154,8 @@ pub enum PeerMessage {
     },
     /// So much is still needed of what was set aside for a bid.
     KeepForBid {
+        /// Numbers what is told of the bid: what was told earlier is old.
+        attempt: u64,
         /// Whose wallet.
         customer: CustomerId,
         /// Under which name.
@@ -161,6 +171,8 @@ pub enum PeerMessage {
         from: usize,
         /// Whose wallet.
         customer: CustomerId,
+        /// Of which money it is.
+        currency: Currency,
         /// Under which name.
         payment: PaymentId,
         /// Which bid.
@@ -270,6 +282,8 @@ pub enum PeerMessage {
         step: u32,
         /// Units of a shipment that a shortfall had taken meanwhile.
         short: Option<(SkuId, Quantity)>,
+        /// What the SKU told before it, with a lower number, is old: it did not know of the step.
+        news: Option<(SkuId, u64)>,
     },
     /// This is what a SKU keeps for the order and how many units of it wait.
     StockIs {
@@ -281,26 +295,13 @@ pub enum PeerMessage {
         order: OrderId,
         /// Which SKU.
         sku: SkuId,
-        /// Units held.
-        held: Quantity,
-        /// Units held and allocated.
-        kept: Quantity,
-        /// Units that wait for stock.
-        waiting: Quantity,
-        /// How long the units stay held if the order waited to be let in.
-        offer_seconds: u32,
+        /// How it stands.
+        stock: StockOfOrder,
     },
     /// The order has taken it in.
     StockHeard {
         /// What was heard.
         news: u64,
-        /// Whose.
-        order: OrderId,
-        /// Which SKU.
-        sku: SkuId,
-    },
-    /// How does this SKU stand to the order?
-    AskStock {
         /// Whose.
         order: OrderId,
         /// Which SKU.

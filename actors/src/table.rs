@@ -44,6 +44,12 @@ impl<T> Hosted<T> {
         }
     }
 
+    /// It is being seen to: if that is what it was on the agenda for, it must be put there again. What came early leaves
+    /// it there; else every early call would put it there once more, for ever.
+    pub fn was_due(&mut self, now: Timestamp) {
+        self.scheduled = self.scheduled.filter(|due| *due > now);
+    }
+
     /// Its record in the turn at hand.
     pub fn record(&self) -> Option<u32> {
         (self.record != NO_RECORD).then_some(self.record)

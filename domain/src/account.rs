@@ -231,19 +231,22 @@ pub fn decide(account: &Account, command: &AccountCommand, out: &mut Vec<Account
             out.push(AccountEvent::Credited { money: *money, reference: reference.clone() });
         }
         AccountCommand::Hold { payment, money, spend } => {
-            if account.holds.contains_key(payment) {
+            let held = account.holds.get(payment).copied();
+            if held == Some(money.amount) {
+                // It was asked before, perhaps from afar and in another life of the engine; now it may be spent at once.
+                out.extend(spend.then_some(AccountEvent::Settled { payment: *payment }));
                 return Ok(());
             }
             if account.currency.is_some() {
                 check_currency(account, money.currency)?;
             }
-            if money.amount.0 > account.available().0 {
-                return Err(Refusal::InsufficientBalance {
-                    customer: account.customer.clone(),
-                    available: account.available(),
-                    needed: money.amount,
-                });
+            let available = Amount(account.available().0 + held.map_or(0, |held| held.0));
+            if money.amount > available {
+                let (customer, needed) = (account.customer.clone(), money.amount);
+                return Err(Refusal::InsufficientBalance { customer, available, needed });
             }
+            // What an earlier try has left is not this one's.
+            out.extend(held.map(|_| AccountEvent::Released { payment: *payment }));
             out.push(match spend {
                 true => AccountEvent::Spent { payment: *payment, amount: money.amount },
                 false => AccountEvent::Held { payment: *payment, amount: money.amount },
@@ -337,6 +340,21 @@ mod tests {
         assert_eq!(run(&mut account, refund.clone()), Ok(1));
         assert_eq!(run(&mut account, refund), Ok(0), "a refund is taken in once");
         assert_eq!(account.balance, Amount(500_000));
+    }
+
+    /// A hold that an earlier try had left was taken for the payment's own, and stayed held for ever.
+    #[test]
+    fn money_that_is_held_already_is_spent_and_another_amount_is_held_anew() {
+        let mut account = Account::new(CustomerId::new("ann").unwrap());
+        run(&mut account, AccountCommand::Credit { money: eur("50.00"), reference: None }).unwrap();
+        let hold = |text, spend| AccountCommand::Hold { payment: payment(1), money: eur(text), spend };
+        assert_eq!(run(&mut account, hold("30.00", false)), Ok(1));
+        assert_eq!(run(&mut account, hold("40.00", false)), Ok(2), "what is held for it counts as free");
+        assert_eq!(account.held(), Amount(400_000));
+        assert!(matches!(run(&mut account, hold("50.01", true)), Err(Refusal::InsufficientBalance { .. })));
+        assert_eq!(account.held(), Amount(400_000), "a refusal changes nothing");
+        assert_eq!(run(&mut account, hold("40.00", true)), Ok(1));
+        assert_eq!((account.balance, account.held()), (Amount(100_000), Amount(0)));
     }
 
     #[test]

@@ -133,9 +133,8 @@ impl Auditor {
         if sums_agree && states_agree {
             return Agrees;
         }
-        // The order is told of fills and shortfalls by a message that the end of the journal may have cut off.
-        let untold = commitment.told_seq > order.last_seq && held + allocated + commitment.waiting == lines + waits;
-        if untold {
+        // The order is yet to hear of fills and shortfalls; what it has altogether it knows.
+        if sku.untold.contains(&id) && held + allocated + commitment.waiting == lines + waits {
             return InFlight;
         }
         let paid = if order.secured { "paid" } else { "unpaid" };

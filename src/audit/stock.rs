@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use stockade_domain::stock::MarketEvent;
 use stockade_domain::stock::{Definition, Disposition, Pick, SkuStatus, StockEvent};
@@ -56,8 +56,6 @@ pub(super) struct Commitment {
     /// When and where it began.
     pub(super) since: Timestamp,
     pub(super) first_seq: u64,
-    /// The last record that filled or displaced units, which the order is told of.
-    pub(super) told_seq: u64,
 }
 
 impl Commitment {
@@ -101,6 +99,8 @@ pub(super) struct Sku {
     taken: FxHashMap<CustomerId, i64>,
     /// The last step done for each order of another partition, until the order has heard of it.
     pub(super) handled: FxHashMap<OrderId, u32>,
+    /// Orders that are yet to hear how things stand.
+    pub(super) untold: FxHashSet<OrderId>,
     /// The commitment to the seed of the last draw.
     pub(super) drawn: Option<[u8; 32]>,
     pub(super) oversold: u64,
@@ -185,6 +185,14 @@ impl Sku {
             E::ShippedShort { quantity, .. } => self.displaced_shipped(*quantity, scene),
             E::Drawn { seed } => self.draw(seed, scene),
             E::Market(event) => self.trade(event, scene),
+            E::Untold { order } => {
+                let is_new = self.untold.insert(*order);
+                scene.expect(is_new, Rule::CommitmentUnknown, || format!("order {order} was yet to hear already"));
+            }
+            E::Heard { order } => {
+                let was_told = self.untold.remove(order);
+                scene.expect(was_told, Rule::CommitmentUnknown, || format!("order {order} heard what nobody told"));
+            }
             E::Handled { order, step } => {
                 let before = self.handled.insert(*order, *step);
                 let again = before.is_some_and(|before| before >= *step);
@@ -265,7 +273,6 @@ impl Sku {
             tentative: demand.tentative,
             since: scene.now,
             first_seq: scene.seq,
-            told_seq: 0,
         };
         let before = self.commitments.insert(demand.order, commitment);
         if let Some(before) = before {
@@ -395,7 +402,6 @@ impl Sku {
         self.give_back(order, held, allocated, scene);
         let Some(commitment) = self.commitments.get_mut(&order) else { return };
         commitment.waiting += quantity;
-        commitment.told_seq = scene.seq;
         let buyer = commitment.buyer.clone();
         self.queue.insert(commitment.ordinal, order);
         self.count_for(buyer.as_ref(), quantity);
@@ -407,7 +413,6 @@ impl Sku {
         self.promise(picks, &counters::HOLD, scene);
         self.wait_less(order, quantity, scene);
         let Some(commitment) = self.commitments.get_mut(&order) else { return };
-        commitment.told_seq = scene.seq;
         commitment.add_held(picks);
     }
 

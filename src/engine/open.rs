@@ -195,27 +195,29 @@ fn recoveries(
     Ok(recoveries)
 }
 
-/// Brings the actors back: the records that their snapshots do not know yet.
+/// Brings the actors back: the records that their snapshots do not know yet. Says how many these were, and the latest time
+/// of any record that was looked at.
 fn replay(
     hosts: &mut [Host],
     history: &History,
     checkpoint: Option<&Checkpoint>,
     last: u64,
-) -> Result<u64, EngineError> {
+) -> Result<(u64, Timestamp), EngineError> {
     let partitions = hosts.len();
-    let mut replayed = 0;
+    let (mut replayed, mut latest) = (0, Timestamp(0));
     let cuts: &[u64] = checkpoint.map_or(&[], |checkpoint| &checkpoint.cuts);
     let cut_of = |key: &EntityKey| if cuts.is_empty() { 0 } else { cuts[partition_of(key, cuts.len())] };
-    let first = cuts.iter().min().map_or(1, |cut| cut + 1);
+    let first = cuts.iter().min().map_or(1, |cut| cut + 1).min(last.max(1));
     for_each_record(&history.reader, first, last, &mut |seq, bytes| {
         let Ok((head, events)) = parse_record(bytes) else { return };
+        latest = latest.max(Timestamp(head.time));
         let key = EntityKind::from_byte(head.kind).and_then(|kind| EntityKey::from_parts(kind, head.key));
         if let Some(key) = key.filter(|key| seq > cut_of(key)) {
             replayed += 1;
             hosts[partition_of(&key, partitions)].recover_record(seq, &key, &head, events);
         }
     })?;
-    Ok(replayed)
+    Ok((replayed, latest))
 }
 
 pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
@@ -268,8 +270,8 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
     for (host, recovery) in hosts.iter_mut().zip(recoveries.drain(..)) {
         host.begin_recovery(recovery);
     }
-    let replayed = replay(&mut hosts, &history, checkpoint.as_ref(), last)?;
-    hosts.iter_mut().for_each(Host::finish_recovery);
+    let (replayed, latest) = replay(&mut hosts, &history, checkpoint.as_ref(), last)?;
+    hosts.iter_mut().for_each(|host| host.finish_recovery(latest));
 
     let failed = Arc::new(AtomicBool::new(false));
     let write_times = WriteTimes::default();

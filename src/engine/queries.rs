@@ -341,9 +341,11 @@ fn describe(event: &StockEvent) -> (Option<u64>, Option<OrderId>, Option<String>
         StockEvent::Released { held, allocated, order, .. } | StockEvent::Displaced { held, allocated, order } => {
             (both(held, allocated), Some(*order), None)
         }
-        StockEvent::Settled { order } | StockEvent::Confirmed { order } | StockEvent::Handled { order, .. } => {
-            (None, Some(*order), None)
-        }
+        StockEvent::Settled { order }
+        | StockEvent::Confirmed { order }
+        | StockEvent::Handled { order, .. }
+        | StockEvent::Untold { order }
+        | StockEvent::Heard { order } => (None, Some(*order), None),
         StockEvent::Reclassified { pick, .. }
         | StockEvent::LotExpired { pick }
         | StockEvent::TransferredOut { pick, .. } => (Some(pick.quantity), None, None),

@@ -267,14 +267,16 @@ fn boot(
         host.begin_recovery(Recovery::default());
         hosts.push(host);
     }
+    let mut latest = Timestamp(0);
     read_all(&opened.reader, last, &mut |seq, bytes| {
         let Ok((head, events)) = parse_record(bytes) else { return };
+        latest = latest.max(Timestamp(head.time));
         let key = EntityKind::from_byte(head.kind).and_then(|kind| EntityKey::from_parts(kind, head.key));
         if let Some(key) = key {
             hosts[partition_of(&key, partitions)].recover_record(seq, &key, &head, events);
         }
     })?;
-    hosts.iter_mut().for_each(Host::finish_recovery);
+    hosts.iter_mut().for_each(|host| host.finish_recovery(latest));
     let slow_until = vec![Timestamp(0); partitions];
     let (upkeep, reader) = (opened.upkeep, opened.reader);
     Ok(Life { hosts, mailboxes, wire, writer, upkeep, reader, departures, slow_until, runtime })

@@ -158,12 +158,14 @@ impl Host {
 
     fn follow_stock_event(&mut self, sku: &SkuId, event: &StockEvent) {
         let Some(order) = event.must_hear() else { return };
-        if self.home_of_route(order.route()) != self.index {
-            // What was shipped short is told with the end of its step.
-            if !matches!(event, StockEvent::ShippedShort { .. }) {
-                self.tell_of_stock(sku, order);
+        let is_away = self.home_of_route(order.route()) != self.index;
+        if matches!(event, StockEvent::ShippedShort { .. }) {
+            if is_away {
+                // It is told with the end of its step.
+                return;
             }
-            return;
+        } else if is_away || self.is_unsettled_with(sku, order) {
+            return self.tell_of_stock(sku, order);
         }
         let offer_seconds = self.skus.get(sku).map_or(0, |hosted| hosted.state.offer_seconds());
         if let Some((order, command)) = news_of_stock(sku, event, offer_seconds) {

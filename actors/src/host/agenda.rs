@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use stockade_domain::entity::EntityKey;
 use stockade_domain::order::OrderCommand;
@@ -23,6 +24,8 @@ pub(super) const ASK_AGAIN_MICROS: i64 = 1_000_000;
 #[derive(Default)]
 pub(super) struct Agenda {
     heap: BinaryHeap<Reverse<(Timestamp, EntityKey)>>,
+    /// Who asks again, and when. Were an actor to ask as often as it was told to, its questions would double each second.
+    asking: FxHashMap<EntityKey, Timestamp>,
 }
 
 impl Agenda {
@@ -30,8 +33,23 @@ impl Agenda {
         self.heap.push(Reverse((due, key)));
     }
 
+    /// The actor asks others again in a second, once, however often it is told to.
+    pub(super) fn ask_again(&mut self, now: Timestamp, key: EntityKey) {
+        if self.asking.get(&key).is_some_and(|due| *due > now) {
+            return;
+        }
+        let due = now.plus_micros(ASK_AGAIN_MICROS);
+        self.asking.insert(key.clone(), due);
+        self.add(due, key);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.heap.len()
+    }
+
+    /// Who asks again, and when, in no order.
+    pub(super) fn asking(&self) -> impl Iterator<Item = (&EntityKey, &Timestamp)> {
+        self.asking.iter()
     }
 
     /// What is on it, in no order.
@@ -47,7 +65,11 @@ impl Agenda {
         if self.next_due()? > now {
             return None;
         }
-        self.heap.pop().map(|Reverse((_, key))| key)
+        let Reverse((due, key)) = self.heap.pop()?;
+        if self.asking.get(&key) == Some(&due) {
+            self.asking.remove(&key);
+        }
+        Some(key)
     }
 }
 
@@ -76,7 +98,7 @@ impl Host {
             }
         }
         for key in failed {
-            self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), key);
+            self.agenda.ask_again(self.now, key);
         }
         self.retry_parked();
     }
@@ -85,8 +107,9 @@ impl Host {
         self.give_up_waiting(order);
         self.retry_placing(order);
         self.retry_paying(order);
+        let now = self.now;
         let Some(hosted) = self.load_order(order) else { return };
-        hosted.scheduled = None;
+        hosted.was_due(now);
         if hosted.state.next_due().is_some_and(|due| due <= self.now) {
             self.messages.push_back(Message::Order(order, OrderCommand::DeadlineReached));
         }
@@ -98,7 +121,7 @@ impl Host {
     fn payment_due(&mut self, payment: PaymentId) {
         let now = self.now;
         let Some(hosted) = self.load_payment(payment) else { return };
-        hosted.scheduled = None;
+        hosted.was_due(now);
         if hosted.state.next_due().is_some_and(|due| due <= now) {
             self.messages.push_back(Message::Payment(payment, PaymentCommand::AskAgain));
         } else {
@@ -109,7 +132,7 @@ impl Host {
     fn sku_due(&mut self, sku: &SkuId) {
         let now = self.now;
         let Some(hosted) = self.load_sku(sku) else { return };
-        hosted.scheduled = None;
+        hosted.was_due(now);
         if hosted.state.next_due().is_some_and(|due| due <= now) {
             let events = self.decide_stock(sku, &StockCommand::ExpireLots);
             if let Ok(events) = events {
@@ -151,9 +174,9 @@ impl Host {
 
     /// Puts a SKU on the agenda for its next expiring lot, or for the leases of tentative holds.
     pub(super) fn schedule_sku(&mut self, sku: &SkuId) {
-        let asks = self.tentative.contains_key(sku) || self.untold.contains_key(sku);
-        let lease = asks.then(|| self.now.plus_micros(ASK_AGAIN_MICROS));
         let Some(hosted) = self.skus.get_mut(sku) else { return };
+        let asks = self.tentative.contains_key(sku) || !hosted.state.untold().is_empty();
+        let lease = asks.then(|| self.now.plus_micros(ASK_AGAIN_MICROS));
         let due = [hosted.state.next_due(), lease].into_iter().flatten().min();
         if let Some(due) = due
             && hosted.scheduled.is_none_or(|scheduled| due < scheduled || scheduled <= self.now)
@@ -161,5 +184,34 @@ impl Host {
             hosted.scheduled = Some(due);
             self.agenda.add(due, EntityKey::Sku(sku.clone()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::table::Hosted;
+
+    /// Each question came twice as often as the second before, until nothing else was done.
+    #[test]
+    fn an_actor_that_is_told_to_ask_again_and_again_asks_once_a_second() {
+        let (mut agenda, mut now) = (Agenda::default(), Timestamp(0));
+        for _ in 0..5 {
+            (0..10).for_each(|_| agenda.ask_again(now, EntityKey::Ledger));
+            assert_eq!(agenda.len(), 1);
+            now = now.plus_micros(ASK_AGAIN_MICROS);
+            assert_eq!(agenda.pop_due(now), Some(EntityKey::Ledger));
+            assert_eq!(agenda.pop_due(now), None);
+        }
+    }
+
+    #[test]
+    fn who_is_called_early_stays_on_the_agenda_for_what_is_due_later() {
+        let mut hosted = Hosted::new(());
+        hosted.scheduled = Some(Timestamp(5));
+        hosted.was_due(Timestamp(4));
+        assert_eq!(hosted.scheduled, Some(Timestamp(5)));
+        hosted.was_due(Timestamp(5));
+        assert_eq!(hosted.scheduled, None);
     }
 }

@@ -191,7 +191,7 @@ impl Host {
         if self.skus.len() > most {
             let cold = &mut self.cold_skus;
             self.skus.retain(|sku, hosted| {
-                let busy = !hosted.state.commitments.is_empty();
+                let busy = !hosted.state.commitments.is_empty() || !hosted.state.untold().is_empty();
                 let stays = busy || !is_shelved(hosted, cut) || hosted.last_seq > idle_since;
                 if !stays {
                     cold.insert(sku.clone());
@@ -251,7 +251,7 @@ pub(super) trait Due {
 impl Due for stockade_domain::stock::Stock {
     fn due(&self) -> Option<Timestamp> {
         // A lease has no time of its own: it is looked at as soon as the engine runs again.
-        if has_tentative(self) { Some(Timestamp(0)) } else { self.next_due() }
+        if has_tentative(self) || !self.untold().is_empty() { Some(Timestamp(0)) } else { self.next_due() }
     }
 }
 

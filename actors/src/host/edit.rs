@@ -74,7 +74,8 @@ impl Host {
 
     /// Whether others still owe an order steps.
     pub(super) fn is_owed_steps(&mut self, id: OrderId) -> bool {
-        self.load_order(id).is_some_and(|hosted| !hosted.state.owed.is_empty())
+        let Some(order) = self.load_order(id).map(|hosted| hosted.state.share()) else { return false };
+        !order.owed.is_empty() || order.lines.iter().any(|line| self.is_unsettled_with(&line.sku, id))
     }
 
     /// Lets everybody decide, without changing anything. What promotions cannot have they do without: the order is priced

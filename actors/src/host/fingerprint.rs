@@ -33,10 +33,11 @@ impl Host {
         sorted(self.bidding.keys(), hasher);
         sorted(self.tentative.iter().map(|(sku, units)| (sku, format!("{units:?}"))), hasher);
         sorted(&self.doubted_uses, hasher);
-        sorted(&self.untold, hasher);
+        sorted(&self.told, hasher);
         tries(&self.tries, hasher);
         tries(&self.use_tries, hasher);
         tries(&self.money_tries, hasher);
+        tries(&self.heard, hasher);
         // Those who wait are tried in their order.
         for (until, incoming) in &self.parked {
             (until.0, told(incoming)).hash(hasher);
@@ -49,6 +50,7 @@ impl Agenda {
         let mut due: Vec<_> = self.entries().collect();
         due.sort();
         due.hash(hasher);
+        sorted(self.asking(), hasher);
     }
 }
 

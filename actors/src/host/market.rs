@@ -10,7 +10,9 @@ use stockade_domain::entity::EntityKey;
 use stockade_domain::order::{self, Order, Tender};
 use stockade_domain::stock::StockCommand;
 use stockade_domain::stock::market::{BidPayment, Bought, MarketCommand, NewBid, Party, PartyView, Trade, Trading};
-use stockade_domain::{Amount, BookOrderId, CustomerId, Money, OrderId, PaymentId, Refusal, SkuId, Timestamp};
+use stockade_domain::{
+    Amount, BookOrderId, Currency, CustomerId, Money, OrderId, PaymentId, Refusal, SkuId, Timestamp,
+};
 
 use super::agenda::ASK_AGAIN_MICROS;
 use super::place::wallet_payments;
@@ -25,6 +27,8 @@ const BIDDING_MICROS: i64 = 30 * ASK_AGAIN_MICROS;
 
 /// A bid whose wallet is being asked in another partition.
 pub(super) struct Bidding {
+    /// Which of the home's tries this is.
+    attempt: u64,
     sku: SkuId,
     bid: Box<NewBid>,
     key: Option<KeyDigest>,
@@ -220,39 +224,43 @@ impl Host {
         }
         let until = self.now.plus_micros(BIDDING_MICROS);
         let (sku, bid, reply) = (sku.clone(), Box::new(bid.clone()), reply.take());
-        self.bidding.insert(payment, Bidding { sku: sku.clone(), bid, key, reply, money, until });
+        let attempt = self.next_try();
+        self.bidding.insert(payment, Bidding { attempt, sku: sku.clone(), bid, key, reply, money, until });
         self.ask_wallet_of_bid(payment);
-        self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Sku(sku));
+        self.agenda.ask_again(self.now, EntityKey::Sku(sku));
         Ok(Some(Handled::Kept))
     }
 
     fn ask_wallet_of_bid(&mut self, payment: PaymentId) {
         let Some(bidding) = self.bidding.get(&payment) else { return };
-        let (customer, money) = (bidding.bid.customer.clone(), bidding.money);
+        let (attempt, customer, money) = (bidding.attempt, bidding.bid.customer.clone(), bidding.money);
         let backing = Box::new(Self::backing(&bidding.sku, bidding.bid.id));
-        let home = self.home_of_name(customer.as_str());
-        self.tell_peer(home, PeerMessage::HoldBid { from: self.index, customer, payment, money, backing });
+        let (home, from) = (self.home_of_name(customer.as_str()), self.index);
+        self.tell_peer(home, PeerMessage::HoldBid { attempt, from, customer, payment, money, backing });
     }
 
     /// Repeats unanswered questions to the wallets of a SKU's bids.
     pub(super) fn retry_bidding(&mut self, sku: &SkuId) {
         let now = self.now;
         let of_sku = self.bidding.iter().filter(|(_, bidding)| bidding.sku == *sku);
-        let mut open: Vec<(PaymentId, bool)> = of_sku.map(|(payment, b)| (*payment, b.until <= now)).collect();
+        let mut open: Vec<_> = of_sku.map(|(payment, b)| (*payment, b.attempt, b.until <= now)).collect();
         open.sort();
-        for (payment, over) in open {
+        for (payment, attempt, over) in open {
             if over {
-                self.bid_held(payment, Err(Refusal::Overloaded));
+                self.bid_held(payment, attempt, Err(Refusal::Overloaded));
             } else {
                 self.ask_wallet_of_bid(payment);
-                self.agenda.add(now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Sku(sku.clone()));
+                self.agenda.ask_again(now, EntityKey::Sku(sku.clone()));
             }
         }
     }
 
     /// The wallet of a bid has answered.
-    pub(super) fn bid_held(&mut self, payment: PaymentId, result: Result<(), Refusal>) {
-        let Some(bidding) = self.bidding.remove(&payment) else { return };
+    pub(super) fn bid_held(&mut self, payment: PaymentId, attempt: u64, result: Result<(), Refusal>) {
+        if self.bidding.get(&payment).is_none_or(|bidding| bidding.attempt != attempt) {
+            return;
+        }
+        let bidding = self.bidding.remove(&payment).expect("it was just seen");
         let Bidding { sku, bid, key, reply, .. } = bidding;
         let (id, customer) = (bid.id, bid.customer.clone());
         let currency = bid.limit_price.currency;
@@ -313,7 +321,7 @@ impl Host {
         let (sku, bid, _) = self.bid_of(order)?;
         let view = self.load_sku(&sku)?.state.party_view(bid, Side::Demand)?;
         let (payment, backing) = (PaymentId::of_bid(&sku, bid), Self::backing(&sku, bid));
-        Some(Box::new(KeptForBid { payment, money: needed(&view), backing }))
+        Some(Box::new(KeptForBid { attempt: self.next_try(), payment, money: needed(&view), backing }))
     }
 
     /// The bid that has made an order, and how it pays, while that is known.
@@ -343,8 +351,23 @@ impl Host {
         if home == self.index {
             self.set_aside(customer, payment, money, backing);
         } else {
-            let (customer, backing) = (customer.clone(), Box::new(backing));
-            self.tell_peer(home, PeerMessage::KeepForBid { customer, payment, money, backing });
+            let (attempt, customer, backing) = (self.next_try(), customer.clone(), Box::new(backing));
+            self.tell_peer(home, PeerMessage::KeepForBid { attempt, customer, payment, money, backing });
+        }
+    }
+
+    /// Another partition tells how much of a wallet a bid needs; what it told later has come already, perhaps.
+    pub(super) fn keep_as_told(
+        &mut self,
+        attempt: u64,
+        customer: &CustomerId,
+        payment: PaymentId,
+        money: Money,
+        backing: Backing,
+    ) {
+        if attempt >= self.money_tries.latest(&payment) {
+            self.money_tries.note(payment, attempt, false, self.now);
+            self.set_aside(customer, payment, money, backing);
         }
     }
 
@@ -360,6 +383,7 @@ impl Host {
     pub(super) fn answer_bid_inquiry(
         &mut self,
         customer: CustomerId,
+        currency: Currency,
         payment: PaymentId,
         backing: Backing,
         from: usize,
@@ -367,15 +391,15 @@ impl Host {
         if self.bidding.contains_key(&payment) {
             return;
         }
+        // A SKU or a bid that nobody knows needs nothing.
         let view = self.load_sku(&backing.sku).and_then(|h| h.state.party_view(backing.bid, Side::Demand));
-        let currency = self.skus.get(&backing.sku).and_then(|h| Some(h.state.definition.as_ref()?.price.currency));
-        let Some(currency) = currency else { return };
         let money = view.as_ref().map_or(Money::new(Amount::ZERO, currency), needed);
         if from == self.index {
             // A message to oneself could be overtaken by what happens here.
             return self.set_aside(&customer, payment, money, backing);
         }
-        self.tell_peer(from, PeerMessage::KeepForBid { customer, payment, money, backing: Box::new(backing) });
+        let (attempt, backing) = (self.next_try(), Box::new(backing));
+        self.tell_peer(from, PeerMessage::KeepForBid { attempt, customer, payment, money, backing });
     }
 
     // ---- questions ----

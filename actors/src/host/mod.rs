@@ -46,6 +46,7 @@ use stockade_domain::{Currency, CustomerId, OrderId, PaymentId, Refusal, SkuId, 
 use stockade_sync::{GroupBuffer, Inbox, SoldOutGauge};
 
 pub use checkpoint::{CheckpointPart, CheckpointSink, SnapshotRow};
+pub use news::StockOfOrder;
 pub use recover::{Recovery, partition_of};
 
 use crate::census::{Census, Counted};
@@ -163,8 +164,10 @@ pub struct Host {
     tentative: FxHashMap<SkuId, TentativeUnits>,
     /// Orders of other partitions that hold uses here and may not exist.
     doubted_uses: FxHashMap<Subject, Vec<OrderId>>,
-    /// Orders of other partitions that have not heard yet how a SKU stands to them.
-    untold: FxHashMap<SkuId, Vec<(OrderId, u64)>>,
+    /// The number of what an order of another partition was told last of a SKU and has not heard.
+    told: FxHashMap<(SkuId, OrderId), u64>,
+    /// The latest news that an order of this partition has of a SKU of another.
+    heard: Tries<(OrderId, SkuId)>,
     /// The number of what was told last.
     news: u64,
     /// The number of the last try to place an order across partitions; higher than any of an earlier life.
@@ -220,7 +223,8 @@ impl Host {
             trading: None,
             tentative: FxHashMap::default(),
             doubted_uses: FxHashMap::default(),
-            untold: FxHashMap::default(),
+            told: FxHashMap::default(),
+            heard: Tries::default(),
             news: 0,
             last_try: 0,
             tries: Tries::default(),

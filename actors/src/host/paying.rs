@@ -8,7 +8,6 @@ use stockade_domain::entity::{EntityKey, RemoteStep};
 use stockade_domain::order::{self, Tender};
 use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Refusal};
 
-use super::agenda::ASK_AGAIN_MICROS;
 use super::place::wallet_payments;
 use super::{Handled, Host};
 use crate::command::KeyDigest;
@@ -68,7 +67,7 @@ impl Host {
         let of_bid = self.kept_for_bid_of(id);
         let from = self.index;
         self.tell_peer(home, PeerMessage::HoldMoney { attempt, from, order: id, payment, customer, money, of_bid });
-        self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Order(id));
+        self.agenda.ask_again(self.now, EntityKey::Order(id));
         Ok(Handled::Kept)
     }
 
@@ -82,7 +81,7 @@ impl Host {
                 home,
                 PeerMessage::HoldMoney { attempt, from: self.index, order: id, payment, customer, money, of_bid },
             );
-            self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Order(id));
+            self.agenda.ask_again(self.now, EntityKey::Order(id));
         }
     }
 

@@ -132,7 +132,7 @@ impl Host {
             };
             let (partition, from) = (*partition, self.index);
             self.tell_peer(partition, PeerMessage::Hold { from, request });
-            self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Order(id));
+            self.agenda.ask_again(self.now, EntityKey::Order(id));
             return;
         }
         if let Err(refusal) = self.advance_price(id) {
@@ -267,7 +267,7 @@ impl Host {
             partition,
             PeerMessage::HoldMoney { attempt, from, order: id, payment, customer, money, of_bid: None },
         );
-        self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Order(id));
+        self.agenda.ask_again(self.now, EntityKey::Order(id));
     }
 
     pub(super) fn held_by_peer(&mut self, id: OrderId, attempt: u64, by: usize, result: Result<HeldItems, Refusal>) {

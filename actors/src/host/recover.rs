@@ -85,8 +85,13 @@ impl Host {
         self.force_dirty(key);
     }
 
-    /// The journal is read: everything that is not recorded but follows from it is made.
-    pub fn finish_recovery(&mut self) {
+    /// The journal is read, and `latest` is the latest time in it: everything that is not recorded but follows from it is
+    /// made.
+    pub fn finish_recovery(&mut self, latest: Timestamp) {
+        self.now = self.now.max(latest);
+        // Other partitions may have recorded what tries of an earlier life asked for, while the clock was ahead: this life's
+        // numbers are higher than any of those.
+        self.last_try = latest.plus_seconds(1).0.unsigned_abs();
         let keys: Vec<EntityKey> = self.keys_in_memory();
         for key in &keys {
             self.reschedule(key);

@@ -9,7 +9,6 @@ use stockade_domain::stock::market::{Claims, MarketDemand, MarketFill, Seller};
 use stockade_domain::stock::{StockCommand, StockEvent};
 use stockade_domain::{Amount, CustomerId, OrderId, PaymentId, Quantity, Refusal, SkuId};
 
-use super::agenda::ASK_AGAIN_MICROS;
 use super::place::{ABORTED, Claim, Hold};
 use super::waiting::TENTATIVE_WAIT_MICROS;
 use super::{Host, partition_of};
@@ -36,8 +35,12 @@ impl Host {
     fn take_peer_message(&mut self, message: PeerMessage) {
         match message {
             PeerMessage::Hold { from, request } => {
+                let is_new = request.attempt > self.tries.latest(&request.order);
                 if self.is_stale(&request) {
                     return;
+                }
+                if is_new {
+                    self.give_back_earlier_try(&request);
                 }
                 let result = self.hold_for_peer(&request);
                 let (order, attempt, result) = (request.order, request.attempt, Box::new(result));
@@ -52,10 +55,10 @@ impl Host {
                 if let Some(kept) = of_bid {
                     // What the bid still needs is told with what its order takes: were it told apart, the one could be
                     // lost and the other refused.
-                    self.set_aside(&customer, kept.payment, kept.money, kept.backing);
+                    self.keep_as_told(kept.attempt, &customer, kept.payment, kept.money, kept.backing);
                 }
                 let result = self.change_wallet(&customer, &AccountCommand::Hold { payment, money, spend: false });
-                self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Account(customer));
+                self.agenda.ask_again(self.now, EntityKey::Account(customer));
                 self.money_tries.note(payment, attempt, result.is_ok(), self.now);
                 self.tell_peer(from, PeerMessage::MoneyHeld { attempt, order, payment, result: result.map(|_| ()) });
             }
@@ -69,18 +72,22 @@ impl Host {
                     None => self.money_held(order, attempt, payment, result),
                 }
             }
-            PeerMessage::HoldBid { from, customer, payment, money, backing } => {
+            PeerMessage::HoldBid { attempt, from, customer, payment, money, backing } => {
+                if attempt < self.money_tries.latest(&payment) {
+                    return;
+                }
                 let set_aside = AccountCommand::SetAside { payment, money, backing };
                 let result = self.change_wallet(&customer, &set_aside).map(|_| ());
-                self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Account(customer));
-                self.tell_peer(from, PeerMessage::BidHeld { payment, result });
+                self.money_tries.note(payment, attempt, false, self.now);
+                self.agenda.ask_again(self.now, EntityKey::Account(customer));
+                self.tell_peer(from, PeerMessage::BidHeld { attempt, payment, result });
             }
-            PeerMessage::BidHeld { payment, result } => self.bid_held(payment, result),
-            PeerMessage::KeepForBid { customer, payment, money, backing } => {
-                self.set_aside(&customer, payment, money, *backing);
+            PeerMessage::BidHeld { attempt, payment, result } => self.bid_held(payment, attempt, result),
+            PeerMessage::KeepForBid { attempt, customer, payment, money, backing } => {
+                self.keep_as_told(attempt, &customer, payment, money, *backing);
             }
-            PeerMessage::InquireBid { from, customer, payment, backing } => {
-                self.answer_bid_inquiry(customer, payment, *backing, from);
+            PeerMessage::InquireBid { from, customer, currency, payment, backing } => {
+                self.answer_bid_inquiry(customer, currency, payment, *backing, from);
             }
             PeerMessage::HoldUse { from, request } => self.hold_use_for_peer(from, *request),
             PeerMessage::UseHeld { order, round, subject, result } => self.use_held(order, round, &subject, result),
@@ -112,15 +119,15 @@ impl Host {
                 }
             }
             PeerMessage::Step { from, order, step, what } => self.do_step(from, order, step, &what),
-            PeerMessage::StockIs { from, news, order, sku, held, kept, waiting, offer_seconds } => {
-                self.hear_of_stock((from, news), order, sku, (held, kept, waiting), offer_seconds);
-            }
+            PeerMessage::StockIs { from, news, order, sku, stock } => self.hear_of_stock(from, news, order, sku, stock),
             PeerMessage::StockHeard { news, order, sku } => self.stock_was_heard(news, order, &sku),
-            PeerMessage::AskStock { order, sku } => self.tell_of_stock(&sku, order),
-            PeerMessage::StepDone { order, step, short } => {
+            PeerMessage::StepDone { order, step, short, news } => {
                 // Only the first answer of a step brings its actor's next one: were all others asked for again each time,
                 // messages that are slow would multiply.
                 let Some(by) = self.actor_that_owes(order, step) else { return };
+                if let Some((sku, news)) = news {
+                    self.note_heard(order, sku, news);
+                }
                 let done = order::OrderCommand::StepDone { step, short };
                 if self.tell_order(order, &done).is_ok() {
                     self.ask_owed(order, |actor| *actor == by);
@@ -130,6 +137,16 @@ impl Host {
                 if let Err(refusal) = self.tell_order(order, &command) {
                     tracing::warn!(%order, %refusal, "an order refused what another partition told it");
                 }
+            }
+        }
+    }
+
+    /// What an earlier try still holds is not this one's: it may have asked for something else.
+    fn give_back_earlier_try(&mut self, request: &HoldRequest) {
+        let order = request.order;
+        for (sku, _) in &request.items {
+            if self.is_tentative(sku, order) {
+                self.end_tentative(sku, StockCommand::ReleaseAll { order, reason: ABORTED }, order);
             }
         }
     }
@@ -255,6 +272,7 @@ impl Host {
     /// Asks the homes of a wallet's holds for other partitions what became of their payments.
     pub(super) fn inquire_money(&mut self, customer: &CustomerId) {
         let account = self.peek_account(customer).0.into_owned();
+        let Some(currency) = account.currency else { return };
         let mut payments: Vec<PaymentId> = account.holds.keys().copied().collect();
         payments.retain(|payment| !account.bids.contains_key(payment));
         let mut bids: Vec<_> = account.bids.into_iter().collect();
@@ -262,12 +280,12 @@ impl Host {
         let (bids_here, bids): (Vec<_>, Vec<_>) =
             bids.into_iter().partition(|(_, backing)| self.home_of_name(backing.sku.as_str()) == self.index);
         for (payment, backing) in bids_here {
-            self.answer_bid_inquiry(customer.clone(), payment, backing, self.index);
+            self.answer_bid_inquiry(customer.clone(), currency, payment, backing, self.index);
         }
         for (payment, backing) in &bids {
             let (home, from) = (self.home_of_name(backing.sku.as_str()), self.index);
             let (customer, backing) = (customer.clone(), Box::new(backing.clone()));
-            self.tell_peer(home, PeerMessage::InquireBid { from, customer, payment: *payment, backing });
+            self.tell_peer(home, PeerMessage::InquireBid { from, customer, currency, payment: *payment, backing });
         }
         payments.sort();
         // A payment of this partition may have been another's before the last restart.
@@ -287,7 +305,7 @@ impl Host {
             self.tell_peer(home, PeerMessage::InquireMoney { attempt, from, payment, customer });
         }
         if !(payments.is_empty() && bids.is_empty()) {
-            self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Account(customer.clone()));
+            self.agenda.ask_again(self.now, EntityKey::Account(customer.clone()));
         }
     }
 
@@ -388,19 +406,21 @@ impl Host {
                     self.change_stock(&sku, &[StockEvent::Handled { order, step }]);
                     short = (missing > 0 && away).then(|| (sku.clone(), missing));
                 }
-                self.tell_peer(from, PeerMessage::StepDone { order, step, short });
+                let news = (self.news > 0).then(|| (sku.clone(), self.news + 1));
+                self.tell_peer(from, PeerMessage::StepDone { order, step, short, news });
                 // What the order could not take in while it waited for this step, it can now.
+                self.told.remove(&(sku.clone(), order));
                 self.repeat_news_to(&sku, order);
             }
             StepCommand::Uses(subject, command) => {
                 self.do_uses_step(&subject, &command);
-                self.tell_peer(from, PeerMessage::StepDone { order, step, short: None });
+                self.tell_peer(from, PeerMessage::StepDone { order, step, short: None, news: None });
             }
             StepCommand::Account(customer, command) => {
                 if let Err(refusal) = self.change_wallet(&customer, &command) {
                     tracing::warn!(%customer, %order, %refusal, "a wallet could not do its step");
                 }
-                self.tell_peer(from, PeerMessage::StepDone { order, step, short: None });
+                self.tell_peer(from, PeerMessage::StepDone { order, step, short: None, news: None });
             }
         }
     }

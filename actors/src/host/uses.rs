@@ -10,7 +10,6 @@ use stockade_domain::promotion::uses::{self, Subject, UsesCommand, UsesEvent, Us
 use stockade_domain::promotion::{Label, PresentedCoupon, Promotion};
 use stockade_domain::{Currency, OrderId, Refusal};
 
-use super::agenda::ASK_AGAIN_MICROS;
 use super::{Handled, Host};
 use crate::command::{Answer, KeyDigest, UsesView};
 use crate::faults::Fault;
@@ -194,7 +193,7 @@ impl Host {
         if !doubted.contains(&order) {
             doubted.push(order);
         }
-        self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Uses(subject.clone()));
+        self.agenda.ask_again(self.now, EntityKey::Uses(subject.clone()));
     }
 
     /// After a restart nobody knows which orders are known to their homes; an order of this partition may have been
@@ -227,7 +226,7 @@ impl Host {
             return;
         }
         self.doubted_uses.insert(subject.clone(), open);
-        self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Uses(subject.clone()));
+        self.agenda.ask_again(self.now, EntityKey::Uses(subject.clone()));
     }
 
     pub(super) fn answer_use_inquiry(&mut self, from: usize, order: OrderId, round: u64, subject: Subject) {
@@ -279,7 +278,7 @@ impl Host {
         let request = UseRequest { order: order.id, round, subject: subject.clone(), amount, currency, customer };
         let home = self.home_of_uses(subject);
         self.tell_peer(home, PeerMessage::HoldUse { from: self.index, request: Box::new(request) });
-        self.agenda.add(self.now.plus_micros(ASK_AGAIN_MICROS), EntityKey::Order(order.id));
+        self.agenda.ask_again(self.now, EntityKey::Order(order.id));
     }
 }
 

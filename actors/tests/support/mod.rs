@@ -174,7 +174,7 @@ impl World {
             let key = EntityKey::from_parts(EntityKind::from_byte(head.kind).unwrap(), head.key).unwrap();
             hosts[partition_of(&key, partitions)].recover_record(index as u64 + 1, &key, &head, events);
         }
-        hosts.iter_mut().for_each(Host::finish_recovery);
+        hosts.iter_mut().for_each(|host| host.finish_recovery(Timestamp(0)));
         Self { hosts, mailboxes, clock, faults, gateway, journal, departures, runtime, distances, ids: 0 }
     }
 

@@ -80,6 +80,8 @@ impl Stock {
             StockEvent::Handled { order, step } => {
                 self.handled.insert(*order, *step);
             }
+            StockEvent::Untold { order } => self.rare.get_or_insert_default().untold.push(*order),
+            StockEvent::Heard { order } => self.change_rare(|rare| rare.untold.retain(|untold| untold != order)),
             StockEvent::Drawn { seed } => self.draw(seed),
             StockEvent::Market(event) => self.apply_market(event, live),
             StockEvent::Unpromised { .. }
@@ -249,9 +251,16 @@ impl Stock {
     }
 
     fn change_announcements(&mut self, change: impl FnOnce(&mut Vec<Announcement>)) {
+        self.change_rare(|rare| {
+            change(&mut rare.announcements);
+            rare.announcements.retain(|announcement| announcement.quantity > 0);
+        });
+    }
+
+    /// Changes what few SKUs have; nothing of it costs no memory.
+    pub(super) fn change_rare(&mut self, change: impl FnOnce(&mut Rare)) {
         let Some(rare) = &mut self.rare else { return };
-        change(&mut rare.announcements);
-        rare.announcements.retain(|announcement| announcement.quantity > 0);
+        change(rare);
         if **rare == Rare::default() {
             self.rare = None;
         }
@@ -390,7 +399,9 @@ pub(super) fn apply_to_bins(bins: &mut Bins, event: &StockEvent) {
         | StockEvent::Drawn { .. }
         | StockEvent::NotDrawn { .. }
         | StockEvent::Market(_)
-        | StockEvent::Handled { .. } => {}
+        | StockEvent::Handled { .. }
+        | StockEvent::Untold { .. }
+        | StockEvent::Heard { .. } => {}
     }
 }
 

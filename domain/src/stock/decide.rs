@@ -188,11 +188,15 @@ fn take_picks(
     picks
 }
 
-/// Ships what is allocated; what is not there any more was taken by a shortfall that the order had not heard of.
+/// Ships what is allocated; what is not there any more was taken by a shortfall that the order had not heard of. What came
+/// after that shortfall is held, and the order is paid: it is shipped too.
 fn ship_recorded(stock: &Stock, order: OrderId, quantity: Quantity, out: &mut Vec<StockEvent>) {
+    let (held, allocated) = stock.commitments.get(&order).map_or((0, 0), Commitment::units);
+    let settles = allocated < quantity && held > 0;
+    out.extend(settles.then_some(StockEvent::Settled { order }));
+    let of = |pick: &super::state::CommittedPick| if settles { pick.held + pick.allocated } else { pick.allocated };
     let commitment = stock.commitments.get(&order);
-    let picks =
-        commitment.map_or_else(Picks::new, |commitment| take_picks(commitment, quantity, |pick| pick.allocated));
+    let picks = commitment.map_or_else(Picks::new, |commitment| take_picks(commitment, quantity, of));
     let short = quantity - units(&picks);
     if !picks.is_empty() {
         out.push(StockEvent::Shipped { order, picks });

@@ -290,6 +290,18 @@ pub enum StockEvent {
         #[cbor(n(1), with = "codec::list")]
         picks: Picks,
     },
+    /// An order of another partition is yet to hear how things stand.
+    #[n(28)]
+    Untold {
+        #[n(0)]
+        order: OrderId,
+    },
+    /// It has heard.
+    #[n(29)]
+    Heard {
+        #[n(0)]
+        order: OrderId,
+    },
 }
 
 impl StockEvent {
@@ -330,6 +342,8 @@ impl StockEvent {
             Self::TransferredIn { .. } => "transferred_in",
             Self::TransferLost { .. } => "transfer_lost",
             Self::Handled { .. } => "handled",
+            Self::Untold { .. } => "untold",
+            Self::Heard { .. } => "heard",
             Self::AnnouncementWithdrawn { .. } => "announcement_withdrawn",
             Self::Unpromised { .. } => "unpromised",
             Self::ShippedShort { .. } => "shipped_short",

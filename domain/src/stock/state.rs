@@ -120,6 +120,9 @@ pub struct Rare {
     /// Offers, bids and the book they meet in; from the first of them on.
     #[n(2)]
     pub market: Option<Box<Market>>,
+    /// Orders of other partitions that have not heard yet how things stand.
+    #[cbor(n(3), skip_if = "Vec::is_empty")]
+    pub untold: Vec<OrderId>,
 }
 
 /// The state of one SKU.
@@ -216,6 +219,11 @@ impl Stock {
     /// Its market, if there ever was an offer or a bid.
     pub fn market(&self) -> Option<&Market> {
         self.rare.as_ref().and_then(|rare| rare.market.as_deref())
+    }
+
+    /// Orders of other partitions that have not heard yet how things stand.
+    pub fn untold(&self) -> &[OrderId] {
+        self.rare.as_ref().map_or(&[], |rare| &rare.untold)
     }
 
     /// Whether this lottery's seed was revealed.

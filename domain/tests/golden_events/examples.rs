@@ -205,6 +205,8 @@ fn stock() -> Vec<(&'static str, StockEvent)> {
                 definition.kit = Some(Box::new(vec![KitPart { sku: sku(), quantity: 2 }]));
             }),
         ),
+        ("untold", E::Untold { order }),
+        ("heard", E::Heard { order }),
     ]
 }
 

@@ -11,7 +11,7 @@ use stockade_domain::stock::StockEvent;
 /// How many events a kind has. A new event does not compile below until it is counted here and has an example.
 pub fn variants(kind: EntityKind) -> usize {
     match kind {
-        EntityKind::Sku => 28,
+        EntityKind::Sku => 30,
         EntityKind::Order => 25,
         EntityKind::Payment => 33,
         EntityKind::Account => 7,
@@ -113,6 +113,8 @@ fn number_of_stock(event: &StockEvent) -> usize {
         StockEvent::NotDrawn { .. } => 25,
         StockEvent::Market(_) => 26,
         StockEvent::HeldMore { .. } => 27,
+        StockEvent::Untold { .. } => 28,
+        StockEvent::Heard { .. } => 29,
     }
 }
 

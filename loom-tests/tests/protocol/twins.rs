@@ -43,7 +43,7 @@ impl Twin {
     pub fn after_loss(self, message: &PeerMessage) -> Option<Instead> {
         match (self, message) {
             (Self::TrustsTheWire, PeerMessage::Step { from, order, step, .. }) => {
-                let message = PeerMessage::StepDone { order: *order, step: *step, short: None };
+                let message = PeerMessage::StepDone { order: *order, step: *step, short: None, news: None };
                 Some(Instead { to: *from, message })
             }
             _ => None,

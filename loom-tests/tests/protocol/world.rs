@@ -468,13 +468,15 @@ fn boot(scenario: &Scenario, log: &Arc<Mutex<Log>>, clock: &ManualClock, gateway
         host.begin_recovery(Recovery::default());
         hosts.push(host);
     }
+    let mut latest = Timestamp(0);
     for (at, record) in records.iter().enumerate() {
         let (head, events) = parse_record(record).expect("a record");
+        latest = latest.max(Timestamp(head.time));
         let key = EntityKind::from_byte(head.kind).and_then(|kind| EntityKey::from_parts(kind, head.key));
         if let Some(key) = key {
             hosts[partition_of(&key, partitions)].recover_record(at as u64 + 1, &key, &head, events);
         }
     }
-    hosts.iter_mut().for_each(Host::finish_recovery);
+    hosts.iter_mut().for_each(|host| host.finish_recovery(latest));
     Life { hosts, mailboxes, taps, buffer, departures, _runtime: runtime }
 }

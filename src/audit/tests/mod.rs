@@ -17,6 +17,7 @@ use stockade_domain::stock::{Definition, Disposition, Pick, Picks, ReleaseReason
 use stockade_domain::{Amount, CustomerId, Location, Lot, Money, OrderId, PaymentId, SkuId, Timestamp};
 use stockade_storage::record::{RecordHead, encode_record, next_record};
 
+use super::report::Rule;
 use super::{AuditReport, audit_records};
 
 const START: i64 = 1_700_000_000_000_000;
@@ -383,6 +384,27 @@ fn a_forced_shortfall_is_counted_and_is_no_fault() {
     let report = journal.audit();
     assert!(report.is_clean(), "{:#?}", report.faults);
     assert_eq!((report.displaced, report.oversold), (2, 0));
+}
+
+#[test]
+fn an_order_that_is_yet_to_hear_of_a_shortfall_is_in_flight_and_one_that_never_was_told_is_wrong() {
+    let displaced = || StockEvent::Displaced { order: id(1), held: picks(2), allocated: none() };
+    let lost = || StockEvent::AdjustedDown { picks: picks(10), reason: "fire".into() };
+    let mut journal = unpaid();
+    journal.sku(&[displaced(), lost(), StockEvent::Untold { order: id(1) }]);
+    let report = journal.audit();
+    assert!(report.is_clean() && report.in_flight == 1, "{report:#?}");
+    let mut silent = unpaid();
+    silent.sku(&[displaced(), lost()]);
+    assert!(!silent.audit().is_clean(), "nobody is to tell the order");
+    let mut deaf = journal.clone();
+    deaf.sku(&[StockEvent::Heard { order: id(1) }]);
+    assert!(!deaf.audit().is_clean(), "it is said to have heard and does not know");
+    for again in [StockEvent::Untold { order: id(1) }, StockEvent::Heard { order: id(7) }] {
+        let mut wrong = journal.clone();
+        wrong.sku(&[again]);
+        assert!(wrong.audit().faults.iter().any(|fault| fault.rule == Rule::CommitmentUnknown));
+    }
 }
 
 #[test]

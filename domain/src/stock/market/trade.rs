@@ -10,7 +10,6 @@ use super::{Market, PARTY_RETENTION_SECONDS};
 use crate::book::{BookCommand, BookRefusal};
 use crate::refusal::Shortage;
 use crate::stock::definition::SkuStatus;
-use crate::stock::state::Rare;
 use crate::stock::{Setting, Stock, StockCommand, StockEvent};
 use crate::{Amount, BookOrderId, CustomerId, OrderId, Quantity, Refusal, SkuId, Timestamp};
 
@@ -138,11 +137,7 @@ impl Stock {
 
     /// Takes back the opening of a market in which nothing has happened.
     fn close_market(&mut self) {
-        let Some(rare) = &mut self.rare else { return };
-        rare.market = None;
-        if **rare == Rare::default() {
-            self.rare = None;
-        }
+        self.change_rare(|rare| rare.market = None);
     }
 
     pub(super) fn live(&mut self) -> &mut Market {

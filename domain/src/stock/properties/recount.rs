@@ -293,7 +293,8 @@ impl Recount {
                 }
                 self.give_back_limit(buyer.clone(), i128::from(*quantity));
             }
-            E::Confirmed { .. } | E::Handled { .. } | E::Unpromised { .. } | E::ShippedShort { .. } => {}
+            E::Confirmed { .. } | E::Handled { .. } | E::Untold { .. } | E::Heard { .. } => {}
+            E::Unpromised { .. } | E::ShippedShort { .. } => {}
             _ => self.take_of_order(event),
         }
         self.orders.retain(|_, demand| !demand.is_over());

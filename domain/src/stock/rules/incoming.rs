@@ -135,6 +135,19 @@ fn an_order_that_recorded_a_shipment_before_it_heard_of_a_shortfall_is_shipped_s
 }
 
 #[test]
+fn units_that_came_after_a_shortfall_and_before_the_shipment_are_shipped() {
+    let mut shelf = Shelf::with(4);
+    shelf.run(hold(1, 4, ALL)).unwrap();
+    shelf.run(C::Settle { order: order(1) }).unwrap();
+    shelf.run(adjust("main", -3, true)).unwrap();
+    shelf.run(receive("main", 2)).unwrap();
+    assert_eq!(shelf.of_order(1), (2, 1, 1), "they are held: the order has heard of nothing");
+    let ship = |quantity| C::ShipRecorded { order: order(1), quantity };
+    assert_eq!(shelf.run(ship(4)).unwrap(), ["settled", "shipped", "shipped_short"]);
+    assert_eq!(shelf.of_order(1), (0, 0, 1));
+}
+
+#[test]
 fn a_backorder_is_filled_from_where_its_order_wanted_its_goods() {
     let plan = SourcingPlan { strategy: SourcingStrategy::Nearest, locations: Vec::new() };
     let mut shelf = Shelf::of(Definition { sourcing: Some(Box::new(plan)), ..definition() });
