@@ -27,6 +27,13 @@ fn name(text: &str) -> CustomerId {
     CustomerId::new(text).unwrap()
 }
 
+fn pass(world: &mut World, seconds: u32) {
+    for _ in 0..seconds {
+        world.clock.advance_seconds(1);
+        world.settle();
+    }
+}
+
 fn market(world: &mut World, sku: &str, command: MarketCommand) -> Result<PartyAnswer, Refusal> {
     let sku = SkuId::new(sku).unwrap();
     let command = Box::new(StockCommand::Market(Box::new(command)));
@@ -230,10 +237,7 @@ fn a_bid_sets_wallet_money_aside_and_pays_each_fill_with_it() {
         assert_eq!(bid(&mut world, "a", "dora", 10, "9.99").unwrap_err().code(), "insufficient_balance");
 
         let seller = offer(&mut world, "a", "bob", 2, "8.00");
-        for _ in 0..3 {
-            world.clock.advance_seconds(1);
-            world.settle();
-        }
+        pass(&mut world, 3);
         // Who comes later trades at the price of who waits.
         assert_eq!(wallet(&mut world, "dora"), (10_000 - 1_998, 2_997));
         assert_eq!(account(&mut world, "a", seller, Side::Supply), [0, 2, 0, 0]);
@@ -243,10 +247,7 @@ fn a_bid_sets_wallet_money_aside_and_pays_each_fill_with_it() {
         let mut world = world.restart(4 - partitions);
         let withdraw = MarketCommand::Withdraw { id, side: Side::Demand };
         market(&mut world, "a", withdraw).unwrap();
-        for _ in 0..3 {
-            world.clock.advance_seconds(1);
-            world.settle();
-        }
+        pass(&mut world, 3);
         assert_eq!(wallet(&mut world, "dora"), (10_000 - 1_998, 0));
         assert_eq!(account(&mut world, "a", id, Side::Demand), [0, 2, 0, 3]);
         world.check();
@@ -338,6 +339,37 @@ fn offers_and_bids_end_at_their_time() {
     world.settle();
     assert_eq!(account(&mut world, "a", id, Side::Supply), [0, 0, 0, 2]);
     assert!(book(&mut world, "a").levels.offers.is_empty());
+}
+
+#[test]
+fn a_bid_that_asks_for_more_has_more_set_aside_wherever_its_wallet_lives() {
+    for partitions in 1..=3 {
+        for fault in [Fault::Drop, Fault::Duplicate] {
+            let mut world = World::new(partitions);
+            world.define("a", "20.00 EUR", 0);
+            credit(&mut world, "dora", "100.00");
+            let id = bid(&mut world, "a", "dora", 5, "9.99").unwrap().view.id;
+            world.faults.arm(vec![FaultRule { fault, kind: None, key_prefix: None, count: 2 }]);
+            let amend = |price: Option<&str>, quantity| MarketCommand::Amend {
+                id,
+                side: Side::Demand,
+                price: price.map(eur),
+                quantity,
+            };
+            market(&mut world, "a", amend(None, Some(10))).unwrap();
+            assert_eq!(wallet(&mut world, "dora"), (10_000, 9_990), "{partitions} partitions, {fault:?}");
+            let refused = market(&mut world, "a", amend(Some("12.00"), None)).unwrap_err();
+            assert_eq!(refused.code(), "insufficient_balance");
+            pass(&mut world, 3);
+            assert_eq!(wallet(&mut world, "dora"), (10_000, 9_990), "a refusal changes nothing");
+            assert_eq!(account(&mut world, "a", id, Side::Demand), [10, 0, 0, 0]);
+            // What comes meanwhile is paid out of what is set aside.
+            offer(&mut world, "a", "bob", 4, "9.00");
+            pass(&mut world, 3);
+            assert_eq!(wallet(&mut world, "dora"), (10_000 - 3_996, 5_994));
+            world.check();
+        }
+    }
 }
 
 #[test]

@@ -12,6 +12,7 @@ use stockade_domain::stock::market::{BidPayment, ClaimFill, NewClaim};
 use stockade_domain::{BookOrderId, CustomerId, OrderId, Timestamp};
 
 use super::report::{Rule, Scene};
+use super::serials::Serials;
 use super::signed;
 
 /// An offer or a bid, and where its units are.
@@ -96,6 +97,7 @@ pub(super) struct Market {
     last_ordinal: u64,
     /// Units are sold in multiples of it.
     lot: i64,
+    serials: Serials,
     /// Something has happened in the book since it was last looked over.
     is_touched: bool,
 }
@@ -127,8 +129,11 @@ impl Market {
                 self.lot = signed(rules.lot).max(1);
                 None
             }
-            MarketEvent::Offered { id, seller, quantity, unit_price, .. } => {
+            MarketEvent::Offered { id, seller, quantity, unit_price, serials, .. } => {
                 self.enter(*id, Side::Supply, seller, unit_price.0, *quantity, false, scene);
+                if let Some(names) = serials {
+                    self.serials.bring(*id, names, signed(*quantity), scene);
+                }
                 None
             }
             MarketEvent::Bid { id, customer, quantity, limit_price, payment, .. } => {
@@ -197,7 +202,10 @@ impl Market {
                 self.forget_claims(*order);
                 buyer.map(|buyer| (buyer, -units))
             }
-            MarketEvent::ClaimShipped { order, claim, fills, .. } => {
+            MarketEvent::ClaimShipped { order, claim, fills, serials } => {
+                let of_offer = |left: &ClaimFill| Some((self.fills.get(&left.fill.0)?.supply?, signed(left.quantity)));
+                let units: SmallVec<[_; 2]> = fills.iter().filter_map(of_offer).collect();
+                self.serials.ship(&units, serials.as_deref().map_or(&[], Vec::as_slice), scene);
                 self.leave(*order, *claim, fills, true, scene);
                 self.forget_claims(*order);
                 None
@@ -207,6 +215,7 @@ impl Market {
             }
             MarketEvent::Forgotten { ids } => {
                 for id in ids {
+                    self.serials.forget(id);
                     let over = self.parties.remove(id).is_some_and(|party| party.open == 0 && party.held == 0);
                     scene.expect(over, Rule::MarketUnits, || format!("{id} was forgotten before it was over"));
                 }

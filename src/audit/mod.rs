@@ -40,6 +40,7 @@ mod order;
 mod payment;
 mod report;
 mod scarce;
+mod serials;
 mod stock;
 #[cfg(test)]
 mod tests;

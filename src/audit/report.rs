@@ -97,6 +97,8 @@ rules! {
     OrderTransition = "order_transition",
     /// Every unit of a line is in exactly one state.
     LineUnits = "line_units",
+    /// An offer's serial numbers are one for each unit, and each is shipped once at most.
+    SerialNumbers = "serial_numbers",
     /// The payments of an order add up to no more than what is due.
     OrderPayments = "order_payments",
     /// Nothing is recognised as sold that nobody paid.

@@ -11,6 +11,7 @@
 
 mod access;
 mod agenda;
+mod bidding;
 mod checkpoint;
 mod edit;
 mod fingerprint;
@@ -62,8 +63,8 @@ use crate::shelf::Shelf;
 use crate::table::Table;
 use crate::turn::Turn;
 use agenda::Agenda;
+use bidding::Bidding;
 use checkpoint::Checkpoint;
-use market::Bidding;
 use order::Awaited;
 use paying::Paying;
 use placing::Placing;

@@ -5,7 +5,7 @@ use stockade_domain::BookOrderId;
 use stockade_domain::account::Backing;
 use stockade_domain::book::{BookEvent, EndReason, FillId, Maker, Owner, Side, Terms};
 use stockade_domain::order::LineClaim;
-use stockade_domain::stock::market::{BidPayment, ClaimFill, NewClaim};
+use stockade_domain::stock::market::{BidPayment, ClaimFill, NewClaim, Serial};
 use stockade_domain::stock::{MarketEvent, MarketRules};
 
 use super::super::Rule;
@@ -36,6 +36,47 @@ fn offered(n: u128, seller: &str, quantity: u64, cents: i64) -> StockEvent {
         expires_at: None,
         serials: None,
     })
+}
+
+/// Five of bob's units at 9.00, under these numbers.
+fn numbered(names: &[&str]) -> StockEvent {
+    let StockEvent::Market(mut event) = offered(1, "bob", 5, 900) else { unreachable!() };
+    if let MarketEvent::Offered { serials, .. } = &mut *event {
+        *serials = Some(Box::new(serials_of(names)));
+    }
+    StockEvent::Market(event)
+}
+
+fn serials_of(names: &[&str]) -> Vec<Serial> {
+    names.iter().map(|name| Serial::new(name).unwrap()).collect()
+}
+
+/// The first order's two units of bob's numbered ones, paid and shipped under these numbers.
+fn shipped_under(names: &[&str]) -> Journal {
+    let mut journal = Journal::default();
+    let taker = BookOrderId::from(id(1));
+    journal
+        .sku(&[
+            defined(|_| {}),
+            market(MarketEvent::Opened(MarketRules::default())),
+            numbered(&["a", "b", "c", "d", "e"]),
+        ])
+        .sku(&[traded(1, &[stands(1, 1, Side::Supply, 5, 900, 1)])])
+        .sku(&[traded(2, &[filled(1, 1, taker, 2, 900)]), claimed(1, 1, 2, None)])
+        .order(1, &[order_of_bob(2, None)])
+        .sku(&[settled_claims(1)])
+        .order(
+            1,
+            &[
+                OrderEvent::PaymentsStarted { payments: payments(&[(Method::External, 1800)]) },
+                OrderEvent::PaidOutside { number: 0 },
+            ],
+        );
+    let serials = (!names.is_empty()).then(|| Box::new(serials_of(names)));
+    let shipped = MarketEvent::ClaimShipped { order: id(1), claim: 0, fills: fills(1, 2), serials };
+    let sold = BookEvent::Settled { fill: FillId(1), quantity: 2 };
+    journal.sku(&[market(shipped), traded(3, &[sold])]).order(1, &[sent(2)]);
+    journal
 }
 
 fn bid(n: u128, quantity: u64, cents: i64) -> StockEvent {
@@ -156,6 +197,7 @@ fn a_market_in_which_all_goes_well_breaks_no_rule() {
     for (what, journal) in [
         ("bought", bought()),
         ("bidding", bidding()),
+        ("bought and shipped under serial numbers", shipped_under(&["a", "b"])),
         (
             "bought, paid, shipped and returned",
             after(bought(), |journal| {
@@ -343,6 +385,10 @@ pub(super) fn broken_in_detail() -> Vec<(Rule, &'static str, Journal)> {
             then(bought(), &[cancelled(1)[0].clone(), traded(4, &[too_much_back])]),
         ),
         (Rule::MarketUnits, "a part of it ended, and the rest was lost", then(shop(), &[traded(3, &[ended(1, 4)])])),
+        (Rule::SerialNumbers, "a number is shipped twice", shipped_under(&["a", "a"])),
+        (Rule::SerialNumbers, "a number that nobody offered is shipped", shipped_under(&["a", "z"])),
+        (Rule::SerialNumbers, "a unit is shipped without its number", shipped_under(&["a"])),
+        (Rule::SerialNumbers, "an offer has fewer numbers than units", then(Journal::default(), &[numbered(&["a"])])),
         (Rule::MarketSequence, "nothing happened, with a number", then(shop(), &[traded(0, &[])])),
         (Rule::MarketSequence, "the last number there is", then(shop(), &[traded(u64::MAX, &[ended(1, 5)])])),
         (Rule::MarketPriority, "an offer before the house at its price", then(shop(), &an_offer_first)),

@@ -17,8 +17,7 @@ use stockade_domain::stock::{Definition, Disposition, Pick, Picks, ReleaseReason
 use stockade_domain::{Amount, CustomerId, Location, Lot, Money, OrderId, PaymentId, SkuId, Timestamp};
 use stockade_storage::record::{RecordHead, encode_record, next_record};
 
-use super::report::Rule;
-use super::{AuditReport, audit_records};
+use super::{AuditReport, Rule, audit_records};
 
 const START: i64 = 1_700_000_000_000_000;
 const SECOND: i64 = 1_000_000;

@@ -140,7 +140,7 @@ fn units_that_came_after_a_shortfall_and_before_the_shipment_are_shipped() {
     shelf.run(hold(1, 4, ALL)).unwrap();
     shelf.run(C::Settle { order: order(1) }).unwrap();
     shelf.run(adjust("main", -3, true)).unwrap();
-    shelf.run(receive("main", 2)).unwrap();
+    shelf.run(receive("main", None, None, 2)).unwrap();
     assert_eq!(shelf.of_order(1), (2, 1, 1), "they are held: the order has heard of nothing");
     let ship = |quantity| C::ShipRecorded { order: order(1), quantity };
     assert_eq!(shelf.run(ship(4)).unwrap(), ["settled", "shipped", "shipped_short"]);
