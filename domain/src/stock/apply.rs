@@ -155,6 +155,21 @@ impl Stock {
         }
     }
 
+    /// Where its units lie once these events have happened.
+    pub(super) fn bins_after(&self, events: &[StockEvent]) -> Bins {
+        let mut bins = self.bins.clone();
+        for event in events {
+            apply_to_bins(&mut bins, event);
+            if let StockEvent::Settled { order } = event {
+                let picks = self.commitments.get(order).map_or(&[][..], |commitment| &commitment.picks);
+                for pick in picks {
+                    shift!(bins[pick.bin as usize].counters, pick.held, held => allocated);
+                }
+            }
+        }
+        bins
+    }
+
     /// All that an order holds is paid.
     #[inline]
     pub(super) fn settle(&mut self, order: OrderId) {

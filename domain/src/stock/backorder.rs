@@ -44,8 +44,7 @@ pub(super) fn fill(stock: &Stock, definition: &Definition, setting: &Setting<'_>
         // Before the draw nobody is in line.
         return;
     }
-    let mut bins = stock.bins.clone();
-    out.iter().for_each(|event| apply_to_bins(&mut bins, event));
+    let bins = stock.bins_after(out);
     let mut filling = Filling { bins, definition, distances: setting.distances, now: setting.now };
     if matches!(definition.admission.as_deref(), Some(Admission::ProRata)) {
         return filling.share(&waiting, out);

@@ -230,8 +230,7 @@ pub(super) fn expire_freed(stock: &Stock, now: Timestamp, out: &mut Vec<StockEve
     if !new_lot_is_past && !stock.bins.iter().any(may_expire) {
         return;
     }
-    let mut bins = stock.bins.clone();
-    out.iter().for_each(|event| super::apply::apply_to_bins(&mut bins, event));
+    let bins = stock.bins_after(out);
     for (index, bin) in bins.iter().enumerate().filter(|(_, bin)| bin.is_past(now) && bin.counters.free > 0) {
         out.push(StockEvent::LotExpired { pick: Pick { bin: index as u16, quantity: bin.counters.free } });
     }
