@@ -107,8 +107,13 @@ impl<K: Key> Book<K> {
     }
 
     pub(super) fn cancel_all(&mut self, owner: Option<Owner>, side: Option<Side>, events: &mut Vec<BookEvent<K>>) {
-        let mut found: Vec<_> = (0..self.entries.len() as u32)
-            .filter(|&slot| self.lives(slot) && self.standing(slot) > 0)
+        let slots: Vec<u32> = match owner {
+            Some(owner) if owner != Owner::NOBODY => self.owners.of(owner).collect(),
+            _ => (0..self.entries.len() as u32).filter(|&slot| self.lives(slot)).collect(),
+        };
+        let mut found: Vec<_> = slots
+            .into_iter()
+            .filter(|&slot| self.standing(slot) > 0)
             .map(|slot| (slot, self.entry(slot)))
             .filter(|(_, entry)| owner.is_none_or(|owner| entry.owner == owner))
             .filter(|(_, entry)| side.is_none_or(|side| entry.side == side))

@@ -1,5 +1,8 @@
 //! The book's self-check: every identity, from scratch.
 
+use rustc_hash::FxHashMap;
+
+use super::command::Owner;
 use super::entry::{NONE, PARTICULAR, TERMS};
 use super::event::Maker;
 use super::state::Book;
@@ -16,6 +19,7 @@ impl<K: Key> Book<K> {
         assert_eq!(live.len() + self.vacant.len(), self.entries.len(), "no slot is lost");
         assert_eq!(live.len(), self.index.len(), "the index knows the orders and nobody else");
         assert_eq!(live.iter().filter(|&&slot| self.entry(slot).open > 0).count(), linked, "who is open is in line");
+        self.check_owners(&live);
         let due = live.iter().filter(|&&slot| self.terms(slot).expires_at.is_some() && self.standing(slot) > 0);
         assert_eq!(due.count(), self.due.len(), "who expires is due");
         let cold = live.iter().filter(|&&slot| self.entry(slot).flags & TERMS != 0).count();
@@ -53,6 +57,18 @@ impl<K: Key> Book<K> {
         }
         assert_eq!(particular, self.particular[side as usize], "who cannot trade with everybody is counted");
         linked
+    }
+
+    fn check_owners(&self, live: &[u32]) {
+        let mut orders: FxHashMap<Owner, usize> = FxHashMap::default();
+        for owner in live.iter().map(|&slot| self.entry(slot).owner).filter(|owner| *owner != Owner::NOBODY) {
+            *orders.entry(owner).or_default() += 1;
+        }
+        assert_eq!(orders.len(), self.owners.len(), "an owner without an order is forgotten");
+        for (owner, orders) in orders {
+            assert_eq!(self.owners.of(owner).count(), orders, "{owner:?} has its orders");
+            assert!(self.owners.of(owner).all(|slot| self.entry(slot).owner == owner), "and nobody else's");
+        }
     }
 
     fn check_accounts(&self, live: &[u32]) {

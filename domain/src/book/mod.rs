@@ -77,6 +77,7 @@ mod image;
 mod index;
 mod ladder;
 mod matcher;
+mod owners;
 mod place;
 mod pro_rata;
 mod probe;

@@ -14,6 +14,7 @@ use super::event::{FillId, Maker, Terms};
 use super::feed::Feed;
 use super::index::Index;
 use super::ladder::Ladder;
+use super::owners::Owners;
 use super::pro_rata::Sharing;
 use super::{Key, Price, Side};
 use crate::{Quantity, Timestamp};
@@ -41,6 +42,7 @@ pub struct Book<K> {
     pub(super) accounts: Vec<Account>,
     pub(super) vacant: Vec<u32>,
     pub(super) index: Index,
+    pub(super) owners: Owners,
     pub(super) ladders: [Ladder; 2],
     /// Orders in line by side that cannot trade with everybody.
     pub(super) particular: [u32; 2],
@@ -66,6 +68,7 @@ impl<K: Key> Book<K> {
             accounts: Vec::new(),
             vacant: Vec::new(),
             index: Index::default(),
+            owners: Owners::default(),
             ladders: [Ladder::new(Side::Supply), Ladder::new(Side::Demand)],
             particular: [0; 2],
             cold: FxHashMap::default(),
@@ -173,6 +176,7 @@ impl<K: Key> Book<K> {
             }
         }
         self.index.insert(Self::hash(id), slot);
+        self.owners.insert(owner, slot);
         self.ordinal_last = ordinal;
         if flags & TERMS != 0 {
             self.insert_terms(slot, terms);
@@ -323,6 +327,7 @@ impl<K: Key> Book<K> {
     fn forget(&mut self, slot: u32) {
         let (id, flags) = (self.entry(slot).id, self.entry(slot).flags);
         self.index.remove(Self::hash(id), slot);
+        self.owners.remove(self.entry(slot).owner, slot);
         if flags & TERMS != 0 {
             self.forget_terms(slot);
         }
