@@ -39,9 +39,11 @@ mod fuzz;
 pub mod gateway;
 pub mod history;
 pub mod http;
+mod http_client;
 pub mod promotions;
 pub mod replay;
 pub mod sim;
+pub mod webhook;
 
 pub use engine::{
     Bid, Config, Engine, EngineError, Fact, Feed, FeedError, NewOrder, Offer, OrderSnapshot, Payment, Sku,

@@ -14,6 +14,7 @@ use crate::Engine;
 use crate::http::listener::BindError;
 use crate::http::log_level::LogLevel;
 use crate::http::{Server, ServerError, ServerOptions};
+use crate::webhook::{Endpoint, Webhooks, WebhooksError};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,7 +23,7 @@ Examples:
   STOCKADE_API_KEYS='[\"secret\"]' stockade serve --listen 0.0.0.0:8080
 
 The file of --config is TOML: data, listen, admin, anonymous, api_keys, drain_seconds, partitions, credits,
-checkpoint_records, orders_in_memory_max, cache_bytes. Each is also STOCKADE_<NAME> in the environment.
+checkpoint_records, orders_in_memory_max, cache_bytes, [gateway], [[webhooks]]. Each is also STOCKADE_<NAME> in the environment.
 SIGTERM, SIGINT and POST /drain on the admin address drain: what is in flight ends, then all is durable and the directory is closed.";
 
 #[derive(Debug, clap::Args)]
@@ -67,9 +68,14 @@ pub(super) fn run(
     let mut signals = StopSignals::catch()?;
     // What can be said before the directory is touched is said first.
     options(&settings, None).check().map_err(failure)?;
+    let endpoints = settings.endpoints()?;
     let engine = Engine::open(settings.engine_with_gateway()?)?;
-    let server = match start(&engine, &settings, log_level) {
-        Ok(server) => server,
+    let started = start_webhooks(&engine, &settings, endpoints).and_then(|webhooks| {
+        let options = ServerOptions { webhooks: webhooks.clone(), ..options(&settings, log_level) };
+        Ok((Server::start(engine.clone(), options).map_err(failure)?, webhooks))
+    });
+    let (server, webhooks) = match started {
+        Ok(started) => started,
         Err(failure) => {
             // The directory was fine: it is left closed, not as after a crash.
             engine.close_blocking()?;
@@ -86,6 +92,7 @@ pub(super) fn run(
     let cause = signals.wait_or(server.drain_requested(), || engine.has_failed());
     signals.end_at_once_on_the_second(cause);
     tracing::info!(?cause, "stopping");
+    webhooks.inspect(|webhooks| webhooks.stop());
     stop(server, &engine, Duration::from_secs(settings.drain_seconds))?;
     if cause == Cause::Failure {
         let why = "a write to the journal failed; mend the disk and start again: it opens from what the disk holds";
@@ -116,6 +123,22 @@ fn options(settings: &Settings, log_level: Option<Arc<LogLevel>>) -> ServerOptio
             .collect(),
         ..ServerOptions::default()
     }
+}
+
+/// Tells those who want to hear of facts; none, if nobody does.
+fn start_webhooks(
+    engine: &Engine,
+    settings: &Settings,
+    endpoints: Vec<Endpoint>,
+) -> Result<Option<Arc<Webhooks>>, Failure> {
+    if endpoints.is_empty() {
+        return Ok(None);
+    }
+    let started = Webhooks::start(engine, Some(settings.data.join("webhooks")), endpoints);
+    started.map(Arc::new).map(Some).map_err(|error| match &error {
+        WebhooksError::NameTwice(_) => Failure::usage("config_invalid", error),
+        _ => Failure::cannot("webhooks_not_started", error),
+    })
 }
 
 /// Drains the server, then closes the engine.

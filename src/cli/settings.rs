@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::output::Failure;
 use crate::Config;
 use crate::gateway::{BreakerRules, GuardedGateway, HttpGateway, HttpGatewayOptions};
+use crate::webhook::Endpoint;
 
 /// Names of the environment that are not configuration of the engine.
 const NOT_SETTINGS: &[&str] = &["log"];
@@ -63,6 +64,30 @@ pub(super) struct Settings {
     /// The card gateway; none: a simulated one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) gateway: Option<GatewaySettings>,
+    /// Who is told of facts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) webhooks: Vec<WebhookSettings>,
+}
+
+/// Somebody who is told of facts, as `docs/webhooks.md` says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct WebhookSettings {
+    /// By which operators know it; what it was told is remembered under it.
+    pub(super) name: String,
+    /// Where it is.
+    pub(super) url: String,
+    /// Kinds and types of facts, such as `order` or `sku.held`; none: all.
+    #[serde(default)]
+    pub(super) types: Vec<String>,
+    /// Secrets that sign; several while they are being changed.
+    pub(super) secrets: Vec<String>,
+}
+
+impl WebhookSettings {
+    fn redacted(&self) -> Self {
+        Self { secrets: vec![REDACTED.to_owned(); self.secrets.len()], ..self.clone() }
+    }
 }
 
 /// A card gateway that speaks the protocol of `docs/gateway-protocol.md`.
@@ -107,6 +132,7 @@ impl Default for Settings {
             orders_in_memory_max: None,
             cache_bytes: None,
             gateway: None,
+            webhooks: Vec::new(),
         }
     }
 }
@@ -153,6 +179,7 @@ impl Settings {
             cache_bytes: Some(engine.cache_bytes),
             api_keys: vec![REDACTED.to_owned(); self.api_keys.len()],
             gateway: self.gateway.as_ref().map(GatewaySettings::redacted),
+            webhooks: self.webhooks.iter().map(WebhookSettings::redacted).collect(),
             ..self.clone()
         };
         // Paths that are not UTF-8 cannot be shown; nothing else can fail.
@@ -171,6 +198,13 @@ impl Settings {
         config.orders_in_memory_max = self.orders_in_memory_max.unwrap_or(config.orders_in_memory_max);
         config.cache_bytes = self.cache_bytes.unwrap_or(config.cache_bytes);
         config
+    }
+
+    /// Who is told of facts.
+    pub(super) fn endpoints(&self) -> Result<Vec<Endpoint>, Failure> {
+        let endpoint = |of: &WebhookSettings| Endpoint::new(&of.name, &of.url, of.types.clone(), &of.secrets);
+        let invalid = |why| Failure::usage("config_invalid", format!("configuration: webhooks: {why}"));
+        self.webhooks.iter().map(|of| endpoint(of).map_err(invalid)).collect()
     }
 
     /// The engine's part with the gateway that is configured.

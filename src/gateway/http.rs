@@ -8,17 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Uri};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::rt::TokioIo;
+use http::{Method, Request};
+use http_body_util::Full;
 use stockade_actors::ports::{Gateway, GatewayAnswer};
 use stockade_domain::payment::gateway::{GatewayCall, GatewayOutcome};
 
 use super::entropy::{Entropy, SystemEntropy};
 use super::protocol::{OutcomeBody, RequestBody};
-
-/// The longest answer that is read.
-const ANSWER_BYTES_MAX: usize = 64 << 10;
+use crate::http_client::{Address, exchange};
 
 /// How the gateway is reached.
 #[derive(Clone)]
@@ -82,24 +79,15 @@ impl HttpGateway {
     /// With this source of chance for the pauses.
     pub fn with_entropy(options: HttpGatewayOptions, entropy: Arc<dyn Entropy>) -> Result<Self, HttpGatewayError> {
         let wrong = || HttpGatewayError::Url(options.url.clone());
-        let uri: Uri = options.url.parse().map_err(|_| wrong())?;
-        let is_plain = uri.scheme_str() == Some("http") && uri.query().is_none();
-        let authority = uri.authority().filter(|_| is_plain).ok_or_else(wrong)?;
-        if authority.as_str().contains('@') {
-            return Err(wrong());
-        }
-        let authority = match authority.port() {
-            Some(_) => authority.to_string(),
-            None => format!("{}:80", authority.host()),
-        };
+        let address = Address::parse(&options.url).filter(|address| address.query.is_none()).ok_or_else(wrong)?;
         let authorization = options.api_key.as_ref().map(|key| {
             let mut value = http::HeaderValue::try_from(format!("Bearer {key}"))?;
             value.set_sensitive(true);
             Ok::<_, http::header::InvalidHeaderValue>(value)
         });
         Ok(Self(Arc::new(Inner {
-            authority,
-            path: uri.path().trim_end_matches('/').to_owned(),
+            authority: address.authority,
+            path: address.path.trim_end_matches('/').to_owned(),
             authorization: authorization.transpose().map_err(|_| HttpGatewayError::ApiKey)?,
             timeout: options.timeout,
             attempts: options.attempts.max(1),
@@ -153,35 +141,11 @@ impl Inner {
     /// One attempt. Whatever is not an outcome in the protocol's words is unknown: it is never taken for a refusal.
     async fn ask(&self, call: &GatewayCall) -> Result<GatewayOutcome, String> {
         let request = self.request(call)?;
-        let stream = tokio::net::TcpStream::connect(&self.authority).await.map_err(|error| error.to_string())?;
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-        let answered = async {
-            let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-            let body = body.map_err(|error| error.to_string())?.to_bytes();
-            if !status.is_success() {
-                return Err(format!("the gateway answered {status}"));
-            }
-            OutcomeBody::parse(&body).map_err(|error| format!("the gateway's answer cannot be read: {error}"))
-        };
-        // The connection is driven beside its one request, and ends with it.
-        let mut answered = std::pin::pin!(answered);
-        let mut connection = std::pin::pin!(connection);
-        let mut is_open = true;
-        loop {
-            tokio::select! {
-                biased;
-                answer = &mut answered => return answer,
-                ended = &mut connection, if is_open => {
-                    is_open = false;
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, "the connection to the gateway ended");
-                    }
-                }
-            }
+        let (status, body) = exchange(&self.authority, request).await?;
+        if !status.is_success() {
+            return Err(format!("the gateway answered {status}"));
         }
+        OutcomeBody::parse(&body).map_err(|error| format!("the gateway's answer cannot be read: {error}"))
     }
 }
 

@@ -69,6 +69,11 @@ pub(super) fn answer(shared: &Shared, request: &AdminRequest<'_>) -> Reply {
             request.reads()?;
             reply(StatusCode::OK, &actors(shared))
         }
+        "/webhook-endpoints" => {
+            request.reads()?;
+            let endpoints = shared.webhooks.as_ref().map_or_else(Vec::new, |webhooks| webhooks.status());
+            reply(StatusCode::OK, &json!({"items": endpoints}))
+        }
         "/drain" => drain(shared, request),
         "/log-level" => log_level(shared, request),
         _ => Err(Problem::new(Code::NotFound)),

@@ -21,6 +21,7 @@ use super::routes::{self, Reply, Request};
 use super::trace::TraceId;
 use super::{batch, body, feed, payments};
 use crate::engine::Engine;
+use crate::webhook::Webhooks;
 
 /// Which listener a request came to.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -45,6 +46,7 @@ pub(super) struct Shared {
     pub(super) log_level: Option<Arc<LogLevel>>,
     pub(super) replacing: tokio::sync::RwLock<()>,
     pub(super) gateways: payments::Gateways,
+    pub(super) webhooks: Option<Arc<Webhooks>>,
 }
 
 impl Shared {

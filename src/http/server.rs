@@ -22,6 +22,7 @@ use super::metrics::Metrics;
 use super::payments::Gateways;
 use crate::engine::Engine;
 use crate::gateway::Signer;
+use crate::webhook::Webhooks;
 
 /// How long the admin listener finishes its own answers after the public one has ended.
 const ADMIN_DRAIN: Duration = Duration::from_secs(2);
@@ -47,6 +48,8 @@ pub struct ServerOptions {
     pub log_level: Option<Arc<LogLevel>>,
     /// Who may send webhooks: each gateway's name in the path, with its active secrets.
     pub webhook_secrets: BTreeMap<String, Vec<String>>,
+    /// Who tells others of facts, for operators to see how that goes.
+    pub webhooks: Option<Arc<Webhooks>>,
 }
 
 impl Default for ServerOptions {
@@ -61,6 +64,7 @@ impl Default for ServerOptions {
             config: Value::Null,
             log_level: None,
             webhook_secrets: BTreeMap::new(),
+            webhooks: None,
         }
     }
 }
@@ -148,6 +152,7 @@ impl Server {
             log_level: options.log_level,
             replacing: tokio::sync::RwLock::new(()),
             gateways: signers(options.webhook_secrets),
+            webhooks: options.webhooks,
         });
         let addresses = (public.address(), admin.address());
         let mut threads = Vec::new();

@@ -1,0 +1,68 @@
+//! How far an endpoint was told: a file with a sequence. A cursor that is behind tells facts again; one that is lost begins
+//! where the engine stands, so it is written before the first fact is told.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+/// A cursor in its file; without a directory it is forgotten with the process.
+pub(super) struct Cursor {
+    path: Option<PathBuf>,
+    sequence: u64,
+}
+
+impl Cursor {
+    /// Reads it; a new one begins at `start`, on disk.
+    pub(super) fn open(dir: Option<&Path>, name: &str, start: u64) -> io::Result<Self> {
+        let path = dir.map(|dir| dir.join(format!("{name}.cursor")));
+        let known = match &path {
+            Some(path) => match fs::read_to_string(path) {
+                Ok(text) => Some(text.trim().parse().map_err(|_| {
+                    let why = format!("{} is not a sequence: delete it to begin from now", path.display());
+                    io::Error::new(io::ErrorKind::InvalidData, why)
+                })?),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            },
+            None => None,
+        };
+        let mut cursor = Self { path, sequence: known.unwrap_or(start) };
+        if known.is_none() {
+            cursor.save(start)?;
+        }
+        Ok(cursor)
+    }
+
+    pub(super) const fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Everything up to here was told.
+    pub(super) fn save(&mut self, sequence: u64) -> io::Result<()> {
+        self.sequence = sequence;
+        let Some(path) = &self.path else { return Ok(()) };
+        let new = path.with_extension("new");
+        let mut file = fs::File::create(&new)?;
+        writeln!(file, "{sequence}")?;
+        // A cursor that a power cut leaves empty could not be read; one that is old does no harm.
+        file.sync_data()?;
+        fs::rename(&new, path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_goes_on_where_it_was_and_a_new_one_begins_now() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut cursor = Cursor::open(Some(dir.path()), "shop", 7).unwrap();
+        assert_eq!(cursor.sequence(), 7);
+        cursor.save(9).unwrap();
+        assert_eq!(Cursor::open(Some(dir.path()), "shop", 70).unwrap().sequence(), 9);
+        assert_eq!(Cursor::open(Some(dir.path()), "other", 70).unwrap().sequence(), 70);
+        fs::write(dir.path().join("shop.cursor"), "nine").unwrap();
+        assert!(Cursor::open(Some(dir.path()), "shop", 7).is_err(), "what cannot be read is not forgotten");
+    }
+}

@@ -1,0 +1,102 @@
+//! Telling an endpoint one fact, again and again until it has it or is given up.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, StatusCode};
+use http_body_util::Full;
+use serde_json::json;
+use stockade_actors::ports::Clock;
+
+use super::endpoint::Endpoint;
+use super::secret::signatures;
+use crate::engine::Fact;
+use crate::gateway::Entropy;
+use crate::http_client::exchange;
+
+/// How long an endpoint may take for one answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The pauses before a fact is told again; after the last it is a dead letter. A day and a half altogether.
+pub const RETRY_PAUSES: &[Duration] = &[
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(30 * 60),
+    Duration::from_secs(2 * 3600),
+    Duration::from_secs(5 * 3600),
+    Duration::from_secs(10 * 3600),
+    Duration::from_secs(18 * 3600),
+];
+
+/// How telling a fact ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// It was taken.
+    Told,
+    /// It was told as often as it is told.
+    GivenUp {
+        /// What was wrong the last time.
+        why: String,
+    },
+}
+
+/// A fact on its way.
+pub(super) struct Delivery {
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) id: String,
+    pub(super) body: Bytes,
+    pub(super) pauses: Arc<[Duration]>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+}
+
+/// The body of a fact.
+pub(super) fn body_of(fact: &Fact) -> Bytes {
+    let body = json!({"type": fact.topic(), "timestamp": fact.movement.at, "data": fact});
+    Bytes::from(serde_json::to_vec(&body).expect("a fact can be written"))
+}
+
+impl Delivery {
+    /// Tells it until it is taken; `failed` hears of each attempt that was not.
+    pub(super) async fn run(self, failed: impl Fn(&str)) -> Ended {
+        let mut pauses = self.pauses.iter();
+        loop {
+            let why = match tokio::time::timeout(ANSWER_TIMEOUT, self.attempt()).await {
+                Ok(Ok(status)) if status.is_success() => return Ended::Told,
+                Ok(Ok(status)) => format!("it answered {status}"),
+                Ok(Err(error)) => error,
+                Err(_) => "no answer in time".to_owned(),
+            };
+            failed(&why);
+            let Some(pause) = pauses.next() else { return Ended::GivenUp { why } };
+            tokio::time::sleep(self.spread(*pause)).await;
+        }
+    }
+
+    async fn attempt(&self) -> Result<StatusCode, String> {
+        let address = &self.endpoint.address;
+        let query = address.query.as_ref().map_or_else(String::new, |query| format!("?{query}"));
+        let path = if address.path.is_empty() { "/" } else { &address.path };
+        let seconds = self.clock.now().0.div_euclid(1_000_000);
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri(format!("{path}{query}"))
+            .header(http::header::HOST, &address.authority)
+            .header(http::header::CONTENT_TYPE, "application/json")
+            .header(http::header::CONNECTION, "close")
+            .header("webhook-id", &self.id)
+            .header("webhook-timestamp", seconds)
+            .header("webhook-signature", signatures(&self.endpoint.secrets, &self.id, seconds, &self.body))
+            .body(Full::new(self.body.clone()))
+            .map_err(|error| error.to_string())?;
+        exchange(&address.authority, request).await.map(|(status, _)| status)
+    }
+
+    /// A pause, up to a tenth of it longer: endpoints that failed together are not asked together.
+    fn spread(&self, pause: Duration) -> Duration {
+        let micros = u64::try_from(pause.as_micros()).unwrap_or(u64::MAX / 2);
+        Duration::from_micros(micros + self.entropy.next() % (micros / 10 + 1))
+    }
+}
