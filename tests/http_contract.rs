@@ -341,7 +341,7 @@ fn every_way_to_miss_is_a_whole_problem_with_its_trace() {
         ("GET", "/api/v1/skus/A/receipts".into(), "", None, 405, "method_not_allowed", Some("POST")),
         ("POST", "/api/v1/skus/A/stock".into(), "{}", None, 405, "method_not_allowed", Some("GET")),
         ("POST", "/api/v1/stock".into(), "{}", None, 405, "method_not_allowed", Some("GET")),
-        ("DELETE", order.clone(), "", None, 405, "method_not_allowed", Some("GET")),
+        ("DELETE", order.clone(), "", None, 405, "method_not_allowed", Some("GET, PATCH")),
         ("GET", format!("{order}/pay"), "", None, 405, "method_not_allowed", Some("POST")),
         ("POST", format!("{order}/events"), "{}", None, 405, "method_not_allowed", Some("GET")),
         ("GET", "/api/v1/wallets/ann/credits".into(), "", None, 405, "method_not_allowed", Some("POST")),

@@ -65,7 +65,7 @@ pub(super) struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) gateway: Option<GatewaySettings>,
     /// Who is told of facts.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) webhooks: Vec<WebhookSettings>,
 }
 
@@ -287,6 +287,19 @@ mod tests {
         let settings = Settings::load(Some(wrong.path()), &Overrides::default()).unwrap();
         let failure = settings.engine_with_gateway().err().expect("it cannot be called");
         assert!(failure.to_string().contains("gopher"), "{failure}");
+    }
+
+    #[test]
+    fn webhook_endpoints_are_tables_of_which_no_secret_is_shown_and_a_wrong_one_is_refused_by_name() {
+        let secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+        let text = format!("[[webhooks]]\nname = \"shop\"\nurl = \"http://localhost:9/x\"\nsecrets = [\"{secret}\"]\n");
+        let settings = Settings::load(Some(file(&text).path()), &Overrides::default()).unwrap();
+        assert_eq!(settings.endpoints().unwrap().len(), 1);
+        assert!(!settings.shown().to_string().contains(secret));
+        let wrong = file(&text.replace("whsec_", "wrong_"));
+        let settings = Settings::load(Some(wrong.path()), &Overrides::default()).unwrap();
+        let failure = settings.endpoints().err().expect("nobody could verify it");
+        assert!(failure.to_string().contains("whsec_") && !failure.to_string().contains("wrong_"), "{failure}");
     }
 
     #[test]
