@@ -36,8 +36,11 @@ impl Address {
     }
 }
 
+/// The status of an answer, and its body or why that cannot be read.
+pub(crate) type Answer = (StatusCode, Result<Bytes, String>);
+
 /// Sends the request, and reads the answer. Whoever waits for it says for how long.
-pub(crate) async fn exchange(authority: &str, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes), String> {
+pub(crate) async fn exchange(authority: &str, request: Request<Full<Bytes>>) -> Result<Answer, String> {
     let stream = tokio::net::TcpStream::connect(authority).await.map_err(|error| error.to_string())?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
@@ -45,7 +48,7 @@ pub(crate) async fn exchange(authority: &str, request: Request<Full<Bytes>>) -> 
         let response = sender.send_request(request).await.map_err(|error| error.to_string())?;
         let status = response.status();
         let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
-        Ok((status, body.map_err(|error| error.to_string())?.to_bytes()))
+        Ok((status, body.map(|body| body.to_bytes()).map_err(|error| error.to_string())))
     };
     // The connection is driven beside its one request, and ends with it.
     let mut answered = std::pin::pin!(answered);

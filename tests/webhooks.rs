@@ -193,6 +193,25 @@ fn after_a_restart_it_goes_on_where_it_was_and_nothing_is_left_out() {
 }
 
 #[test]
+fn an_order_whose_facts_are_refused_for_hours_holds_no_other_order_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = engine(dir.path());
+    open_shop(&engine);
+    let refused = engine.place(NewOrder::one("MUG", 1)).wait().unwrap().id;
+    let wanted = format!("order/{refused}");
+    let (url, calls) = receiver(move |call| if call.subject() == wanted { 500 } else { 200 });
+    let webhooks = webhooks(&engine, dir.path(), &url, &["order"], &[OLD], &[3_600_000]);
+    engine.pay(refused, Payment::external("cash")).wait().unwrap();
+    let orders = sell(&engine, 150);
+    let mut heard = HashSet::new();
+    while heard.len() < orders.len() {
+        heard.extend(next(&calls, 1).iter().map(Call::subject));
+    }
+    webhooks.stop();
+    engine.close_blocking().unwrap();
+}
+
+#[test]
 fn a_fact_that_is_never_taken_is_a_dead_letter_and_holds_nobody_up_for_ever() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path());

@@ -145,7 +145,7 @@ impl Inner {
         if !status.is_success() {
             return Err(format!("the gateway answered {status}"));
         }
-        OutcomeBody::parse(&body).map_err(|error| format!("the gateway's answer cannot be read: {error}"))
+        OutcomeBody::parse(&body?).map_err(|error| format!("the gateway's answer cannot be read: {error}"))
     }
 }
 

@@ -19,7 +19,7 @@ use stockade_domain::{Amount, BookOrderId, CustomerId, Location, Money, OrderId,
 use super::dice::Dice;
 use super::machine::Machine;
 
-const SKUS: [&str; 6] = ["APPLE", "BREAD", "CHEESE", "DATES", "EGGS", "FIGS"];
+pub(super) const SKUS: [&str; 6] = ["APPLE", "BREAD", "CHEESE", "DATES", "EGGS", "FIGS"];
 const CUSTOMERS: [&str; 6] = ["ann", "bob", "cem", "dora", "eli", "fay"];
 const COUPONS: [&str; 2] = ["WELCOME", "THRICE"];
 /// How long a caller waits for a gateway.

@@ -15,6 +15,7 @@ mod clients;
 mod dice;
 mod faults;
 mod machine;
+mod rest;
 mod run;
 mod shrink;
 mod wire;

@@ -15,10 +15,11 @@ use stockade_domain::{OrderId, PaymentId, Timestamp};
 use stockade_storage::disk::{Fault as DiskFault, Survival};
 use stockade_storage::record::parse_record;
 
-use super::clients::Clients;
+use super::clients::{Clients, SKUS};
 use super::dice::Dice;
 use super::faults::{FaultKind, FaultPlan};
 use super::machine::Machine;
+use super::rest::nobody_waits_in_vain;
 use crate::audit::audit_records;
 use crate::gateway::{Callback, Fate};
 
@@ -370,6 +371,7 @@ impl Run {
                 other => return Err(format!("partition {partition} does not hold its invariants: {other:?}")),
             }
         }
+        nobody_waits_in_vain(&mut self.machine, &SKUS)?;
         let records = self.machine.records()?;
         let report = audit_records(records.iter().map(|(seq, body)| (*seq, body)));
         if let Some(fault) = report.faults.first() {

@@ -29,6 +29,10 @@ impl Cursor {
         let mut cursor = Self { path, sequence: known.unwrap_or(start) };
         if known.is_none() {
             cursor.save(start)?;
+            if let Some(dir) = dir {
+                // Else a power cut could take the whole cursor, and with it what is told meanwhile.
+                fs::File::open(dir)?.sync_all()?;
+            }
         }
         Ok(cursor)
     }

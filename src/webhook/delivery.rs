@@ -8,6 +8,7 @@ use http::{Method, Request, StatusCode};
 use http_body_util::Full;
 use serde_json::json;
 use stockade_actors::ports::Clock;
+use tokio::sync::Semaphore;
 
 use super::endpoint::Endpoint;
 use super::secret::signatures;
@@ -50,6 +51,8 @@ pub(super) struct Delivery {
     pub(super) pauses: Arc<[Duration]>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
+    /// Attempts that may be under way at once.
+    pub(super) attempts: Arc<Semaphore>,
 }
 
 /// The body of a fact.
@@ -63,7 +66,11 @@ impl Delivery {
     pub(super) async fn run(self, failed: impl Fn(&str)) -> Ended {
         let mut pauses = self.pauses.iter();
         loop {
-            let why = match tokio::time::timeout(ANSWER_TIMEOUT, self.attempt()).await {
+            // Held for an attempt, not for the pause after it.
+            let turn = self.attempts.acquire().await;
+            let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.attempt()).await;
+            drop(turn);
+            let why = match answer {
                 Ok(Ok(status)) if status.is_success() => return Ended::Told,
                 Ok(Ok(status)) => format!("it answered {status}"),
                 Ok(Err(error)) => error,

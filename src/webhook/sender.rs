@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use stockade_actors::ports::Clock;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use super::cursor::Cursor;
 use super::delivery::{Delivery, Ended, body_of};
@@ -17,8 +18,10 @@ use super::window::Window;
 use crate::engine::{Engine, Fact, FeedError};
 use crate::gateway::Entropy;
 
-/// Facts told before the cursor is written, while there are always more.
-const SAVED_AFTER: u64 = 64;
+/// How often the cursor is written, at most: what was told since then is told again after a crash.
+const SAVED_EVERY: Duration = Duration::from_secs(1);
+/// Facts that an endpoint is told at once.
+const ATTEMPTS_MAX: usize = 8;
 
 /// What tells one endpoint.
 pub(super) struct Sender {
@@ -38,10 +41,11 @@ impl Sender {
         let mut feed = self.engine.follow(self.cursor.sequence());
         let mut window = Window::new(self.cursor.sequence());
         let mut under_way: JoinSet<(u64, String, Ended)> = JoinSet::new();
-        let mut told = 0;
+        let attempts = Arc::new(Semaphore::new(ATTEMPTS_MAX));
+        let mut saved_at = Instant::now();
         loop {
             for (number, fact) in window.start() {
-                let delivery = self.delivery(fact);
+                let delivery = self.delivery(fact, &attempts);
                 let (id, status) = (fact.id.clone(), Arc::clone(&self.status));
                 under_way.spawn(async move {
                     let ended = delivery.run(|why| status.lock().failed(why)).await;
@@ -53,10 +57,13 @@ impl Sender {
                 // Whoever stops may also be gone.
                 _ = stop.changed() => break,
                 Some(done) = under_way.join_next() => {
-                    let Ok((number, id, ended)) = done else { continue };
+                    let Ok((number, id, ended)) = done else {
+                        // A bug of ours: what was under way is told again after the next start.
+                        self.status.lock().ended("telling a fact panicked".to_owned());
+                        break;
+                    };
                     self.note(&id, &ended);
                     window.done(number);
-                    told += 1;
                 }
                 fact = feed.next(), if window.has_room() => match fact {
                     Ok(fact) => {
@@ -71,16 +78,18 @@ impl Sender {
             }
             // Records without facts are behind it, too, when nothing is under way.
             let told_to = if window.is_empty() { feed.read_to() } else { window.done_to() };
-            if told_to > self.cursor.sequence() && (window.is_empty() || told >= SAVED_AFTER) {
-                told = 0;
+            self.status.lock().told_to = told_to;
+            if told_to > self.cursor.sequence() && saved_at.elapsed() >= SAVED_EVERY {
+                saved_at = Instant::now();
                 self.save(told_to);
             }
         }
         under_way.shutdown().await;
-        self.save(window.done_to().max(self.cursor.sequence()));
+        let told_to = self.status.lock().told_to;
+        self.save(told_to.max(self.cursor.sequence()));
     }
 
-    fn delivery(&self, fact: &Fact) -> Delivery {
+    fn delivery(&self, fact: &Fact, attempts: &Arc<Semaphore>) -> Delivery {
         Delivery {
             endpoint: Arc::clone(&self.endpoint),
             id: fact.id.clone(),
@@ -88,11 +97,11 @@ impl Sender {
             pauses: Arc::clone(&self.pauses),
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
+            attempts: Arc::clone(attempts),
         }
     }
 
     fn save(&mut self, sequence: u64) {
-        self.status.lock().told_to = sequence;
         if let Err(error) = self.cursor.save(sequence) {
             // It is told again after a restart; nothing is lost.
             tracing::warn!(endpoint = self.endpoint.name, %error, "a webhook cursor could not be written");

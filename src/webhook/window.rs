@@ -1,13 +1,16 @@
-//! The facts under way to an endpoint: several at once, of each subject one, in their order.
+//! The facts under way to an endpoint: of each subject one, in their order. A fact that is not taken holds up its subject,
+//! not the others, within bounds.
 
 use std::collections::VecDeque;
 
+use rustc_hash::FxHashMap;
+
 use crate::engine::Fact;
 
-/// Facts that are looked at beyond the first that was not told yet.
-const FACTS_MAX: usize = 64;
-/// Facts that are told at once.
-const TOLD_MAX: usize = 8;
+/// Facts that are still to be told.
+const OPEN_MAX: usize = 1_024;
+/// Facts beyond the first that is still to be told, those included that were.
+const FACTS_MAX: usize = 262_144;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -16,9 +19,22 @@ enum State {
     Done,
 }
 
+/// A place in the window; what was told leaves only its end there.
+struct Entry<T> {
+    fact: Option<T>,
+    state: State,
+    ends: Option<u64>,
+}
+
 /// The window. Generic over what it moves, so that its rules can be tested alone.
 pub(super) struct Window<T> {
-    entries: VecDeque<(T, State)>,
+    entries: VecDeque<Entry<T>>,
+    /// Numbers of the facts of each subject that are still to be told, in their order.
+    open: FxHashMap<String, VecDeque<u64>>,
+    /// How many these are.
+    open_count: usize,
+    /// Facts that may be told.
+    ready: Vec<u64>,
     /// The number of the first entry.
     first: u64,
     /// Everything up to this sequence is done.
@@ -44,11 +60,12 @@ impl Told for Fact {
 
 impl<T: Told> Window<T> {
     pub(super) fn new(done_to: u64) -> Self {
-        Self { entries: VecDeque::new(), first: 0, done_to }
+        let (entries, open, ready) = (VecDeque::new(), FxHashMap::default(), Vec::new());
+        Self { entries, open, open_count: 0, ready, first: 0, done_to }
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.entries.len() < FACTS_MAX
+        self.open_count < OPEN_MAX && self.entries.len() < FACTS_MAX
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -62,40 +79,51 @@ impl<T: Told> Window<T> {
 
     /// The next fact; one that is not wanted is done.
     pub(super) fn push(&mut self, fact: T, is_wanted: bool) {
-        self.entries.push_back((fact, if is_wanted { State::Waits } else { State::Done }));
-        self.let_go();
+        let (number, ends) = (self.first + self.entries.len() as u64, fact.ends());
+        if is_wanted {
+            let of_subject = self.open.entry(fact.subject().to_owned()).or_default();
+            of_subject.push_back(number);
+            if of_subject.len() == 1 {
+                self.ready.push(number);
+            }
+            self.open_count += 1;
+            self.entries.push_back(Entry { fact: Some(fact), state: State::Waits, ends });
+        } else {
+            self.entries.push_back(Entry { fact: None, state: State::Done, ends });
+            self.let_go();
+        }
     }
 
     /// Facts that may be told now, with their numbers: none of the same subject before them is still to be told.
     pub(super) fn start(&mut self) -> Vec<(u64, &T)> {
-        let under_way = self.entries.iter().filter(|(_, state)| *state == State::UnderWay).count();
-        let mut busy: Vec<String> = Vec::new();
-        let mut starting = Vec::new();
-        for (at, (fact, state)) in self.entries.iter().enumerate() {
-            if *state == State::Done {
-                continue;
-            }
-            let is_free = !busy.iter().any(|subject| subject == fact.subject());
-            if *state == State::Waits && is_free && under_way + starting.len() < TOLD_MAX {
-                starting.push(at);
-            }
-            busy.push(fact.subject().to_owned());
-        }
-        starting.iter().for_each(|at| self.entries[*at].1 = State::UnderWay);
-        starting.into_iter().map(|at| (self.first + at as u64, &self.entries[at].0)).collect()
+        let ready = std::mem::take(&mut self.ready);
+        ready.iter().for_each(|number| self.entries[(number - self.first) as usize].state = State::UnderWay);
+        let fact = |number: u64| self.entries[(number - self.first) as usize].fact.as_ref().map(|fact| (number, fact));
+        ready.into_iter().filter_map(fact).collect()
     }
 
     /// The fact with this number was told, or given up.
     pub(super) fn done(&mut self, number: u64) {
-        self.entries[(number - self.first) as usize].1 = State::Done;
+        let entry = &mut self.entries[(number - self.first) as usize];
+        debug_assert_eq!(entry.state, State::UnderWay, "only what is under way ends");
+        entry.state = State::Done;
+        let Some(fact) = entry.fact.take() else { return };
+        self.open_count -= 1;
+        if let Some(of_subject) = self.open.get_mut(fact.subject()) {
+            of_subject.pop_front();
+            match of_subject.front() {
+                Some(next) => self.ready.push(*next),
+                None => drop(self.open.remove(fact.subject())),
+            }
+        }
         self.let_go();
     }
 
     fn let_go(&mut self) {
-        while self.entries.front().is_some_and(|(_, state)| *state == State::Done) {
-            let (fact, _) = self.entries.pop_front().expect("it was just seen");
+        while self.entries.front().is_some_and(|entry| entry.state == State::Done) {
+            let entry = self.entries.pop_front().expect("it was just seen");
             self.first += 1;
-            self.done_to = fact.ends().unwrap_or(self.done_to);
+            self.done_to = entry.ends.unwrap_or(self.done_to);
         }
     }
 }
@@ -145,12 +173,24 @@ mod tests {
         assert_eq!((window.done_to(), started(&mut window)), (1, vec![]));
     }
 
+    /// One order whose facts were refused kept 269 others waiting.
     #[test]
-    fn a_window_has_an_end_and_so_has_what_is_told_at_once() {
-        let names: Vec<&'static str> = vec!["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"];
+    fn a_fact_that_is_not_taken_holds_up_its_subject_and_nobody_else_until_there_is_no_room() {
         let mut window = Window::new(0);
-        (0..FACTS_MAX).for_each(|n| window.push(Fact(names[n % names.len()], Some(n as u64 + 1)), true));
-        assert!(!window.has_room());
-        assert_eq!(started(&mut window).len(), TOLD_MAX);
+        window.push(Fact("stuck", Some(1)), true);
+        assert_eq!(started(&mut window), [0]);
+        for n in 1..10_000 {
+            assert!(window.has_room());
+            window.push(Fact("other", Some(n + 1)), true);
+            assert_eq!(started(&mut window), [n]);
+            window.done(n);
+        }
+        assert_eq!(window.done_to(), 0, "the cursor waits for it");
+        while window.has_room() {
+            window.push(Fact("stuck", None), true);
+        }
+        assert_eq!((window.open_count, started(&mut window)), (OPEN_MAX, vec![]));
+        window.done(0);
+        assert_eq!((window.done_to(), started(&mut window)), (10_000, vec![10_000]));
     }
 }
