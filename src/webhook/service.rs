@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use stockade_actors::ports::{Clock, SystemClock};
 use tokio::sync::watch;
 
@@ -48,6 +48,7 @@ pub struct EndpointStatus {
     /// Where it is.
     pub url: String,
     /// Every fact up to this sequence was told, or given up.
+    #[serde(serialize_with = "as_text")]
     pub told_to: u64,
     /// Facts told since the start.
     pub told: u64,
@@ -63,6 +64,11 @@ pub struct EndpointStatus {
     /// Why nothing more is told, if so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<String>,
+}
+
+/// Sequences are strings to the outside.
+fn as_text<S: Serializer>(sequence: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(sequence)
 }
 
 impl EndpointStatus {
