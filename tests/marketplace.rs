@@ -153,6 +153,61 @@ fn a_marketplace_from_its_first_offer_to_the_last_parcel() {
 }
 
 #[test]
+fn sellers_are_owed_what_was_shipped_less_the_commission_and_paid_out_once() {
+    let shop = Shop::open();
+    let market = json!({"commission_bps": 1250});
+    let body = json!({"name": "MUG", "price": eur("10.00"), "market": market});
+    let defined = shop.send("PUT", "/skus/MUG", &[], &body);
+    assert_eq!((defined.status, &defined.body["market"]["commission_bps"]), (201, &json!(1250)), "{}", defined.body);
+    let body = json!({"name": "MUG", "price": eur("10.00"), "market": {"commission_bps": 10_001}});
+    assert_eq!(shop.send("PUT", "/skus/MUG", &[], &body).status, 400);
+    shop.offer("bob", 3, "3.3333");
+    let line = json!({"sku": "MUG", "quantity": 3, "seller": "bob"});
+    let order = json!({"lines": [line], "payment": {"method": "external", "reference": "r"}});
+    let placed = shop.post("/orders", &order);
+    assert_eq!((placed.status, &placed.body["totals"]["total"]), (201, &eur("10.00")), "{}", placed.body);
+    let id = text(&placed.body, "id").to_owned();
+    let payable = |shop: &Shop| shop.get("/sellers/bob")["payable"].clone();
+    assert_eq!(payable(&shop), json!([]), "nothing is owed before it is shipped");
+    let payout = json!({"amount": eur("2.00"), "reference": "week 47"});
+    assert_eq!(shop.post("/sellers/bob/payouts", &payout).status, 404, "nothing was ever owed");
+    for quantity in [1, 2] {
+        let some = json!({"lines": [{"line": 0, "quantity": quantity}]});
+        assert_eq!(shop.post(&format!("/orders/{id}/ship"), &some).status, 200);
+    }
+    assert_eq!(payable(&shop), json!([eur("8.75")]), "10.00 less 12.5 %");
+    let events = shop.get(&format!("/orders/{id}/events"));
+    let kinds = events["items"].as_array().unwrap().iter().filter(|event| event["type"] == "payout_due");
+    assert_eq!(kinds.count(), 2, "{events}");
+    let back = json!({"lines": [{"line": 0, "quantity": 1, "disposition": "restock"}]});
+    assert_eq!(shop.post(&format!("/orders/{id}/returns"), &back).status, 201);
+    assert_eq!(payable(&shop), json!([eur("5.84")]));
+
+    let key = [("idempotency-key", "payout-47")];
+    for repeated in [false, true] {
+        let paid = shop.send("POST", "/sellers/bob/payouts", &key, &payout);
+        assert_eq!((paid.status, &paid.body["payable"]), (201, &json!([eur("3.84")])), "{}", paid.body);
+        assert_eq!(paid.header("idempotency-replayed").is_some(), repeated);
+    }
+    let wrong = json!({"amount": eur("-1.00")});
+    assert_eq!(shop.post("/sellers/bob/payouts", &wrong).status, 422);
+    let home = Arc::clone(&shop.home);
+    shop.close();
+    let shop = Shop::at(home, |config| config);
+    assert_eq!(payable(&shop), json!([eur("3.84")]));
+    assert_eq!(shop.send("POST", "/sellers/bob/payouts", &key, &payout).body["payable"], json!([eur("3.84")]));
+    let books = shop.get("/ledger");
+    let balance = |account: &str| {
+        let rows = books["items"].as_array().unwrap();
+        rows.iter().find(|row| row["account"] == account).map(|row| text(&row["balance"], "amount").to_owned())
+    };
+    assert_eq!(balance("payable:bob").as_deref(), Some("-3.84"));
+    assert_eq!(balance("commission").as_deref(), Some("-0.83"));
+    assert_eq!(balance("revenue").as_deref(), Some("0.00"), "it was never the house's");
+    shop.close();
+}
+
+#[test]
 fn a_bid_waits_is_filled_paid_from_the_wallet_and_gives_back_what_it_does_not_need() {
     let shop = Shop::open();
     shop.define("MUG", "10.00", 0);

@@ -113,6 +113,7 @@ pub enum Command {
     ReadDeadLetters,
     Enter {
         event: Box<LedgerEvent>,
+        key: Option<KeyDigest>,
     },
     ReadLedger,
     /// Makes a checkpoint of everything that changed since the last one.

@@ -12,6 +12,11 @@ pub fn is_zero(amount: &crate::Amount) -> bool {
     amount.0 == 0
 }
 
+/// Says which rates are not worth their bytes.
+pub fn is_nought(rate: &u32) -> bool {
+    *rate == 0
+}
+
 /// `SmallVec` as an array.
 pub mod list {
     use minicbor::decode::{Decoder, Error as DecodeError};

@@ -7,12 +7,16 @@
 //! |---|---|---|
 //! | wallet credited | cash | wallets |
 //! | payment secured, or a part of it captured | its tender | deposits |
-//! | order secured | deposits | revenue (exact), charges, rounding |
+//! | order secured | deposits | revenue (exact), charges, rounding: of what the house sells |
 //! | units of a secured order cancelled or returned | revenue (exact), charges, rounding | deposits |
+//! | a seller's goods shipped (come back: the other way) | deposits; goodwill for what promotions took off | payable to the seller, commission |
+//! | a seller paid out, by hand | payable to the seller | cash |
 //! | refund without goods, or for less than the goods | goodwill | deposits |
 //! | refund done | deposits | its tender |
 //! | refund reversed | its tender | deposits |
 //! | charged back by a bank | bad debt | its tender |
+
+use std::collections::BTreeMap;
 
 use compact_str::CompactString;
 use minicbor::{Decode, Encode};
@@ -21,7 +25,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::account::AccountEvent;
 use crate::order::{Order, OrderEvent, Outcome};
 use crate::payment::{Method, Payment, PaymentEvent};
-use crate::{Amount, Currency, Money, Quantity, Refusal, codec};
+use crate::{Amount, Currency, CustomerId, Money, Quantity, Refusal, codec};
 
 /// The accounts of the books.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -57,10 +61,16 @@ pub enum LedgerAccount {
     /// Owed and never paid.
     #[n(9)]
     BadDebt,
+    /// Owed to sellers for goods that were shipped; `payable:{seller}` for each.
+    #[n(10)]
+    Payable,
+    /// What the house keeps of sellers' sales.
+    #[n(11)]
+    Commission,
 }
 
 /// How many accounts there are.
-pub const ACCOUNTS: usize = 10;
+pub const ACCOUNTS: usize = 12;
 
 impl LedgerAccount {
     /// Every account with its public name.
@@ -75,6 +85,8 @@ impl LedgerAccount {
         (Self::Rounding, "rounding"),
         (Self::Goodwill, "goodwill"),
         (Self::BadDebt, "bad_debt"),
+        (Self::Payable, "payable"),
+        (Self::Commission, "commission"),
     ];
 
     /// The public name.
@@ -111,6 +123,9 @@ pub enum LedgerEvent {
         /// Why.
         #[cbor(n(3), with = "codec::text")]
         memo: CompactString,
+        /// Whose, if one of the accounts is what sellers are owed.
+        #[n(4)]
+        seller: Option<CustomerId>,
     },
 }
 
@@ -124,7 +139,26 @@ pub struct Posting {
 }
 
 /// The postings of one event; they sum to zero.
-pub type Postings = SmallVec<[Posting; 4]>;
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Postings {
+    /// By account.
+    pub accounts: SmallVec<[Posting; 4]>,
+    /// Whose the movements of `payable` are: debits less credits; they sum to its postings.
+    pub sellers: Vec<(CustomerId, i128)>,
+}
+
+impl Postings {
+    /// Whether nothing is posted.
+    pub fn is_empty(&self) -> bool {
+        self.accounts.is_empty()
+    }
+}
+
+impl From<SmallVec<[Posting; 4]>> for Postings {
+    fn from(accounts: SmallVec<[Posting; 4]>) -> Self {
+        Self { accounts, sellers: Vec::new() }
+    }
+}
 
 fn debit(account: LedgerAccount, amount: Amount) -> Posting {
     Posting { account, amount: i128::from(amount.0) }
@@ -134,17 +168,28 @@ fn credit(account: LedgerAccount, amount: Amount) -> Posting {
     Posting { account, amount: -i128::from(amount.0) }
 }
 
+fn accounts<const N: usize>(postings: [Posting; N]) -> Postings {
+    SmallVec::from_iter(postings).into()
+}
+
 /// Postings of a manual entry.
 pub fn of_entry(event: &LedgerEvent) -> (Currency, Postings) {
-    let LedgerEvent::Entered { debit: to, credit: from, money, .. } = event;
-    (money.currency, smallvec![debit(*to, money.amount), credit(*from, money.amount)])
+    let LedgerEvent::Entered { debit: to, credit: from, money, seller, .. } = event;
+    let accounts = smallvec![debit(*to, money.amount), credit(*from, money.amount)];
+    let sign = if *to == LedgerAccount::Payable { 1 } else { -1 };
+    let sellers = seller.iter().map(|seller| (seller.clone(), sign * i128::from(money.amount.0))).collect();
+    (money.currency, Postings { accounts, sellers })
 }
 
 /// Checks a manual entry.
 pub fn decide(event: &LedgerEvent) -> Result<(), Refusal> {
-    let LedgerEvent::Entered { debit, credit, money, .. } = event;
+    let LedgerEvent::Entered { debit, credit, money, seller, .. } = event;
     if debit == credit {
         return Err(Refusal::BodyInvalid { field: "credit", why: "an entry moves money between two accounts".into() });
+    }
+    if seller.is_some() != [debit, credit].contains(&&LedgerAccount::Payable) {
+        let why = "an entry of `payable` says whose it is, and no other does".into();
+        return Err(Refusal::BodyInvalid { field: "seller", why });
     }
     if money.amount.0 == i64::MIN {
         return Err(Refusal::MoneyInvalid { why: "larger than can be counted".into() });
@@ -157,7 +202,7 @@ pub fn of_account(event: &AccountEvent) -> Option<(Currency, Postings)> {
     match event {
         AccountEvent::Credited { money, .. } => Some((
             money.currency,
-            smallvec![debit(LedgerAccount::Cash, money.amount), credit(LedgerAccount::Wallets, money.amount)],
+            accounts([debit(LedgerAccount::Cash, money.amount), credit(LedgerAccount::Wallets, money.amount)]),
         )),
         // Spending and refunding are posted by the payment that they belong to.
         _ => None,
@@ -167,7 +212,7 @@ pub fn of_account(event: &AccountEvent) -> Option<(Currency, Postings)> {
 /// Postings of a payment's event, given the payment before it.
 pub fn of_payment(before: &Payment, event: &PaymentEvent) -> Option<(Currency, Postings)> {
     let tender = LedgerAccount::of_tender(before.method);
-    let postings = match event {
+    let postings: SmallVec<[Posting; 4]> = match event {
         PaymentEvent::Paid { .. } => {
             smallvec![debit(tender, before.money.amount), credit(LedgerAccount::Deposits, before.money.amount)]
         }
@@ -187,19 +232,19 @@ pub fn of_payment(before: &Payment, event: &PaymentEvent) -> Option<(Currency, P
         }
         _ => return None,
     };
-    Some((before.money.currency, postings))
+    Some((before.money.currency, postings.into()))
 }
 
 /// Postings of an order's event, given the order before (none: it is being placed) and after it.
 pub fn of_order(before: Option<&Order>, event: &OrderEvent, after: &Order) -> Postings {
     let was_secured = before.is_some_and(|order| order.secured);
     if !was_secured {
-        let mut postings = if after.secured { recognise(after) } else { Postings::new() };
+        let mut postings = if after.secured { recognise(after) } else { Postings::default() };
         if let OrderEvent::PaidOutside { number } = event {
             let payment = &after.payments[*number as usize];
             let tender = LedgerAccount::of_tender(payment.method);
-            postings.push(debit(tender, payment.amount));
-            postings.push(credit(LedgerAccount::Deposits, payment.amount));
+            postings.accounts.push(debit(tender, payment.amount));
+            postings.accounts.push(credit(LedgerAccount::Deposits, payment.amount));
         }
         return postings;
     }
@@ -212,38 +257,50 @@ pub fn of_order(before: Option<&Order>, event: &OrderEvent, after: &Order) -> Po
                 postings.extend([debit(LedgerAccount::Charges, charges), credit(LedgerAccount::Deposits, charges)]);
             }
             postings.extend(keep(before, after));
-            postings
+            postings.into()
         }
         OrderEvent::Returned { .. } => {
             let mut postings = give_up(before, |index| after.lines[index].returned - before.lines[index].returned);
             postings.extend(keep(before, after));
-            postings
+            postings.into()
         }
-        OrderEvent::RefundGranted { .. } => keep(before, after),
-        _ => Postings::new(),
+        OrderEvent::RefundGranted { .. } => keep(before, after).into(),
+        OrderEvent::PayoutDue { seller, amount, commission, promoted, .. } => {
+            let paid = Amount(amount.0 + commission.0 - promoted.0);
+            let mut accounts = smallvec![
+                debit(LedgerAccount::Deposits, paid),
+                credit(LedgerAccount::Payable, *amount),
+                credit(LedgerAccount::Commission, *commission),
+            ];
+            if promoted.0 != 0 {
+                accounts.push(debit(LedgerAccount::Goodwill, *promoted));
+            }
+            Postings { accounts, sellers: vec![(seller.clone(), -i128::from(amount.0))] }
+        }
+        _ => Postings::default(),
     }
 }
 
 /// What the house keeps of a paid order beyond what it still costs, or gave away, is no longer the customer's.
-fn keep(before: &Order, after: &Order) -> Postings {
+fn keep(before: &Order, after: &Order) -> SmallVec<[Posting; 4]> {
     let kept = Amount(after.kept.0 - before.kept.0);
     match kept.0 {
-        0 => Postings::new(),
+        0 => SmallVec::new(),
         _ => smallvec![debit(LedgerAccount::Deposits, kept), credit(LedgerAccount::Goodwill, kept)],
     }
 }
 
-/// Goods and charges of an order that has just been paid.
+/// Goods of the house and charges of an order that has just been paid. What sellers sell is theirs once it is shipped.
 fn recognise(order: &Order) -> Postings {
     let (mut goods, mut due) = (0i128, 0i128);
-    for line in &order.lines {
+    for line in order.lines.iter().filter(|line| line.claim.is_none()) {
         let worth = line.due(order.currency);
         goods += line.booked(line.units() - line.given_up(), worth);
         due += i128::from(worth.0);
     }
     let charges = order.charges_total();
-    let mut postings: Postings = smallvec![
-        debit(LedgerAccount::Deposits, order.total()),
+    let mut postings: SmallVec<[Posting; 4]> = smallvec![
+        Posting { account: LedgerAccount::Deposits, amount: due + i128::from(charges.0) },
         Posting { account: LedgerAccount::Revenue, amount: -goods },
     ];
     if charges.0 != 0 {
@@ -252,19 +309,19 @@ fn recognise(order: &Order) -> Postings {
     if due != goods {
         postings.push(Posting { account: LedgerAccount::Rounding, amount: goods - due });
     }
-    postings
+    postings.into()
 }
 
-/// Takes units of a paid order back out of the books.
-fn give_up(order: &Order, units: impl Fn(usize) -> Quantity) -> Postings {
+/// Takes the house's units of a paid order back out of the books.
+fn give_up(order: &Order, units: impl Fn(usize) -> Quantity) -> SmallVec<[Posting; 4]> {
     assert_eq!(order.outcome, Outcome::Open, "an order that is over gives up nothing more");
     let (mut exact, mut worth) = (0i128, 0i128);
-    for (index, line) in order.lines.iter().enumerate() {
+    for (index, line) in order.lines.iter().enumerate().filter(|(_, line)| line.claim.is_none()) {
         let share = line.share(units(index), order.currency);
         exact += line.booked(units(index), share);
         worth += i128::from(share.0);
     }
-    let mut postings: Postings = smallvec![
+    let mut postings: SmallVec<[Posting; 4]> = smallvec![
         Posting { account: LedgerAccount::Revenue, amount: exact },
         Posting { account: LedgerAccount::Deposits, amount: -worth },
     ];
@@ -278,15 +335,21 @@ fn give_up(order: &Order, units: impl Fn(usize) -> Quantity) -> Postings {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ledger {
     balances: SmallVec<[(Currency, [i128; ACCOUNTS]); 1]>,
+    /// What `payable` consists of.
+    sellers: BTreeMap<(CustomerId, Currency), i128>,
 }
 
 impl Ledger {
     /// Takes postings in; asserts that they sum to zero.
-    pub fn post(&mut self, currency: Currency, postings: &[Posting]) {
-        assert_eq!(postings.iter().map(|posting| posting.amount).sum::<i128>(), 0, "double entry sums to zero");
+    pub fn post(&mut self, currency: Currency, postings: &Postings) {
+        let accounts = &postings.accounts;
+        assert_eq!(accounts.iter().map(|posting| posting.amount).sum::<i128>(), 0, "double entry sums to zero");
         let row = self.row(currency);
-        for posting in postings {
+        for posting in accounts {
             row[posting.account as usize] += posting.amount;
+        }
+        for (seller, amount) in &postings.sellers {
+            *self.sellers.entry((seller.clone(), currency)).or_default() += amount;
         }
     }
 
@@ -304,6 +367,21 @@ impl Ledger {
         for (currency, balances) in &other.balances {
             self.row(*currency).iter_mut().zip(balances).for_each(|(sum, amount)| *sum += amount);
         }
+        for (whose, amount) in &other.sellers {
+            *self.sellers.entry(whose.clone()).or_default() += amount;
+        }
+    }
+
+    /// What sellers are owed (credits less debits), by seller and currency.
+    pub fn payables(&self) -> impl Iterator<Item = (&CustomerId, Currency, i128)> {
+        self.sellers.iter().map(|((seller, currency), amount)| (seller, *currency, -amount))
+    }
+
+    /// What one seller is owed, by currency.
+    pub fn payable_to(&self, seller: &CustomerId) -> impl Iterator<Item = (Currency, i128)> {
+        let from = (seller.clone(), Currency::MIN);
+        let theirs = self.sellers.range(from..).take_while(move |((whose, _), _)| whose == seller);
+        theirs.map(|((_, currency), amount)| (*currency, -amount))
     }
 
     /// The balance of an account: debits less credits, in ten-thousandths.
@@ -320,6 +398,12 @@ impl Ledger {
     pub fn check(&self) {
         for (currency, row) in &self.balances {
             assert_eq!(row.iter().sum::<i128>(), 0, "the {currency} books balance");
+            let of_sellers: i128 = self.sellers.iter().filter(|((_, c), _)| c == currency).map(|(_, sum)| sum).sum();
+            assert_eq!(
+                of_sellers,
+                row[LedgerAccount::Payable as usize],
+                "sellers are owed what is payable in {currency}"
+            );
         }
     }
 }
@@ -330,13 +414,20 @@ impl<C> Encode<C> for Ledger {
         e: &mut minicbor::Encoder<W>,
         ctx: &mut C,
     ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        e.map(self.balances.len() as u64)?;
+        e.array(2)?.map(self.balances.len() as u64)?;
         for (currency, row) in &self.balances {
             currency.encode(e, ctx)?;
             e.array(ACCOUNTS as u64)?;
             for amount in row {
                 e.bytes(&amount.to_be_bytes())?;
             }
+        }
+        e.array(self.sellers.len() as u64)?;
+        for ((seller, currency), amount) in &self.sellers {
+            e.array(3)?;
+            seller.encode(e, ctx)?;
+            currency.encode(e, ctx)?;
+            e.bytes(&amount.to_be_bytes())?;
         }
         Ok(())
     }
@@ -345,15 +436,30 @@ impl<C> Encode<C> for Ledger {
 impl<'b, C> Decode<'b, C> for Ledger {
     fn decode(d: &mut minicbor::Decoder<'b>, ctx: &mut C) -> Result<Self, minicbor::decode::Error> {
         let wrong = || minicbor::decode::Error::message("a balance has 16 bytes, a currency one for each account");
+        let amount = |d: &mut minicbor::Decoder<'b>| {
+            Ok::<_, minicbor::decode::Error>(i128::from_be_bytes(d.bytes()?.try_into().map_err(|_| wrong())?))
+        };
         let mut ledger = Self::default();
+        // Books of before there were sellers are their balances alone, of fewer accounts.
+        let has_sellers = d.datatype()? == minicbor::data::Type::Array;
+        if has_sellers && d.array()? != Some(2) {
+            return Err(wrong());
+        }
         for _ in 0..d.map()?.ok_or_else(wrong)? {
             let currency = Currency::decode(d, ctx)?;
-            if d.array()? != Some(ACCOUNTS as u64) {
+            let known = d.array()?.filter(|known| *known <= ACCOUNTS as u64).ok_or_else(wrong)?;
+            for balance in ledger.row(currency).iter_mut().take(known as usize) {
+                *balance = amount(d)?;
+            }
+        }
+        let sellers = if has_sellers { d.array()?.ok_or_else(wrong)? } else { 0 };
+        for _ in 0..sellers {
+            if d.array()? != Some(3) {
                 return Err(wrong());
             }
-            for amount in ledger.row(currency) {
-                *amount = i128::from_be_bytes(d.bytes()?.try_into().map_err(|_| wrong())?);
-            }
+            let whose = (CustomerId::decode(d, ctx)?, Currency::decode(d, ctx)?);
+            let amount = amount(d)?;
+            ledger.sellers.insert(whose, amount);
         }
         Ok(ledger)
     }

@@ -31,6 +31,11 @@ pub enum MoneyError {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency([u8; 3]);
 
+impl Currency {
+    /// Before every currency.
+    pub(crate) const MIN: Self = Self([0; 3]);
+}
+
 /// Currencies whose minor unit is not a hundredth, with their decimals (ISO 4217, table A.1).
 const MINOR_DIGITS: &[(&[u8; 3], u32)] = &[
     (b"BHD", 3),

@@ -90,6 +90,10 @@ impl Auditor {
             }
         }
         for (id, order) in &self.orders {
+            if let Some(line) = order.line_untold() {
+                let detail = format!("the seller of line {line} was not told what he earned");
+                verdicts.push((order.last_seq, format!("order/{id}"), Differs(Rule::SellerEarnings, detail)));
+            }
             let of_house = order.lines.iter().filter(|line| line.claim.is_none());
             for line in of_house.filter(|line| line.filled - line.shipped + line.backordered > 0) {
                 for (name, _) in line.in_stock(1) {

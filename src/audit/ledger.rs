@@ -4,11 +4,12 @@
 //! |---|---|---|
 //! | a wallet was credited | cash | wallets |
 //! | a payment was secured | its tender | deposits |
-//! | an order was secured | deposits | revenue at exact prices, charges; the difference is rounding |
-//! | units of it were cancelled or came back | revenue at exact prices | deposits; the difference is rounding |
+//! | an order was secured | deposits | revenue of the house's goods at exact prices, charges; the difference is rounding |
+//! | the house's units of it were cancelled or came back | revenue at exact prices | deposits; the difference is rounding |
 //! | units came back for less (or more) than they cost | deposits (goodwill) | goodwill (deposits) |
 //! | money was given back without goods | goodwill | deposits |
 //! | a refund went out | deposits | its tender |
+//! | a seller's goods went out (came back: the other way) | deposits, goodwill for discounts | payable, commission |
 //! | a bank took a payment back | bad debt | its tender |
 //! | an entry by hand | as it says | as it says |
 
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 
 use stockade_domain::ledger::{ACCOUNTS, Ledger, LedgerAccount, LedgerEvent};
 use stockade_domain::payment::Method;
-use stockade_domain::{Amount, Currency};
+use stockade_domain::{Amount, Currency, CustomerId};
 
 use super::report::{Faults, Rule, Scene};
 
@@ -33,6 +34,9 @@ pub(super) struct Books {
     by_hand: BTreeMap<Currency, [i128; ACCOUNTS]>,
     /// The balances as of a checkpoint, while one is to be compared.
     at_cut: BTreeMap<Currency, [i128; ACCOUNTS]>,
+    /// What sellers are owed, with the sign of the balances.
+    sellers: BTreeMap<(CustomerId, Currency), i128>,
+    sellers_at_cut: BTreeMap<(CustomerId, Currency), i128>,
     /// Whether the record at hand belongs to that checkpoint.
     pub(super) before_cut: bool,
 }
@@ -84,14 +88,37 @@ impl Books {
         self.post(currency, &[(A::Deposits, kept), (A::Goodwill, -kept)]);
     }
 
+    /// A seller is owed `amount` more, the house keeps `commission` and has given away `promoted`.
+    pub(super) fn owe_seller(&mut self, currency: Currency, seller: &CustomerId, sums: [i128; 3]) {
+        let [amount, commission, promoted] = sums;
+        let paid = amount + commission - promoted;
+        let postings =
+            [(A::Deposits, paid), (A::Goodwill, promoted), (A::Payable, -amount), (A::Commission, -commission)];
+        self.post(currency, &postings);
+        self.post_seller(currency, seller, -amount);
+    }
+
+    fn post_seller(&mut self, currency: Currency, seller: &CustomerId, amount: i128) {
+        let books = [Some(&mut self.sellers), self.before_cut.then_some(&mut self.sellers_at_cut)];
+        for books in books.into_iter().flatten() {
+            let balance = books.entry((seller.clone(), currency)).or_default();
+            *balance = balance.saturating_add(amount);
+        }
+    }
+
     pub(super) fn grant(&mut self, currency: Currency, amount: i128) {
         self.post(currency, &[(A::Goodwill, amount), (A::Deposits, -amount)]);
     }
 
     pub(super) fn enter(&mut self, event: &LedgerEvent, scene: &mut Scene<'_>) {
-        let LedgerEvent::Entered { debit, credit, money, .. } = event;
+        let LedgerEvent::Entered { debit, credit, money, seller, .. } = event;
         scene.expect(debit != credit, Rule::EntryInvalid, || format!("from {} to itself", debit.name()));
         let amount = i128::from(money.amount.0);
+        let of_seller = *debit == A::Payable || *credit == A::Payable;
+        scene.expect(of_seller == seller.is_some(), Rule::EntryInvalid, || "payable to nobody, or nobody's".into());
+        if let Some(seller) = seller {
+            self.post_seller(money.currency, seller, if *debit == A::Payable { amount } else { -amount });
+        }
         self.post(money.currency, &[(*debit, amount), (*credit, -amount)]);
         let by_hand = self.by_hand.entry(money.currency).or_default();
         by_hand[*debit as usize] += amount;
@@ -105,6 +132,17 @@ impl Books {
             let sum: i128 = row.iter().sum();
             if sum != 0 {
                 faults.add(last_seq, "ledger", Rule::BooksUnbalanced, format!("{currency} sums to {sum}"));
+            }
+        }
+        let mut payable = Sums::new();
+        for ((_, currency), amount) in &self.sellers {
+            *payable.entry(*currency).or_default() += amount;
+        }
+        for (currency, row) in &self.rows {
+            let (known, wanted) = (row[A::Payable as usize], payable.get(currency).copied().unwrap_or(0));
+            if known != wanted {
+                let detail = format!("payable in {currency} is {known}, of all sellers {wanted}");
+                faults.add(last_seq, "ledger", Rule::BooksUnbalanced, detail);
             }
         }
         for (rule, account, sums) in
@@ -141,7 +179,17 @@ impl Books {
                 .collect::<Vec<_>>()
         };
         let (known, wanted) = (moved(&sums), moved(&self.at_cut));
-        (known != wanted).then(|| format!("the checkpoint's books are {known:?}, not {wanted:?}"))
+        if known != wanted {
+            return Some(format!("the checkpoint's books are {known:?}, not {wanted:?}"));
+        }
+        let mut sellers = BTreeMap::new();
+        for (seller, currency, owed) in shares.iter().flat_map(Ledger::payables) {
+            *sellers.entry((seller.clone(), currency)).or_default() -= owed;
+        }
+        let differing = self.sellers_at_cut.iter().find(|(whose, sum)| sellers.get(*whose).unwrap_or(&0) != *sum);
+        differing.map(|((seller, currency), sum)| {
+            format!("the checkpoint owes {seller} another sum than {} {currency}", -sum)
+        })
     }
 
     /// The balances as the report shows them.

@@ -1,7 +1,7 @@
 //! The auditor's own view of an order's line: where its units are, and what they cost.
 
 use stockade_domain::order::PlacedLine;
-use stockade_domain::{Currency, QUANTITY_MAX, Quantity, SkuId};
+use stockade_domain::{Currency, CustomerId, QUANTITY_MAX, Quantity, SkuId};
 
 use super::kits::{Part, parts_of};
 use super::ledger::{rounded, share};
@@ -12,6 +12,8 @@ pub(super) struct Line {
     pub(super) sku: SkuId,
     /// The number of its claim, where its units are a seller's.
     pub(super) claim: Option<u32>,
+    /// Who sells them, and what the house keeps of that in hundredths of a percent.
+    pub(super) seller: Option<(CustomerId, u32)>,
     /// The components of a kit.
     pub(super) parts: Vec<Part>,
     pub(super) price: i64,
@@ -26,6 +28,8 @@ pub(super) struct Line {
     pub(super) net: i128,
     /// What promotions took off.
     pub(super) off: i128,
+    /// What its seller was told to be owed, to pay as commission, and to have had promoted.
+    pub(super) told: [i128; 3],
 }
 
 impl Line {
@@ -43,6 +47,7 @@ impl Line {
         Self {
             sku: line.sku.clone(),
             claim: line.claim.as_ref().map(|claim| claim.number),
+            seller: line.claim.as_ref().map(|claim| (claim.seller.clone(), claim.commission_bps)),
             parts: parts_of(line),
             price,
             quantity,
@@ -54,6 +59,7 @@ impl Line {
             returned: 0,
             net: gross - off,
             off,
+            told: [0; 3],
         }
     }
 

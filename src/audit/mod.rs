@@ -40,6 +40,7 @@ mod order;
 mod payment;
 mod report;
 mod scarce;
+mod sellers;
 mod serials;
 mod stock;
 #[cfg(test)]

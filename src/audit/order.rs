@@ -120,6 +120,9 @@ impl Order {
         if let Some(why) = self.refuses(event, scene.now) {
             scene.fault(Rule::OrderTransition, format!("{} came although {why}", event.name()));
         }
+        if let (Some(line), false) = (self.line_untold(), matches!(event, E::PayoutDue { .. })) {
+            scene.fault(Rule::SellerEarnings, format!("the seller of line {line} was not told what he earned"));
+        }
         match event {
             // Another attempt is begun by `place`.
             E::Placed { .. } => {}
@@ -169,6 +172,9 @@ impl Order {
                 line.backordered += units;
             }),
             E::Shipped { lines, .. } => self.each(lines, scene, |line, units| line.shipped += units),
+            E::PayoutDue { line, seller, amount, commission, promoted } => {
+                self.pay_seller(*line, seller, [amount.0, commission.0, promoted.0], books, scene);
+            }
             E::Delivered => self.delivered = true,
             E::Completed => self.completed = true,
             E::Returned { lines, refund } => self.take_back(lines, refund.0, books, scene),
@@ -252,6 +258,7 @@ impl Order {
             E::Shipped { lines, .. } => {
                 &[(open && self.secured, "it was not paid or was over"), (!lines.is_empty(), "no line was named")]
             }
+            E::PayoutDue { .. } => &[(open && any_shipped && self.secured, "nothing was shipped")],
             E::Delivered => &[
                 (
                     open && any_shipped && self.lines.iter().all(|line| line.unshipped() + line.backordered == 0),
@@ -325,7 +332,7 @@ impl Order {
     fn take_back(&mut self, lines: &[ReturnedLine], refund: i64, books: &mut Books, scene: &mut Scene<'_>) {
         self.expect_refundable(refund, scene);
         let currency = self.currency;
-        let (mut exact, mut worth) = (0, 0);
+        let (mut exact, mut worth, mut of_house) = (0, 0, 0);
         for returned in lines {
             let units = count(returned.quantity, scene);
             let Some(line) = self.lines.get_mut(returned.line as usize) else {
@@ -333,14 +340,18 @@ impl Order {
                 continue;
             };
             let share = line.worth(units, currency);
-            exact += line.booked(units, share);
             worth += share;
+            if line.seller.is_none() {
+                exact += line.booked(units, share);
+                of_house += share;
+            }
             line.returned += units;
         }
         if self.secured {
-            books.give_up(currency, exact, worth);
+            books.give_up(currency, exact, of_house);
             books.keep(currency, worth - i128::from(refund));
-            self.recognised -= i128::from(refund);
+            // What sellers' goods were worth is told by `payout_due`.
+            self.recognised += worth - of_house - i128::from(refund);
         }
     }
 
@@ -348,9 +359,11 @@ impl Order {
         let (currency, secured) = (self.currency, self.secured);
         let (mut exact, mut worth) = (0, 0);
         self.each(lines, scene, |line, units| {
-            let share = line.worth(units, currency);
-            exact += line.booked(units, share);
-            worth += share;
+            if line.seller.is_none() {
+                let share = line.worth(units, currency);
+                exact += line.booked(units, share);
+                worth += share;
+            }
             let waiting = line.backordered.min(units);
             line.give_up_parts(units);
             line.backordered -= waiting;
@@ -368,9 +381,11 @@ impl Order {
         let (mut exact, mut worth) = (0, 0);
         for line in &mut self.lines {
             let units = line.filled + line.backordered;
-            let share = line.worth(units, self.currency);
-            exact += line.booked(units, share);
-            worth += share;
+            if line.seller.is_none() {
+                let share = line.worth(units, self.currency);
+                exact += line.booked(units, share);
+                worth += share;
+            }
             line.give_up_parts(units);
             line.cancelled += units;
             (line.filled, line.backordered) = (0, 0);
@@ -400,8 +415,9 @@ impl Order {
         }
         self.secured = true;
         let left = |line: &Line| line.booked(line.accepted() - line.given_up(), line.due(self.currency));
-        let exact: i128 = self.lines.iter().map(left).sum();
-        let due: i128 = self.lines.iter().map(|line| line.due(self.currency)).sum();
+        let of_house = || self.lines.iter().filter(|line| line.seller.is_none());
+        let exact: i128 = of_house().map(left).sum();
+        let due: i128 = of_house().map(|line| line.due(self.currency)).sum();
         books.recognise(self.currency, exact, due, self.charges);
         self.recognised = due + self.charges;
     }
@@ -429,7 +445,9 @@ impl Order {
         }
         let gone: i128 = self.payments.iter().map(|pay| i128::from(pay.refunded - pay.refunding)).sum();
         let kept = self.paid() - gone;
-        scene.expect(self.recognised <= kept, Rule::OrderMoney, || {
+        // What comes back of a seller is taken out of the books by the event after it.
+        let is_told = self.line_untold().is_none();
+        scene.expect(!is_told || self.recognised <= kept, Rule::OrderMoney, || {
             format!("{} ten-thousandths are booked as sold, {kept} were paid and kept", self.recognised)
         });
     }

@@ -103,6 +103,8 @@ rules! {
     OrderPayments = "order_payments",
     /// Nothing is recognised as sold that nobody paid.
     OrderMoney = "order_money",
+    /// Sellers are owed what buyers paid for goods that were shipped and kept, less the commission.
+    SellerEarnings = "seller_earnings",
     /// No more goes back than was paid.
     RefundExceeds = "refund_exceeds",
     /// A payment begins once.

@@ -237,7 +237,7 @@ impl Engine {
 
     /// Makes an entry in the books by hand.
     pub fn enter(&self, entry: LedgerEvent) -> Pending<u64> {
-        Pending::new(self.submit(&Target::Partition(0), Command::Enter { event: Box::new(entry) }), as_count)
+        Pending::new(self.submit(&Target::Partition(0), Command::Enter { event: Box::new(entry), key: None }), as_count)
     }
 
     /// One partition's share of the books.

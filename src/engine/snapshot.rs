@@ -436,6 +436,7 @@ impl Serialize for SkuSnapshot {
             lot: u64,
             band: Option<Band>,
             self_trade: &'static str,
+            commission_bps: u32,
         }
         #[derive(Serialize)]
         struct Band {
@@ -449,6 +450,7 @@ impl Serialize for SkuSnapshot {
             lot: rules.lot,
             band: rules.band.map(|(low, high)| Band { low: money(low), high: money(high) }),
             self_trade: rules.self_trade.name(),
+            commission_bps: rules.commission_bps,
         });
         Json {
             sku: self.0.sku.as_str(),

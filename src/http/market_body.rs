@@ -186,6 +186,7 @@ pub(super) struct MarketBody {
     lot: Option<QuantityField>,
     band: Option<Object<BandBody>>,
     self_trade: Option<String>,
+    commission_bps: Option<u32>,
 }
 
 impl MarketBody {
@@ -206,6 +207,9 @@ impl MarketBody {
         }
         if let Some(text) = &self.self_trade {
             rules.self_trade = one_of("self_trade", text, &SelfTrade::ALL)?;
+        }
+        if let Some(rate) = self.commission_bps {
+            rules.commission_bps = rate;
         }
         Ok(rules)
     }

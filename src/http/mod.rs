@@ -27,6 +27,7 @@ mod admin;
 mod batch;
 pub mod body;
 mod body_room;
+mod books;
 mod callers;
 mod connection;
 pub mod drain;

@@ -27,7 +27,7 @@ use super::requests::{
 use super::stock_body::{
     AnnouncementBody, ArrivalBody, DrawBody, LossBody, TransferBody, WithdrawalBody, WriteOffBody,
 };
-use super::{body, headers, market, paging, payments, promotions, render};
+use super::{body, books, headers, market, paging, payments, promotions, render};
 use crate::engine::{
     Engine, GATEWAY_WAIT, Listed, Movement, OrderFilter, OrderSnapshot, Page, RequestKey, SkuSnapshot, StockSnapshot,
     Target, WalletSnapshot,
@@ -151,6 +151,8 @@ async fn any_other(request: Request<'_>) -> Reply {
         [Some("wallets"), Some(name), Some("credits"), None] => {
             request.only("POST", &[&Method::POST])?.credit(name).await
         }
+        [Some("ledger"), None, ..] => books::ledger(&request).await,
+        [Some("sellers"), Some(name), what, None] => books::seller(&request, name, what).await,
         [Some("payments"), Some(id), what, None] => payments::payment(&request, id, what).await,
         [Some("promotions"), id, None, _] => promotions::promotion(&request, id).await,
         [Some("coupons"), code, None, _] => promotions::coupon(&request, code).await,

@@ -276,7 +276,7 @@ impl<'a> Driver<'a> {
         // An amount that no ledger holds is refused there by name, as the smallest number is.
         let amount = Amount(i64::try_from(money).unwrap_or(i64::MIN));
         let money = Money::new(amount, self.currency);
-        self.engine.enter(LedgerEvent::Entered { debit, credit, money, memo: memo.into() })
+        self.engine.enter(LedgerEvent::Entered { debit, credit, money, memo: memo.into(), seller: None })
     }
 
     fn enter(&mut self, number: u32, debit: LedgerAccount, credit: LedgerAccount, money: i128) {

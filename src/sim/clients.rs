@@ -12,6 +12,7 @@ use stockade_domain::order::{NewLine, NewOrder, OrderCommand, RefundChoice, Tend
 use stockade_domain::payment::Method;
 use stockade_domain::promotion::uses::{Subject, Terms, UsesCommand};
 use stockade_domain::promotion::{CouponCode, Label, Promotion};
+use stockade_domain::stock::MarketRules;
 use stockade_domain::stock::market::{BidPayment, NewBid, NewOffer, Seller};
 use stockade_domain::stock::{Definition, Disposition, MarketCommand, StockCommand};
 use stockade_domain::{Amount, BookOrderId, CustomerId, Location, Money, OrderId, Refusal, SkuId, Timestamp};
@@ -101,6 +102,8 @@ impl Clients {
             definition.backorder_max = Some(20);
             definition.hold_ttl_seconds = 60 + 60 * at as u32;
             definition.category = Some(if at % 2 == 0 { "fresh" } else { "dry" }.into());
+            let rules = MarketRules { commission_bps: 1_250, ..MarketRules::default() };
+            definition.market = (at % 2 == 1).then(|| Box::new(rules));
             definition.limit_per_customer = (at == 5).then_some(12);
             self.ask_stock(machine, name, StockCommand::Define(Box::new(definition)));
             self.ask_stock(machine, name, receive(20));

@@ -373,7 +373,7 @@ impl Host {
             Command::Payment { payment, command } => self.run_payment_command(payment, &command),
             Command::ReadPayment { payment } => self.read_payment(payment),
             Command::ReadDeadLetters => Ok(self.read_dead_letters()),
-            Command::Enter { event } => self.enter(&event),
+            Command::Enter { event, key } => self.enter(&event, key),
             Command::ReadLedger => Ok(self.read_ledger()),
             Command::Checkpoint { sink } => {
                 self.start_checkpoint(sink);

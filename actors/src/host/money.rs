@@ -124,7 +124,7 @@ impl Host {
     }
 
     /// Makes an entry in the books.
-    pub(super) fn enter(&mut self, event: &LedgerEvent) -> Result<Handled, Refusal> {
+    pub(super) fn enter(&mut self, event: &LedgerEvent, key: Option<KeyDigest>) -> Result<Handled, Refusal> {
         ledger::decide(event)?;
         let record = match self.ledger_record {
             Some(record) => record,
@@ -132,6 +132,9 @@ impl Host {
         };
         self.ledger_record = Some(record);
         self.turn.push_event(record, event);
+        if let Some(key) = key {
+            self.turn.add_digest(record, key);
+        }
         self.postings.push(ledger::of_entry(event));
         Ok(Handled::Answered(Answer::Count(1), Basis::Record(record)))
     }

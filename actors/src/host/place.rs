@@ -505,7 +505,9 @@ pub(super) fn fill_of(stock: &Stock, with_class: bool) -> Option<Fill> {
     let (price, hold_ttl_seconds) = (definition.price, definition.hold_ttl_seconds);
     let class = with_class.then(|| (definition.category.clone(), definition.brand.clone()));
     let (category, brand) = class.unwrap_or_default();
-    Some(Fill { price, hold_ttl_seconds, filled: 0, backordered: 0, waiting: false, category, brand })
+    let commission_bps = definition.market.as_deref().map_or(0, |rules| rules.commission_bps);
+    let (filled, backordered, waiting) = (0, 0, false);
+    Some(Fill { price, hold_ttl_seconds, commission_bps, filled, backordered, waiting, category, brand })
 }
 
 /// The held units belong to a payment that is secured in the same turn.

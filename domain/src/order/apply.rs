@@ -133,7 +133,8 @@ impl Order {
                     line.filled += units;
                 });
             }
-            OrderEvent::ShippedShort { .. } => {}
+            // What sellers earned follows from the lines; the books have it.
+            OrderEvent::ShippedShort { .. } | OrderEvent::PayoutDue { .. } => {}
             OrderEvent::PartMissing { line, part, missing } => {
                 let line = &mut self.lines[*line as usize];
                 line.kit.as_mut().expect("a kit has parts")[*part as usize].missing = *missing;

@@ -19,7 +19,10 @@ pub fn place_bought(bought: &Bought, now: Timestamp) -> (OrderEvent, Tender) {
         filled: line.quantity,
         backordered: 0,
         kit: None,
-        claim: line.claim.zip(line.seller.clone()).map(|(number, seller)| Box::new(LineClaim { number, seller })),
+        claim: line
+            .claim
+            .zip(line.seller.clone())
+            .map(|(number, seller)| Box::new(LineClaim { number, seller, commission_bps: bought.commission_bps })),
         discount: Amount::ZERO,
     };
     let placed = OrderEvent::Placed {

@@ -3,6 +3,7 @@
 use compact_str::CompactString;
 use smallvec::SmallVec;
 
+use super::earn::earn;
 use super::event::{LineUnits, OrderEvent};
 use super::promoted;
 use super::refund;
@@ -471,6 +472,7 @@ fn ship(
         asks.push(OrderAsk::Stock(sku, StockCommand::ShipClaim { order: order.id, claim, quantity }));
     }
     out.push(OrderEvent::Shipped { lines: units, tracking });
+    earn(order, out);
     Ok(())
 }
 

@@ -85,8 +85,11 @@ impl Order {
     pub fn fill_known(&self, sku: &SkuId) -> Option<Fill> {
         let line = self.lines.iter().find(|line| line.uses(sku))?;
         let price = Money::new(line.unit_price, self.currency);
+        let claims = self.lines.iter().filter(|line| line.sku == *sku).filter_map(|line| line.claim.as_ref());
+        let commission_bps = claims.map(|claim| claim.commission_bps).next().unwrap_or(0);
         let (category, brand) = (None, None);
-        Some(Fill { price, hold_ttl_seconds: 0, filled: 0, backordered: 0, waiting: false, category, brand })
+        let (hold_ttl_seconds, filled, backordered, waiting) = (0, 0, 0, false);
+        Some(Fill { price, hold_ttl_seconds, commission_bps, filled, backordered, waiting, category, brand })
     }
 }
 

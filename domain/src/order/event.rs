@@ -48,6 +48,9 @@ pub struct LineClaim {
     /// Who sells.
     #[n(1)]
     pub seller: CustomerId,
+    /// What the house keeps of the sale, in hundredths of a percent.
+    #[cbor(n(2), skip_if = "codec::is_nought")]
+    pub commission_bps: u32,
 }
 
 /// A payment that the order starts; its id follows from the order, its number and the time.
@@ -280,6 +283,23 @@ pub enum OrderEvent {
         #[n(1)]
         promoted: Option<Box<Promoted>>,
     },
+    /// A seller has earned more by goods that were shipped, or less by goods that came back.
+    #[n(25)]
+    PayoutDue {
+        #[n(0)]
+        line: u32,
+        #[n(1)]
+        seller: CustomerId,
+        /// What the seller is owed for it; below zero: owed no more.
+        #[n(2)]
+        amount: Amount,
+        /// What the house keeps of the sale.
+        #[n(3)]
+        commission: Amount,
+        /// What promotions had taken off, which the house gives away.
+        #[cbor(n(4), skip_if = "codec::is_zero")]
+        promoted: Amount,
+    },
     /// A payment was asked to give this much back.
     #[n(18)]
     RefundStarted {
@@ -327,6 +347,7 @@ impl OrderEvent {
             Self::ShippedShort { .. } => "shipped_short",
             Self::PartMissing { .. } => "part_missing",
             Self::Edited { .. } => "edited",
+            Self::PayoutDue { .. } => "payout_due",
         }
     }
 }

@@ -14,6 +14,7 @@
 mod apply;
 mod bought;
 mod decide;
+mod earn;
 mod edit;
 mod event;
 mod kit;

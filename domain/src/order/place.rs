@@ -64,6 +64,8 @@ pub struct Fill {
     pub price: Money,
     /// How long an unpaid hold lasts.
     pub hold_ttl_seconds: u32,
+    /// What the house keeps of sellers' sales, in hundredths of a percent.
+    pub commission_bps: u32,
     /// Units held.
     pub filled: Quantity,
     /// Units that wait.
@@ -240,7 +242,8 @@ pub fn place_with(
         let fill = demand.kit_of(index).is_none().then(|| &fills[demand.of_line[index] as usize]);
         if line.supply.is_some() {
             check_currency(currency, list_price(index).currency)?;
-            let net = take_from_book(order, index, list_price(index), market, &mut lines)?;
+            let commission_bps = fill.map_or(0, |fill| fill.commission_bps);
+            let net = take_from_book(order, index, (list_price(index), commission_bps), market, &mut lines)?;
             total = total.checked_add(net).ok_or_else(too_large)?;
             origins.resize(lines.len(), Origin { line: index, fill });
             continue;
@@ -315,7 +318,7 @@ pub fn place_with(
 fn take_from_book(
     order: &NewOrder,
     index: usize,
-    list_price: Money,
+    (list_price, commission_bps): (Money, u32),
     market: &[MarketFill],
     lines: &mut SmallVec<[PlacedLine; 1]>,
 ) -> Result<Amount, Refusal> {
@@ -328,7 +331,7 @@ fn take_from_book(
     let before = lines.len();
     for fill in market.iter().filter(|fill| fill.line as usize == index) {
         let claim = fill.claim.zip(fill.seller.clone());
-        let claim = claim.map(|(number, seller)| Box::new(LineClaim { number, seller }));
+        let claim = claim.map(|(number, seller)| Box::new(LineClaim { number, seller, commission_bps }));
         lines.push(line_of(fill.quantity, fill.quantity, fill.unit_price, claim));
         wanted -= fill.quantity;
         let cost = line_net(fill.unit_price, fill.quantity, list_price.currency).ok_or_else(too_large)?;

@@ -4,6 +4,7 @@ use compact_str::CompactString;
 use smallvec::SmallVec;
 
 use super::decide::{Decision, OrderAsk, RefundChoice, check_open, no_line};
+use super::earn::earn;
 use super::event::{OrderEvent, ReturnedLine};
 use super::refund;
 use super::state::Order;
@@ -61,6 +62,7 @@ pub(super) fn take_back(
         RefundChoice::Exactly(money) => check_refund(order, money)?,
     };
     out.push(OrderEvent::Returned { lines: returned, refund });
+    earn(order, out);
     if refund.0 > 0 {
         refund::start(order, refund, out, asks)?;
     }

@@ -1,5 +1,6 @@
 //! The rules of an order, one by one, each as a sentence.
 
+mod earning;
 mod giving_back;
 mod learning;
 mod placing;

@@ -22,7 +22,9 @@ pub const TIME: Timestamp = Timestamp(1_700_000_000_123_456);
 /// Every example, in the order of the recording.
 pub fn all() -> Vec<Example> {
     let changed = ("held_more", StockEvent::HeldMore { order: order_id(), picks: picks() });
-    let stock = stock().into_iter().chain(market()).chain([changed]);
+    let with_commission = MarketRules { commission_bps: 1_250, ..MarketRules::default() };
+    let commission = ("opened_commission", StockEvent::Market(Box::new(MarketEvent::Opened(with_commission))));
+    let stock = stock().into_iter().chain(market()).chain([changed, commission]);
     let stock = stock.map(|(label, event)| (label, Event::Stock(event)));
     let order = super::orders::order().into_iter().map(|(label, event)| (label, Event::Order(event)));
     let payment = super::payments::payment().into_iter().map(|(label, event)| (label, Event::Payment(event)));
@@ -224,6 +226,7 @@ fn market() -> Vec<(&'static str, StockEvent)> {
         lot: 5,
         band: Some((Amount(1), Amount(900_000))),
         self_trade: SelfTrade::Decrement,
+        commission_bps: 0,
     };
     let offered = E::Offered {
         id,

@@ -12,7 +12,7 @@ use stockade_domain::stock::StockEvent;
 pub fn variants(kind: EntityKind) -> usize {
     match kind {
         EntityKind::Sku => 30,
-        EntityKind::Order => 25,
+        EntityKind::Order => 26,
         EntityKind::Payment => 33,
         EntityKind::Account => 7,
         EntityKind::Ledger => 1,
@@ -145,5 +145,6 @@ fn number_of_order(event: &OrderEvent) -> usize {
         OrderEvent::PartMissing { .. } => 22,
         OrderEvent::Completed => 23,
         OrderEvent::Edited { .. } => 24,
+        OrderEvent::PayoutDue { .. } => 25,
     }
 }

@@ -82,7 +82,7 @@ pub fn order() -> Vec<(&'static str, OrderEvent)> {
         bid: None,
         promoted: None,
     };
-    let claim = Some(Box::new(LineClaim { number: 2, seller: ann() }));
+    let claim = Some(Box::new(LineClaim { number: 2, seller: ann(), commission_bps: 0 }));
     let of_seller = PlacedLine {
         sku: sku(),
         quantity: 4,
@@ -97,7 +97,7 @@ pub fn order() -> Vec<(&'static str, OrderEvent)> {
         customer: Some(ann()),
         purchaser_key: None,
         currency: "EUR".parse().unwrap(),
-        lines: smallvec![of_seller],
+        lines: smallvec![of_seller.clone()],
         charges: smallvec![],
         payments: smallvec![],
         hold_expires_at: TIME,
@@ -142,6 +142,14 @@ pub fn order() -> Vec<(&'static str, OrderEvent)> {
     all.extend((9u32..).zip(steps_of_uses()).map(owed));
     let E::Placed { lines, promoted, .. } = promoted() else { unreachable!("it is placed") };
     all.push(("edited", E::Edited { lines, promoted }));
+    let (amount, commission, promoted) = (Amount(81_000), Amount(9_000), Amount(500));
+    all.push(("payout_due", E::PayoutDue { line: 1, seller: ann(), amount, commission, promoted }));
+    let owed_less = (Amount(-81_000), Amount(-9_000), Amount::ZERO);
+    let (amount, commission, promoted) = owed_less;
+    all.push(("payout_due_less", E::PayoutDue { line: 0, seller: ann(), amount, commission, promoted }));
+    let claim = Some(Box::new(LineClaim { number: 1, seller: ann(), commission_bps: 1_250 }));
+    let of_seller = PlacedLine { claim, ..of_seller };
+    all.push(("edited_commission", E::Edited { lines: smallvec![of_seller], promoted: None }));
     all
 }
 

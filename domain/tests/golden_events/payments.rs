@@ -107,5 +107,9 @@ pub fn account() -> Vec<(&'static str, AccountEvent)> {
 
 pub fn ledger() -> Vec<(&'static str, LedgerEvent)> {
     let (debit, credit) = (LedgerAccount::BadDebt, LedgerAccount::Receivable);
-    vec![("entered", LedgerEvent::Entered { debit, credit, money: eur("-11.06"), memo: "A563187".into() })]
+    let (money, seller) = (eur("-11.06"), None);
+    let entered = LedgerEvent::Entered { debit, credit, money, memo: "A563187".into(), seller };
+    let (debit, credit, money, seller) = (LedgerAccount::Payable, LedgerAccount::Cash, eur("90.00"), Some(ann()));
+    let paid_out = LedgerEvent::Entered { debit, credit, money, memo: "week 47".into(), seller };
+    vec![("entered", entered), ("paid_out", paid_out)]
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use minicbor::bytes::ByteVec;
-use stockade_domain::ledger::{Ledger, Posting};
+use stockade_domain::ledger::{Ledger, Posting, Postings};
 use stockade_domain::order::{Order, OrderStatus, note};
 use stockade_domain::payment::Payment;
 use stockade_domain::stock::Stock;
@@ -38,7 +38,9 @@ impl Checkpointed {
         payment.apply(&got_paid(), Timestamp(START));
         let mut books = Ledger::default();
         let posting = |account, cents| Posting { account, amount: i128::from(eur(cents).amount.0) };
-        books.post(eur(0).currency, &[posting(LedgerAccount::Cash, 2000), posting(LedgerAccount::Revenue, -2000)]);
+        let moved = [posting(LedgerAccount::Cash, 2000), posting(LedgerAccount::Revenue, -2000)];
+        let moved = Postings { accounts: moved.into_iter().collect(), sellers: Vec::new() };
+        books.post(eur(0).currency, &moved);
         let mut batch = Batch::default();
         journal.records.iter().for_each(|(seq, body)| batch.take(*seq, body).unwrap());
         Self { journal, stock, stock_seq: 2, order, payment, books, without_payment: false, batch }

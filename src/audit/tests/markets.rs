@@ -75,7 +75,7 @@ fn shipped_under(names: &[&str]) -> Journal {
     let serials = (!names.is_empty()).then(|| Box::new(serials_of(names)));
     let shipped = MarketEvent::ClaimShipped { order: id(1), claim: 0, fills: fills(1, 2), serials };
     let sold = BookEvent::Settled { fill: FillId(1), quantity: 2 };
-    journal.sku(&[market(shipped), traded(3, &[sold])]).order(1, &[sent(2)]);
+    journal.sku(&[market(shipped), traded(3, &[sold])]).order(1, &[sent(2), earned(1800)]);
     journal
 }
 
@@ -131,9 +131,15 @@ fn settled_claims(order: u128) -> StockEvent {
     market(MarketEvent::ClaimsSettled { order: id(order) })
 }
 
+/// What bob earned more by units at 9.00 each, in cents; a tenth is the house's.
+fn earned(cents: i64) -> OrderEvent {
+    let [amount, commission] = [cents * 9 / 10, cents / 10].map(|cents| eur(cents).amount);
+    OrderEvent::PayoutDue { line: 0, seller: named("bob"), amount, commission, promoted: stockade_domain::Amount::ZERO }
+}
+
 /// An order of bob's units at 9.00.
 fn order_of_bob(units: u64, bid: Option<BookOrderId>) -> OrderEvent {
-    let claim = Some(Box::new(LineClaim { number: 0, seller: named("bob") }));
+    let claim = Some(Box::new(LineClaim { number: 0, seller: named("bob"), commission_bps: 1_000 }));
     let OrderEvent::Placed { lines, payments, .. } = placed(units, units, 0, &[]) else { unreachable!() };
     let line = PlacedLine { unit_price: eur(900).amount, claim, ..lines[0].clone() };
     OrderEvent::Placed {
@@ -210,10 +216,11 @@ fn a_market_in_which_all_goes_well_breaks_no_rule() {
                     ],
                 );
                 let sold = BookEvent::Settled { fill: FillId(1), quantity: 2 };
-                journal.sku(&[shipped_claim(1, 1, 2), traded(4, &[sold])]).order(1, &[sent(2)]);
+                journal.sku(&[shipped_claim(1, 1, 2), traded(4, &[sold])]).order(1, &[sent(2), earned(1800)]);
                 let (order, quantity, buyer) = (id(1), 1, None);
                 journal.sku(&[market(MarketEvent::ClaimReturned { order, claim: 0, quantity, buyer })]);
-                journal.order(1, &[came_back(1, 0)]);
+                journal.order(1, &[came_back(1, 0), earned(-900)]);
+                journal.books(&[paid_out(810)]);
             }),
         ),
         (
@@ -236,6 +243,12 @@ fn a_market_in_which_all_goes_well_breaks_no_rule() {
     }
 }
 
+/// Bob gets money by hand.
+fn paid_out(cents: i64) -> LedgerEvent {
+    let (debit, credit, money) = (LedgerAccount::Payable, LedgerAccount::Cash, eur(cents));
+    LedgerEvent::Entered { debit, credit, money, memo: "week 47".into(), seller: Some(named("bob")) }
+}
+
 fn payments(payments: &[(Method, i64)]) -> smallvec::SmallVec<[PlannedPayment; 1]> {
     let row = |(method, cents): &(Method, i64)| PlannedPayment {
         method: *method,
@@ -243,6 +256,23 @@ fn payments(payments: &[(Method, i64)]) -> smallvec::SmallVec<[PlannedPayment; 1
         reference: None,
     };
     payments.iter().map(row).collect()
+}
+
+/// Order 1 has two of bob's, paid; then something happens to it.
+fn sold_and(then: &[OrderEvent]) -> Journal {
+    after(bought(), |journal| {
+        journal.sku(&[settled_claims(1)]);
+        let started = OrderEvent::PaymentsStarted { payments: payments(&[(Method::External, 1800)]) };
+        journal.order(1, &[started, OrderEvent::PaidOutside { number: 0 }]).order(1, then);
+    })
+}
+
+/// The same, both sent.
+fn sent_and(then: &[OrderEvent]) -> Journal {
+    let sold = BookEvent::Settled { fill: FillId(1), quantity: 2 };
+    after(sold_and(&[]), |journal| {
+        journal.sku(&[shipped_claim(1, 1, 2), traded(4, &[sold])]).order(1, &[&[sent(2)], then].concat());
+    })
 }
 
 /// Journals that break a rule about markets.
@@ -265,6 +295,18 @@ pub(super) fn broken_markets() -> Vec<(Rule, &'static str, Journal)> {
             Rule::MarketSequence,
             "events are missing",
             then(shop(), &[traded(5, &[stands(9, 9, Side::Supply, 1, 1, 9)])]),
+        ),
+        (Rule::SellerEarnings, "a seller is not told what he earned", late(sent_and(&[]))),
+        (Rule::SellerEarnings, "a seller earns twice", sent_and(&[earned(1800), earned(1800)])),
+        (Rule::SellerEarnings, "a seller is told less than he earned", sent_and(&[earned(1700)])),
+        (Rule::SellerEarnings, "a seller earns before anything is sent", sold_and(&[earned(900)])),
+        (
+            Rule::EntryInvalid,
+            "what is payable is paid out to nobody",
+            after(shop(), |journal| {
+                let LedgerEvent::Entered { debit, credit, money, memo, .. } = paid_out(100);
+                journal.books(&[LedgerEvent::Entered { debit, credit, money, memo, seller: None }]);
+            }),
         ),
         (Rule::SerialNumbers, "a number is shipped twice", shipped_under(&["a", "a"])),
         (Rule::SerialNumbers, "a number that nobody offered is shipped", shipped_under(&["a", "z"])),

@@ -325,6 +325,7 @@ fn a_whole_sale_with_a_wallet_a_return_and_a_decline_breaks_no_rule() {
             credit: LedgerAccount::Cash,
             money: eur(100),
             memo: "tip".into(),
+            seller: None,
         }]);
     let report = journal.audit();
     assert!(report.is_clean(), "{:#?}", report.faults);

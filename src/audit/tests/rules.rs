@@ -273,6 +273,7 @@ fn broken_money() -> Vec<(Rule, &'static str, Journal)> {
         credit: LedgerAccount::Cash,
         money: eur(1),
         memo: "".into(),
+        seller: None,
     };
     vec![
         (

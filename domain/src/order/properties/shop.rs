@@ -165,6 +165,7 @@ impl Shop {
             fills.push(order::Fill {
                 price: definition.price,
                 hold_ttl_seconds: definition.hold_ttl_seconds,
+                commission_bps: 0,
                 filled: units(picks),
                 backordered: *backordered,
                 waiting: stock.makes_wait(&events[0]),

@@ -87,6 +87,7 @@ fn a_failed_refund_can_be_tried_again_and_is_no_gift() {
     let mut after = before.clone();
     after.apply(&granted);
     let given: i128 = of_order(Some(&before), &granted, &after)
+        .accounts
         .iter()
         .filter(|posting| posting.account == LedgerAccount::Goodwill)
         .map(|posting| posting.amount)

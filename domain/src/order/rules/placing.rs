@@ -15,7 +15,16 @@ fn new_order(lines: &[NewLine]) -> NewOrder {
 
 fn fill(price: &str, filled: Quantity, backordered: Quantity) -> Fill {
     let (category, brand) = (None, None);
-    Fill { price: eur(price), hold_ttl_seconds: 900, filled, backordered, waiting: false, category, brand }
+    Fill {
+        price: eur(price),
+        hold_ttl_seconds: 900,
+        commission_bps: 0,
+        filled,
+        backordered,
+        waiting: false,
+        category,
+        brand,
+    }
 }
 
 fn priced(order: &NewOrder, fills: &[Fill]) -> Result<crate::order::Placement, Refusal> {

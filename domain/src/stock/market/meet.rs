@@ -164,6 +164,7 @@ impl Stock {
         let (customer, payment) = (party.owner.clone(), party.payment.clone().expect("a bid says how it pays"));
         let definition = self.definition.as_deref().expect("a SKU with a market is defined");
         let (currency, hold_ttl_seconds) = (definition.price.currency, definition.hold_ttl_seconds);
+        let commission_bps = definition.market.as_deref().map_or(0, |rules| rules.commission_bps);
         let buyer = definition.limit_per_customer.map(|_| customer.clone());
         let order = OrderId::of_bid(&self.sku, bid, fills[0].fill.0, trading.setting.now, trading.route);
         let (mut lines, mut claims, mut house) = (Vec::new(), SmallVec::new(), 0);
@@ -198,7 +199,17 @@ impl Stock {
             self.record(MarketEvent::Claimed { order, claims, settled, buyer, tentative, bid }, trade);
         }
         let sku = self.sku.clone();
-        trade.bought.push(Bought { order, sku, bid, customer, payment, lines, currency, hold_ttl_seconds });
+        trade.bought.push(Bought {
+            order,
+            sku,
+            bid,
+            customer,
+            payment,
+            lines,
+            currency,
+            hold_ttl_seconds,
+            commission_bps,
+        });
     }
 }
 

@@ -20,11 +20,17 @@ pub struct MarketRules {
     /// What happens when somebody would buy from himself.
     #[n(3)]
     pub self_trade: SelfTrade,
+    /// What the house keeps of a seller's sale, in hundredths of a percent. It holds for orders to come.
+    #[cbor(n(4), skip_if = "crate::codec::is_nought")]
+    pub commission_bps: u32,
 }
+
+/// The whole of a sale, in hundredths of a percent.
+pub const COMMISSION_MAX: u32 = 10_000;
 
 impl Default for MarketRules {
     fn default() -> Self {
-        Self { tick: Amount(1), lot: 1, band: None, self_trade: SelfTrade::CancelNewest }
+        Self { tick: Amount(1), lot: 1, band: None, self_trade: SelfTrade::CancelNewest, commission_bps: 0 }
     }
 }
 
@@ -51,6 +57,9 @@ impl MarketRules {
         }
         if self.lot < 1 || self.lot > crate::QUANTITY_MAX {
             return invalid("`lot` is from 1 to 1,000,000,000");
+        }
+        if self.commission_bps > COMMISSION_MAX {
+            return invalid("`commission_bps` is from 0 to 10,000 hundredths of a percent");
         }
         match self.band {
             Some((low, high)) if low.0 < 0 || high.0 < low.0 || high.0 > PRICE_MAX => {

@@ -72,6 +72,8 @@ pub struct Bought {
     pub currency: crate::Currency,
     /// How long it keeps its units unpaid.
     pub hold_ttl_seconds: u32,
+    /// What the house keeps of sellers' sales, in hundredths of a percent.
+    pub commission_bps: u32,
 }
 
 /// What has happened; the state has it already.
