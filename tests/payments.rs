@@ -13,7 +13,8 @@ use stockade::audit::audit;
 use stockade::gateway::{AUTHENTICATION_TOKEN, Fate, Signer, SimulatedGateway, TWO_STEP_TOKEN};
 use stockade::http::{Server, ServerOptions};
 use stockade::{
-    Config, Engine, GatewayOutcome, ManualClock, Money, NewOrder, Operation, Payment, PaymentId, Sku, Timestamp,
+    ChargeTime, Config, Engine, GatewayOutcome, ManualClock, Money, NewOrder, Operation, Payment, PaymentId, Sku,
+    Timestamp,
 };
 use stockade_domain::ledger::LedgerAccount;
 use stockade_domain::payment::gateway::Notice;
@@ -427,5 +428,42 @@ fn a_settlement_file_is_compared_and_every_difference_is_named() {
     assert_eq!(ask(admin, "POST", "/reconciliation", &csv, "payment,kind\nx,y\n").problem(), "body_invalid");
     assert_eq!(ask(admin, "GET", "/reconciliation", &[], "").status, 405);
     server.shutdown(Duration::from_secs(5));
+    shop.close();
+}
+
+#[test]
+fn an_order_charged_at_ship_is_captured_before_it_is_sent_and_not_sent_if_that_fails() {
+    let shop = Shop::open();
+    let wanted = NewOrder::one("mug", 1).pay(Payment::card("tok")).charge_time(ChargeTime::AtShip);
+    let order = shop.engine.place(wanted).wait().unwrap();
+    let id = order.order.payments[0].id;
+    shop.until(id, "authorized");
+    assert_eq!((shop.status(order.id), shop.gateway.card(id).captured), ("created".to_owned(), 0));
+    let asked = shop.engine.ship(order.id).wait().unwrap();
+    assert!(asked.order.shipment.is_some() || asked.order.lines[0].shipped == 1);
+    shop.until(id, "captured");
+    assert_eq!((shop.status(order.id), shop.gateway.card(id).captured), ("shipped".to_owned(), 100_000));
+
+    let wanted = NewOrder::one("mug", 1).pay(Payment::external("till")).charge_time(ChargeTime::AtShip);
+    assert_eq!(shop.engine.place(wanted).wait().unwrap_err().code(), "body_invalid");
+    let unpaid = shop.engine.place(NewOrder::one("mug", 1)).wait().unwrap();
+    assert_eq!(shop.engine.ship(unpaid.id).wait().unwrap_err().code(), "order_state_invalid");
+    shop.close();
+}
+
+#[test]
+fn an_order_charged_at_fill_waits_without_a_deadline_and_is_charged_when_its_last_unit_comes() {
+    let shop = Shop::open();
+    shop.engine.put_sku(Sku::new("LATE", eur("10.00")).backorder_max(5)).wait().unwrap();
+    shop.engine.receive("LATE", 1).wait().unwrap();
+    let wanted = NewOrder::one("LATE", 2).pay(Payment::card("tok")).charge_time(ChargeTime::AtFill).allow_backorder();
+    let order = shop.engine.place(wanted).wait().unwrap();
+    assert!(order.order.payments.is_empty() && order.order.deadline().is_none(), "nothing is charged yet");
+    assert_eq!(shop.status(order.id), "created");
+    shop.engine.receive("LATE", 1).wait().unwrap();
+    let filled = shop.engine.read_order(order.id).wait().unwrap();
+    let id = filled.order.payments[0].id;
+    shop.until(id, "captured");
+    assert_eq!((shop.status(order.id), shop.gateway.card(id).captured), ("paid".to_owned(), 200_000));
     shop.close();
 }

@@ -90,6 +90,10 @@ impl Auditor {
             }
         }
         for (id, order) in &self.orders {
+            if order.forgot_to_charge() {
+                let detail = "its units are all there, and its payments did not start".to_owned();
+                verdicts.push((order.last_seq, format!("order/{id}"), Differs(Rule::OrderTransition, detail)));
+            }
             if let Some(line) = order.line_untold() {
                 let detail = format!("the seller of line {line} was not told what he earned");
                 verdicts.push((order.last_seq, format!("order/{id}"), Differs(Rule::SellerEarnings, detail)));

@@ -22,6 +22,17 @@ pub(super) struct Pay {
     pub(super) refunding: i64,
 }
 
+/// When the payments of an order start.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ChargeTime {
+    /// When somebody pays.
+    Now,
+    /// When no unit waits any more.
+    WhenFilled,
+    /// No unit waits: they are due.
+    Due,
+}
+
 /// An order as its records make it.
 pub(super) struct Order {
     id: OrderId,
@@ -53,6 +64,10 @@ pub(super) struct Order {
     waiting: bool,
     /// The bid whose fill it is.
     pub(super) bid: Option<BookOrderId>,
+    /// When its payments start.
+    charge: ChargeTime,
+    /// Goods wait for their money to be sent.
+    sends: bool,
     /// What it uses, and how much of each budget.
     pub(super) uses: Vec<(Subject, i64)>,
 }
@@ -71,6 +86,7 @@ impl Order {
             waiting,
             bid,
             promoted,
+            deferred,
             ..
         } = event
         else {
@@ -100,6 +116,8 @@ impl Order {
             waiting: *waiting,
             bid: bid.as_deref().copied(),
             failed_seq: 0,
+            charge: if deferred.is_some() { ChargeTime::WhenFilled } else { ChargeTime::Now },
+            sends: false,
             uses: uses_of(promoted.as_deref()),
         };
         check_lines(&order.lines, promoted.as_deref(), scene);
@@ -134,6 +152,7 @@ impl Order {
                 self.secure_if_covered(books);
             }
             E::PaymentFailed { number, .. } => {
+                self.sends = false;
                 self.failed_seq = scene.seq;
                 self.pay_step(*number, &[PaymentState::Pending], PaymentState::Failed, scene);
             }
@@ -142,6 +161,12 @@ impl Order {
                 self.edit(lines, promoted.as_deref(), scene);
                 self.secure_if_covered(books);
             }
+            E::ChargeDue { hold_expires_at } => {
+                self.expires_at = *hold_expires_at;
+                self.charge = ChargeTime::Due;
+            }
+            E::ShipRequested { .. } => self.sends = true,
+            E::ShipmentDropped { .. } => self.sends = false,
             E::CancelRequested => self.cancel_requested = true,
             E::Cancelled { whole: true, .. } => self.end(Outcome::Cancelled, books),
             E::Cancelled { lines, whole: false } => self.cancel(lines, books, scene),
@@ -171,7 +196,10 @@ impl Order {
                 line.filled -= units;
                 line.backordered += units;
             }),
-            E::Shipped { lines, .. } => self.each(lines, scene, |line, units| line.shipped += units),
+            E::Shipped { lines, .. } => {
+                self.sends = false;
+                self.each(lines, scene, |line, units| line.shipped += units);
+            }
             E::PayoutDue { line, seller, amount, commission, promoted } => {
                 self.pay_seller(*line, seller, [amount.0, commission.0, promoted.0], books, scene);
             }
@@ -207,6 +235,7 @@ impl Order {
         use OrderEvent as E;
         let open = self.outcome == Outcome::Open;
         let pinned = self.payments.iter().any(|pay| pay.state == PaymentState::Pending);
+        let waits = self.waits();
         let any_shipped = self.lines.iter().any(|line| line.shipped > 0);
         let failed = self.payments.iter().any(|pay| pay.state == PaymentState::Failed);
         let rules: &[(bool, &'static str)] = match event {
@@ -216,7 +245,18 @@ impl Order {
                 (!self.secured, "it was paid"),
                 (!pinned, "a payment was under way"),
                 (self.expires_at > now, "its hold had ended"),
+                (self.charge != ChargeTime::WhenFilled, "units of it waited, and it is paid when they have come"),
             ],
+            E::ChargeDue { hold_expires_at } => &[
+                (open && !self.secured, "it did not wait for payment"),
+                (self.charge == ChargeTime::WhenFilled && !waits, "units of it waited, or it was charged already"),
+                (*hold_expires_at > now, "its hold ended before it began"),
+            ],
+            E::ShipRequested { .. } => &[
+                (open && !self.secured && pinned, "no money of it was set aside"),
+                (!self.sends && !self.cancel_requested, "it was being sent or cancelled"),
+            ],
+            E::ShipmentDropped { .. } => &[(self.sends, "nothing of it was being sent")],
             E::PaymentSecured { .. }
             | E::PaidOutside { .. }
             | E::PaymentFailed { .. }
@@ -242,6 +282,7 @@ impl Order {
                 (open && !self.waiting, "it was over or waited to be let in"),
                 (!self.secured, "it was paid"),
                 (!pinned, "a payment was under way"),
+                (self.charge != ChargeTime::WhenFilled, "its units waited to be paid together"),
                 (self.expires_at <= now, "its deadline had not come"),
             ],
             E::Refused { .. } => {
@@ -283,6 +324,15 @@ impl Order {
             E::StepDone { step } => &[(self.owed.iter().any(|(owed, _)| owed == step), "the step was not owed")],
         };
         rules.iter().find(|(holds, _)| !holds).map(|(_, why)| *why)
+    }
+
+    fn waits(&self) -> bool {
+        self.lines.iter().any(|line| line.backordered > 0)
+    }
+
+    /// Whether its units are all there, and its payments, which waited for that, did not come due.
+    pub(super) fn forgot_to_charge(&self) -> bool {
+        self.outcome == Outcome::Open && !self.secured && self.charge == ChargeTime::WhenFilled && !self.waits()
     }
 
     fn start_payments(&mut self, planned: &[PlannedPayment], scene: &mut Scene<'_>) {
@@ -471,7 +521,7 @@ impl Order {
             Outcome::Open if self.waiting => OrderStatus::Waiting,
             Outcome::Open if self.secured && filled == 0 => OrderStatus::Backordered,
             Outcome::Open if self.secured => OrderStatus::Paid,
-            Outcome::Open if pinned => OrderStatus::Created,
+            Outcome::Open if pinned || self.charge == ChargeTime::WhenFilled => OrderStatus::Created,
             Outcome::Open => OrderStatus::AwaitingPayment,
         })
     }

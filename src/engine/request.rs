@@ -1,7 +1,7 @@
 //! What embedders write: SKUs, orders and payments, built from plain text and checked when they are used.
 
 use stockade_domain::name::Region;
-use stockade_domain::order::{self, Charge, ChargeKind, LineSupply, NewLine, Tender};
+use stockade_domain::order::{self, Charge, ChargeKind, ChargeTime, LineSupply, NewLine, Tender};
 use stockade_domain::payment::Method;
 use stockade_domain::stock::market::Seller;
 use stockade_domain::stock::{Admission, Definition, KitPart, SkuStatus, SourcingPlan, SourcingStrategy};
@@ -257,6 +257,13 @@ impl NewOrder {
     #[must_use]
     pub fn pay(mut self, payment: Payment) -> Self {
         self.order.payments.push(payment.into_tender());
+        self
+    }
+
+    /// When its money is taken: at once, when the last of its units is there, or when goods are sent.
+    #[must_use]
+    pub fn charge_time(mut self, time: ChargeTime) -> Self {
+        self.order.charge = time;
         self
     }
 

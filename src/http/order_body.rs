@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use stockade_domain::order::{ChargeKind, LINES_MAX};
+use stockade_domain::order::{ChargeKind, ChargeTime, LINES_MAX};
 use stockade_domain::payment::Method;
 use stockade_domain::stock::market::Seller;
 use stockade_domain::{CustomerId, OrderId, Refusal};
@@ -119,9 +119,6 @@ pub(super) struct OrderBody<'a> {
 impl OrderBody<'_> {
     /// The order; `body` is the text it was read from, so that an id used again can be compared.
     pub(super) fn order(self, body: &[u8]) -> Result<NewOrder, Problem> {
-        if self.charge.as_deref().is_some_and(|charge| charge != "at_order") {
-            return Err(Problem::invalid("charge", "only `at_order` is supported yet"));
-        }
         let lines = match (self.lines, self.sku, self.quantity) {
             (Some(lines), None, None) => Ok(lines),
             (None, Some(sku), Some(quantity)) => Err((sku, quantity)),
@@ -152,6 +149,9 @@ impl OrderBody<'_> {
         }
         for code in self.coupons.iter().flatten().chain(&self.coupon) {
             order = order.coupon(&*code.0);
+        }
+        if let Some(charge) = self.charge.as_deref() {
+            order = order.charge_time(one_of("charge", charge, &ChargeTime::ALL)?);
         }
         order.order.allow_partial = self.allow_partial.unwrap_or(false);
         order.order.allow_backorder = self.allow_backorder.unwrap_or(false);

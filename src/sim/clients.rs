@@ -8,7 +8,7 @@ use stockade_actors::release::Receipt;
 use stockade_domain::account::AccountCommand;
 use stockade_domain::book::{Side, TimeInForce};
 use stockade_domain::entity::EntityKey;
-use stockade_domain::order::{NewLine, NewOrder, OrderCommand, RefundChoice, Tender};
+use stockade_domain::order::{ChargeTime, NewLine, NewOrder, OrderCommand, RefundChoice, Tender};
 use stockade_domain::payment::Method;
 use stockade_domain::promotion::uses::{Subject, Terms, UsesCommand};
 use stockade_domain::promotion::{CouponCode, Label, Promotion};
@@ -209,6 +209,12 @@ impl Clients {
         order.payments.extend(self.tender());
         order.allow_partial = self.dice.per_mille(200);
         order.allow_backorder = self.dice.per_mille(200);
+        let by_card = order.payments.iter().any(|tender| tender.method == Method::Card);
+        order.charge = match self.dice.below(6) {
+            0 if !order.payments.is_empty() => ChargeTime::AtFill,
+            1 if by_card => ChargeTime::AtShip,
+            _ => ChargeTime::AtOrder,
+        };
         if self.dice.per_mille(150) {
             let code = CouponCode::new(*self.dice.pick(&COUPONS)).expect("a code");
             order.promotions_mut().coupons.push(code);

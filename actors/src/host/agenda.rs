@@ -113,7 +113,7 @@ impl Host {
         if hosted.state.next_due().is_some_and(|due| due <= self.now) {
             self.messages.push_back(Message::Order(order, OrderCommand::DeadlineReached));
         }
-        self.pay_for_bid_again(order);
+        self.charge_again(order);
         self.ask_owed_steps(order);
         self.schedule_order(order);
     }

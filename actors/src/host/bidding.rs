@@ -44,12 +44,12 @@ impl Host {
         let (placed, tender) = order::place_bought(bought, self.now);
         assert!(self.load_order(bought.order).is_none(), "the order of a fill is a new one");
         self.create_order(bought.order, &placed, &[]);
-        self.messages.push_back(Message::PayBought(bought.order, Box::new(tender)));
+        self.messages.push_back(Message::Charge(bought.order, vec![tender]));
     }
 
-    /// Starts the payment of an order that comes from a bid. One that cannot be paid now waits for another payment until
-    /// its deadline.
-    pub(super) fn pay_bought(&mut self, id: OrderId, tender: Tender) -> Result<(), Refusal> {
+    /// Starts the payments that an order came with: one of a bid's fill, or one whose last units have come. One that cannot
+    /// be paid now waits for another payment until its deadline.
+    pub(super) fn charge(&mut self, id: OrderId, tenders: &[Tender]) -> Result<(), Refusal> {
         let now = self.now;
         let Some(hosted) = self.load_order(id) else { return Ok(()) };
         let order = &hosted.state;
@@ -60,21 +60,33 @@ impl Host {
             return Ok(());
         }
         let due = order.check_payable(now)?;
-        let customer = order.customer.clone().expect("a bid has a customer");
-        let plan = order::plan_payments(due, std::slice::from_ref(&tender), Some(&customer))?;
-        let ids = (0..).map(|number| Order::payment_id(id, order.attempt, number, order.hold_expires_at));
+        let customer = order.customer.clone();
+        let plan = match order::plan_payments(due, tenders, customer.as_ref()) {
+            Ok(plan) => plan,
+            Err(refusal) => {
+                tracing::info!(order = %id, %refusal, "the payments it came with do not fit it any more");
+                return Ok(());
+            }
+        };
+        let first = order.payments.len();
+        let ids = (first..).map(|number| Order::payment_id(id, order.attempt, number, order.hold_expires_at));
         let wallet = wallet_payments(&plan, ids, due.currency);
-        if !wallet.is_empty() && self.home_of_name(customer.as_str()) != self.index {
-            return self.pay_across(id, &[tender], None, Duration::ZERO, &mut None).map(|_| ());
+        if let Some(customer) = &customer
+            && !wallet.is_empty()
+            && self.home_of_name(customer.as_str()) != self.index
+        {
+            return self.pay_across(id, tenders, None, Duration::ZERO, &mut None).map(|_| ());
         }
-        match self.decide_wallet(Some(&customer), &wallet, !plan.needs_gateway()) {
+        match self.decide_wallet(customer.as_ref(), &wallet, !plan.needs_gateway()) {
             Ok(spends) => {
                 for (customer, event) in spends {
                     self.change_account(&customer, &[event]);
                 }
                 self.record_payment_start(id, &plan, None);
             }
-            Err(refusal) => tracing::info!(order = %id, %refusal, "what a bid has bought waits for another payment"),
+            Err(refusal) => {
+                tracing::info!(order = %id, %refusal, "the payments it came with come to nothing: it waits for others")
+            }
         }
         Ok(())
     }
@@ -241,17 +253,24 @@ impl Host {
         Some((sku, bid, payment))
     }
 
-    /// An order that a bid has made and that was never paid, because a crash came between, is paid as the bid says.
-    pub(super) fn pay_for_bid_again(&mut self, id: OrderId) {
+    /// An order whose payments are due and that was never paid, because a crash came between, is paid as its bid says, or as
+    /// it said itself.
+    pub(super) fn charge_again(&mut self, id: OrderId) {
         let now = self.now;
         let Some(hosted) = self.orders.get(&id) else { return };
         let order = &hosted.state;
+        if let Some(tenders) = order.charge_due().filter(|_| order.check_payable(now).is_ok()) {
+            if !self.paying.values().any(|paying| paying.order == id) {
+                self.messages.push_back(Message::Charge(id, tenders.to_vec()));
+            }
+            return;
+        }
         let waits = order.bid.is_some() && order.payments.is_empty() && order.check_payable(now).is_ok();
         if waits
             && !self.paying.values().any(|paying| paying.order == id)
             && let Some((_, _, payment)) = self.bid_of(id)
         {
-            self.messages.push_back(Message::PayBought(id, Box::new(order::tender_of_bid(&payment))));
+            self.messages.push_back(Message::Charge(id, vec![order::tender_of_bid(&payment)]));
         }
     }
 

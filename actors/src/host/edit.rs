@@ -64,6 +64,7 @@ impl Host {
         for ask in agreed.asks {
             self.messages.push_back(match ask {
                 OrderAsk::Stock(sku, command) => Message::Stock(sku, command, id),
+                OrderAsk::Charge(tenders) => Message::Charge(id, tenders),
                 OrderAsk::Uses(subject, command) => Message::Uses(subject, command, id),
                 OrderAsk::Payment(payment, command) => Message::Payment(payment, command),
             });

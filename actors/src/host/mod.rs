@@ -115,7 +115,7 @@ enum Message {
     Account(CustomerId, AccountCommand, PaymentId),
     Uses(Subject, UsesCommand, OrderId),
     /// A bid has bought this; it is to be paid.
-    PayBought(OrderId, Box<Tender>),
+    Charge(OrderId, Vec<Tender>),
 }
 
 /// How a command ended within its turn.
@@ -393,7 +393,7 @@ impl Host {
                 Message::Payment(payment, command) => self.ask_payment(payment, &command)?,
                 Message::Account(customer, command, payment) => self.ask_account(customer, command, payment)?,
                 Message::Uses(subject, command, order) => self.ask_uses(subject, &command, order)?,
-                Message::PayBought(order, tender) => self.pay_bought(order, *tender)?,
+                Message::Charge(order, tenders) => self.charge(order, &tenders)?,
             }
         }
         Ok(())

@@ -45,6 +45,7 @@ impl Host {
                 }
                 PaymentAsk::OrderPaid => OrderCommand::PaymentPaid { payment: id },
                 PaymentAsk::OrderFailed { reason } => OrderCommand::PaymentFailed { payment: id, reason },
+                PaymentAsk::CaptureFailed { reason } => OrderCommand::CaptureFailed { payment: id, reason },
                 PaymentAsk::OrderRefunded { amount, done } => {
                     OrderCommand::PaymentRefunded { payment: id, amount, done }
                 }

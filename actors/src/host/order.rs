@@ -6,7 +6,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 use stockade_domain::entity::EntityKey;
 use stockade_domain::order::{self, OrderAsk, OrderCommand, OrderEvent, Outcome, Tender};
-use stockade_domain::payment::{PaymentEvent, PaymentState};
+use stockade_domain::payment::{Method, PaymentEvent, PaymentState};
 use stockade_domain::{OrderId, PaymentId, Refusal, Timestamp};
 
 use super::place::wallet_payments;
@@ -33,6 +33,9 @@ impl Host {
         let known = self.load_order(order).is_some_and(|hosted| !Self::is_refused(&hosted.state));
         if !known {
             return Err(Refusal::NotFound { what: format!("order {order}") });
+        }
+        if matches!(command, OrderCommand::Ship { .. }) {
+            self.check_set_aside(order)?;
         }
         self.tell_order(order, &command)?;
         if let (Some(key), Some(record)) = (key, self.orders.get(&order).and_then(|hosted| hosted.record())) {
@@ -62,6 +65,7 @@ impl Host {
             let message = match ask {
                 OrderAsk::Stock(sku, command) => Message::Stock(sku, command, order),
                 OrderAsk::Uses(subject, command) => Message::Uses(subject, command, order),
+                OrderAsk::Charge(tenders) => Message::Charge(order, tenders),
                 OrderAsk::Payment(payment, command) => {
                     self.open_payment(order, payment);
                     Message::Payment(payment, command)
@@ -71,6 +75,21 @@ impl Host {
         }
         if !events.is_empty() && self.awaited.contains_key(&order) {
             self.settled.push(order);
+        }
+        Ok(())
+    }
+
+    /// Refuses to ship an unpaid order while money for it is neither taken nor set aside.
+    fn check_set_aside(&mut self, id: OrderId) -> Result<(), Refusal> {
+        let Some(order) = self.load_order(id).map(|hosted| hosted.state.share()) else { return Ok(()) };
+        if order.secured {
+            return Ok(());
+        }
+        for card in order.payments.iter().filter(|card| card.is_pending() && card.method == Method::Card) {
+            if !self.load_payment(card.id).is_some_and(|hosted| hosted.state.has_money_set_aside()) {
+                let wanted = "its payment has no money set aside yet: wait for its outcome";
+                return Err(Refusal::OrderStateInvalid { status: order.status().name(), wanted });
+            }
         }
         Ok(())
     }

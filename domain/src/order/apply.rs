@@ -53,6 +53,7 @@ impl Order {
             waiting,
             bid,
             promoted,
+            deferred,
         } = event
         else {
             panic!("an order begins with `placed`, not {}", event.name());
@@ -83,6 +84,8 @@ impl Order {
             bid: bid.clone(),
             completed: false,
             promoted: promoted.clone(),
+            deferred: deferred.clone(),
+            shipment: None,
         };
         order.start_payments(payments);
         order.secure_if_covered();
@@ -104,7 +107,10 @@ impl Order {
     pub fn apply(&mut self, event: &OrderEvent) {
         match event {
             OrderEvent::Placed { .. } => panic!("an order is placed once"),
-            OrderEvent::PaymentsStarted { payments } => self.start_payments(payments),
+            OrderEvent::PaymentsStarted { payments } => {
+                self.deferred = None;
+                self.start_payments(payments);
+            }
             OrderEvent::PaymentSecured { number } | OrderEvent::PaidOutside { number } => {
                 self.payments[*number as usize].state = PaymentState::Paid;
                 // While a card's answer is awaited the whole order may still be refused.
@@ -115,7 +121,14 @@ impl Order {
                 let payment = &mut self.payments[*number as usize];
                 payment.state = PaymentState::Failed;
                 payment.failure = Some(reason.clone());
+                self.shipment = None;
             }
+            OrderEvent::ChargeDue { hold_expires_at } => {
+                self.hold_expires_at = *hold_expires_at;
+                self.deferred.as_mut().expect("only what was deferred comes due").due = true;
+            }
+            OrderEvent::ShipRequested { shipment } => self.shipment = Some(shipment.clone()),
+            OrderEvent::ShipmentDropped { .. } => self.shipment = None,
             OrderEvent::Extended { hold_expires_at } => self.hold_expires_at = *hold_expires_at,
             OrderEvent::CancelRequested => self.cancel_requested = true,
             OrderEvent::Cancelled { lines, whole } => self.cancel(lines, *whole),
@@ -145,6 +158,7 @@ impl Order {
                 line.backordered += units;
             }),
             OrderEvent::Shipped { lines, tracking } => {
+                self.shipment = None;
                 self.each(lines, |line, units| line.shipped += units);
                 if tracking.is_some() {
                     self.tracking.clone_from(tracking);
@@ -254,6 +268,8 @@ impl Order {
         self.outcome = outcome;
         self.placing = false;
         self.waiting = false;
+        self.deferred = None;
+        self.shipment = None;
     }
 
     fn each(&mut self, units: &[LineUnits], change: impl Fn(&mut Line, crate::Quantity)) {

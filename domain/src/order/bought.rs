@@ -38,6 +38,7 @@ pub fn place_bought(bought: &Bought, now: Timestamp) -> (OrderEvent, Tender) {
         waiting: false,
         bid: Some(Box::new(bought.bid)),
         promoted: None,
+        deferred: None,
     };
     (placed, tender_of_bid(&bought.payment))
 }

@@ -3,10 +3,12 @@
 use compact_str::CompactString;
 use smallvec::SmallVec;
 
+use super::charge::{charge_when_filled, request_shipment};
 use super::earn::earn;
 use super::event::{LineUnits, OrderEvent};
 use super::promoted;
 use super::refund;
+use super::request::Tender;
 use super::returns::{grant_refund, take_back, worth_of};
 use super::state::{Order, Outcome};
 use super::table::{self, Act};
@@ -70,6 +72,11 @@ pub enum OrderCommand {
         payment: PaymentId,
         reason: CompactString,
     },
+    /// What is set aside could not be captured, and still is set aside.
+    CaptureFailed {
+        payment: PaymentId,
+        reason: CompactString,
+    },
     PaymentRefunded {
         payment: PaymentId,
         amount: Amount,
@@ -118,6 +125,8 @@ pub enum OrderAsk {
     Payment(PaymentId, PaymentCommand),
     /// Of the owner of a use.
     Uses(Subject, UsesCommand),
+    /// Of whoever starts payments: these are due.
+    Charge(Vec<Tender>),
 }
 
 pub(super) type Decision = Result<(), Refusal>;
@@ -132,6 +141,9 @@ pub fn decide(
 ) -> Decision {
     let (events_before, asks_before) = (out.len(), asks.len());
     let decision = decide_command(order, command, now, out, asks);
+    if decision.is_ok() {
+        charge_when_filled(order, now, (out, events_before), asks);
+    }
     if decision.is_err() {
         out.truncate(events_before);
         asks.truncate(asks_before);
@@ -165,6 +177,13 @@ fn decide_command(
         OrderCommand::PaymentPaid { payment } => told::payment_paid(order, *payment, out, asks),
         OrderCommand::PaymentFailed { payment, reason } => {
             told::payment_failed(order, *payment, reason, now, out, asks)
+        }
+        OrderCommand::CaptureFailed { payment, reason } => {
+            number_of(order, *payment)?;
+            if order.shipment.is_some() {
+                out.push(OrderEvent::ShipmentDropped { reason: reason.clone() });
+            }
+            Ok(())
         }
         OrderCommand::PaymentRefunded { payment, amount, done } => {
             let number = number_of(order, *payment)?;
@@ -293,7 +312,7 @@ fn extend(order: &Order, seconds: u32, now: Timestamp, out: &mut Vec<OrderEvent>
         let wanted = "it has no deadline while it waits";
         return Err(Refusal::OrderStateInvalid { status: order.status().name(), wanted });
     }
-    if order.hold_expires_at <= now && !order.is_pinned() {
+    if order.hold_expires_at <= now && !order.is_pinned() && !order.waits_for_fill() {
         return Err(Refusal::HoldExpired);
     }
     let hold_expires_at = order.hold_expires_at.plus_seconds(seconds);
@@ -431,7 +450,7 @@ pub(super) fn line_units(chosen: &[Quantity]) -> SmallVec<[LineUnits; 1]> {
     chosen.iter().enumerate().filter(|(_, units)| **units > 0).map(row).collect()
 }
 
-fn ship(
+pub(super) fn ship(
     order: &Order,
     lines: Option<&[(u32, Quantity)]>,
     tracking: Option<CompactString>,
@@ -439,12 +458,6 @@ fn ship(
     asks: &mut Vec<OrderAsk>,
 ) -> Decision {
     check_open(order, "only an open order can be shipped")?;
-    if !order.secured {
-        return Err(Refusal::OrderStateInvalid {
-            status: order.status().name(),
-            wanted: "only paid units can be shipped",
-        });
-    }
     let mut chosen = vec![0; order.lines.len()];
     match lines {
         None => order.lines.iter().zip(&mut chosen).for_each(|(line, units)| *units = line.unshipped()),
@@ -463,6 +476,9 @@ fn ship(
     let units = line_units(&chosen);
     if units.is_empty() {
         return Err(Refusal::OrderStateInvalid { status: order.status().name(), wanted: "nothing is left to ship" });
+    }
+    if !order.secured {
+        return request_shipment(order, &chosen, tracking, out, asks);
     }
     let of_house = order.lines.iter().zip(&chosen).filter(|(line, _)| line.claim.is_none());
     for (sku, quantity) in by_sku(of_house.flat_map(|(line, units)| line.in_stock(*units))) {

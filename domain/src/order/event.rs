@@ -4,6 +4,7 @@ use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 use smallvec::SmallVec;
 
+use super::charge::{Deferred, Shipment};
 use super::promoted::Promoted;
 use super::request::Charge;
 use crate::payment::Method;
@@ -128,6 +129,9 @@ pub enum OrderEvent {
         /// What promotions did.
         #[n(11)]
         promoted: Option<Box<Promoted>>,
+        /// Payments that start when the last unit is there.
+        #[n(12)]
+        deferred: Option<Box<Deferred>>,
     },
     /// More payments were started.
     #[n(1)]
@@ -300,6 +304,24 @@ pub enum OrderEvent {
         #[cbor(n(4), skip_if = "codec::is_zero")]
         promoted: Amount,
     },
+    /// The last unit it waited for is there: its payments are due, and its units are held until the deadline.
+    #[n(26)]
+    ChargeDue {
+        #[n(0)]
+        hold_expires_at: Timestamp,
+    },
+    /// Goods are to be sent as soon as what is set aside for them is captured.
+    #[n(27)]
+    ShipRequested {
+        #[n(0)]
+        shipment: Box<Shipment>,
+    },
+    /// They are not: the money could not be captured, or they are not there any more.
+    #[n(28)]
+    ShipmentDropped {
+        #[cbor(n(0), with = "codec::text")]
+        reason: CompactString,
+    },
     /// A payment was asked to give this much back.
     #[n(18)]
     RefundStarted {
@@ -348,6 +370,9 @@ impl OrderEvent {
             Self::PartMissing { .. } => "part_missing",
             Self::Edited { .. } => "edited",
             Self::PayoutDue { .. } => "payout_due",
+            Self::ChargeDue { .. } => "charge_due",
+            Self::ShipRequested { .. } => "ship_requested",
+            Self::ShipmentDropped { .. } => "shipment_dropped",
         }
     }
 }

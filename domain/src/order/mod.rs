@@ -13,6 +13,7 @@
 
 mod apply;
 mod bought;
+mod charge;
 mod decide;
 mod earn;
 mod edit;
@@ -35,6 +36,7 @@ pub mod table;
 mod told;
 
 pub use bought::{place_bought, tender_of_bid};
+pub use charge::{ChargeTime, Deferred, Shipment};
 pub use decide::{OrderAsk, OrderCommand, RefundChoice, decide};
 pub use edit::{Edit, drop_coupon, edit, uses_to_hold};
 pub use event::{LineClaim, LineUnits, OrderEvent, PlacedLine, PlannedPayment, ReturnedLine};

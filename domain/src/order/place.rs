@@ -4,9 +4,10 @@ use compact_str::CompactString;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
+use super::charge::plan_charge;
 use super::event::{LineClaim, OrderEvent, PlacedLine};
 use super::kit::Kit;
-use super::pay::{PaymentPlan, plan_payments};
+use super::pay::PaymentPlan;
 use super::promoted::{Origin, Pricer, Promoted};
 use super::request::{LINES_MAX, NewOrder};
 use crate::codec::list;
@@ -293,9 +294,10 @@ pub fn place_with(
     let off: i64 = promoted.iter().flat_map(|promoted| &promoted.discounts).map(|discount| discount.amount.0).sum();
     let total = Money::new(Amount(total.0 - off), currency);
     check_expected(order.expected_total, total)?;
-    let plan = plan_payments(total, &order.payments, order.customer.as_ref())?;
     let of_kits = demand.kits.iter().map(|kit| kit.hold_ttl_seconds);
     let hold_ttl_seconds = fills.iter().map(|fill| fill.hold_ttl_seconds).chain(of_kits).min().unwrap_or(0);
+    let units_wait = lines.iter().any(|line: &PlacedLine| line.backordered > 0) && !waiting;
+    let (plan, deferred) = plan_charge(order, total, hold_ttl_seconds, units_wait)?;
     let placed = OrderEvent::Placed {
         customer: order.customer.clone(),
         purchaser_key: order.purchaser_key.clone(),
@@ -309,6 +311,7 @@ pub fn place_with(
         waiting,
         bid: None,
         promoted: promoted.filter(Promoted::says_anything).map(Box::new),
+        deferred,
     };
     Ok(Placement { placed, total, plan, gifts })
 }

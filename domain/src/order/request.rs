@@ -4,12 +4,13 @@ use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 use smallvec::SmallVec;
 
+use super::charge::ChargeTime;
 use super::promoted::PromotionWish;
 use crate::payment::Method;
 use crate::promotion::pricing::GrantedGift;
 use crate::stock::HoldContext;
 use crate::stock::market::Seller;
-use crate::{Amount, Currency, CustomerId, Money, OrderId, Quantity, SkuId};
+use crate::{Amount, Currency, CustomerId, Money, OrderId, Quantity, SkuId, codec};
 
 /// The most lines of one order.
 pub const LINES_MAX: usize = 2000;
@@ -80,15 +81,19 @@ pub struct Charge {
 }
 
 /// A way to pay.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Tender {
     /// How.
+    #[n(0)]
     pub method: Method,
     /// How much; the rest of the total otherwise.
+    #[n(1)]
     pub amount: Option<Money>,
     /// A card's token or an external payment's reference.
+    #[cbor(n(2), with = "codec::optional_text")]
     pub credential: Option<CompactString>,
     /// A card's money is only set aside, until somebody captures it.
+    #[cbor(n(3), skip_if = "codec::is_false")]
     pub capture_later: bool,
 }
 
@@ -114,6 +119,8 @@ pub struct NewOrder {
     pub charges: SmallVec<[Charge; 1]>,
     /// How it is paid; nothing: the order awaits payment.
     pub payments: SmallVec<[Tender; 1]>,
+    /// When its money is taken.
+    pub charge: ChargeTime,
     /// Refuse when the total is higher.
     pub expected_total: Option<Money>,
     /// Fill what there is.
@@ -145,6 +152,7 @@ impl NewOrder {
             lines: lines.into_iter().collect(),
             charges: SmallVec::new(),
             payments: SmallVec::new(),
+            charge: ChargeTime::AtOrder,
             expected_total: None,
             allow_partial: false,
             allow_backorder: false,

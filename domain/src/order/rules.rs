@@ -1,5 +1,6 @@
 //! The rules of an order, one by one, each as a sentence.
 
+mod charging;
 mod earning;
 mod giving_back;
 mod learning;
@@ -65,6 +66,7 @@ impl Desk {
             waiting: false,
             bid: None,
             promoted: None,
+            deferred: None,
         };
         let order = Order::create(OrderId::new(START, 1), &placed, START);
         Self { order, now: START, asks: Vec::new() }
@@ -140,7 +142,7 @@ impl Desk {
     fn stock_asks(&self) -> Vec<StockCommand> {
         let stock = |ask: &OrderAsk| match ask {
             OrderAsk::Stock(_, command) => Some(command.clone()),
-            OrderAsk::Payment(..) | OrderAsk::Uses(..) => None,
+            OrderAsk::Payment(..) | OrderAsk::Uses(..) | OrderAsk::Charge(_) => None,
         };
         self.asks.iter().filter_map(stock).collect()
     }

@@ -4,6 +4,7 @@ use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 use smallvec::SmallVec;
 
+use super::charge::{Deferred, Shipment};
 use super::event::LineClaim;
 use super::kit::LinePart;
 use super::promoted::Promoted;
@@ -257,6 +258,12 @@ pub struct Order {
     /// What promotions did.
     #[n(23)]
     pub promoted: Option<Box<Promoted>>,
+    /// Payments that start when the last of its units is there.
+    #[n(24)]
+    pub deferred: Option<Box<Deferred>>,
+    /// Goods that are sent as soon as their money is there.
+    #[n(25)]
+    pub shipment: Option<Box<Shipment>>,
 }
 
 impl Order {
@@ -316,9 +323,10 @@ impl Order {
         self.outcome == Outcome::Open && !self.secured
     }
 
-    /// When unpaid stock goes back; none while nothing of it is held, or when it is paid.
+    /// When unpaid stock goes back; none while nothing of it is held, while it waits for the rest to be charged whole, or
+    /// when it is paid.
     pub fn deadline(&self) -> Option<Timestamp> {
-        (self.awaits_payment() && !self.waiting).then_some(self.hold_expires_at)
+        (self.awaits_payment() && !self.waiting && !self.waits_for_fill()).then_some(self.hold_expires_at)
     }
 
     /// When the order must be woken: at its deadline while it is unpaid and not pinned.

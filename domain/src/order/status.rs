@@ -106,7 +106,7 @@ impl Order {
                 OrderStatus::Backordered
             }
             FulfillmentStatus::Unfulfilled if self.secured => OrderStatus::Paid,
-            FulfillmentStatus::Unfulfilled if self.is_pinned() => OrderStatus::Created,
+            FulfillmentStatus::Unfulfilled if self.is_pinned() || self.waits_for_fill() => OrderStatus::Created,
             FulfillmentStatus::Unfulfilled => OrderStatus::AwaitingPayment,
         }
     }

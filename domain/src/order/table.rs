@@ -76,7 +76,9 @@ impl Act {
                 "what is shipped cannot be cancelled: cancel other lines, or take the units back as a return"
             }
             Self::CancelLines => "only units that are neither shipped nor cancelled can be cancelled",
-            Self::Ship => "only units that are paid, there, and not shipped can be shipped",
+            Self::Ship => {
+                "only units that are paid, or whose money is set aside, that are there and not shipped can be shipped"
+            }
             Self::Deliver => "ship all of it first",
             Self::Return => "only shipped units that did not come back yet can be returned",
             Self::Refund => "only money that was paid and not given back can be refunded",
@@ -124,7 +126,7 @@ pub const TABLE: &[Row] = {
     &[
         //                       pay      extend   edit     cancel   lines    ship     deliver  return   refund   complete
         (S::Waiting,           [State,   State,   State,   Yes,     If,      State,   State,   State,   State,   State]),
-        (S::Created,           [State,   Yes,     State,   Yes,     State,   State,   State,   State,   State,   State]),
+        (S::Created,           [State,   Yes,     State,   Yes,     If,      If,      State,   State,   State,   State]),
         (S::AwaitingPayment,   [Yes,     If,      If,      Yes,     If,      State,   State,   State,   State,   State]),
         (S::Backordered,       [Paid,    Paid,    Paid,    Yes,     If,      State,   State,   State,   If,      State]),
         (S::Paid,              [Paid,    Paid,    Paid,    Yes,     If,      If,      State,   State,   If,      State]),

@@ -3,6 +3,7 @@
 use compact_str::CompactString;
 use smallvec::SmallVec;
 
+use super::charge::ship_requested;
 use super::decide::{
     Decision, OrderAsk, OrderCommand, abandon_open_charges, give_back, has_open_charge, line_units, number_of,
     settle_all,
@@ -51,6 +52,7 @@ pub(super) fn payment_paid(
         refund::unwind(&after, out, asks);
     } else if after.secured {
         settle_all(order, asks);
+        ship_requested(&after, out, asks);
     } else if !has_open_charge(&after) {
         // The gateway has answered: what the wallets held for the rest is spent.
         for payment in after.payments.iter().filter(|payment| payment.is_pending()) {

@@ -134,7 +134,7 @@ fn captured(desk: &mut Desk<'_>, number: u32, outcome: &GatewayOutcome) {
         () if desk.payment.captured() >= desk.payment.money.amount => desk.ask(PaymentAsk::OrderPaid),
         // Whoever charges at once wants all of it: less than was asked for is not a payment.
         () if !desk.payment.captures_later() => desk.give_back_all("less moved than was asked for"),
-        () => {}
+        () => desk.ask(PaymentAsk::CaptureFailed { reason: "only a part is taken yet".into() }),
     }
 }
 
@@ -144,7 +144,7 @@ fn capture_failed(desk: &mut Desk<'_>, number: u32, reason: &str) {
     match () {
         () if abandoned => desk.give_back_all("the order gave up"),
         () if !desk.payment.captures_later() => desk.start_void(),
-        () => {}
+        () => desk.ask(PaymentAsk::CaptureFailed { reason: reason.into() }),
     }
 }
 

@@ -32,6 +32,8 @@ pub enum PaymentCommand {
         /// How much; none: all of it.
         amount: Option<Amount>,
     },
+    /// Take all that is set aside: what it pays for is about to be sent. It is not refused.
+    CaptureSetAside,
     /// Let go what is set aside.
     Void,
     /// Give some back.
@@ -56,6 +58,11 @@ pub enum PaymentAsk {
     OrderPaid,
     /// Tell the order that the payment failed.
     OrderFailed {
+        /// Why.
+        reason: CompactString,
+    },
+    /// Tell the order that what is set aside could not be taken, and is set aside still.
+    CaptureFailed {
         /// Why.
         reason: CompactString,
     },
@@ -140,6 +147,7 @@ pub fn decide(
         PaymentCommand::Secure => desk.secure(),
         PaymentCommand::Abandon => desk.abandon(),
         PaymentCommand::Capture { amount } => desk.capture(*amount)?,
+        PaymentCommand::CaptureSetAside => desk.capture_set_aside(),
         PaymentCommand::Void => desk.void()?,
         PaymentCommand::Refund { amount } => desk.refund(*amount)?,
         PaymentCommand::AskAgain => desk.ask_again(),
@@ -234,6 +242,16 @@ impl Desk<'_> {
         let number = self.payment.progress.as_ref().map_or(0, |progress| progress.captures.len()) as u32 + 1;
         self.record(PaymentEvent::CaptureStarted { number, amount });
         self.call_open();
+    }
+
+    /// The order wants all of what is set aside. It cannot be refused: the order is told if it comes to nothing.
+    fn capture_set_aside(&mut self) {
+        if self.payment.state != PaymentState::Pending && self.payment.stage() != Stage::PartiallyCaptured {
+            return;
+        }
+        if let Err(refusal) = self.capture(None) {
+            self.ask(PaymentAsk::CaptureFailed { reason: refusal.to_string().into() });
+        }
     }
 
     fn void(&mut self) -> Result<(), Refusal> {

@@ -219,6 +219,12 @@ impl Payment {
         self.progress.as_ref().is_some_and(|progress| progress.capture_later)
     }
 
+    /// Whether its money is set aside and can be taken now.
+    pub fn has_money_set_aside(&self) -> bool {
+        let stages = [Stage::Authorized, Stage::AuthorizedAdjusted, Stage::PartiallyCaptured];
+        stages.contains(&self.stage()) && self.open.is_none() && !self.goes_back_by_itself()
+    }
+
     /// What has gone back.
     pub fn refunded(&self) -> Amount {
         Amount(self.refunds.iter().filter(|refund| refund.done == Some(true)).map(|refund| refund.amount.0).sum())

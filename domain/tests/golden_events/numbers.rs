@@ -12,7 +12,7 @@ use stockade_domain::stock::StockEvent;
 pub fn variants(kind: EntityKind) -> usize {
     match kind {
         EntityKind::Sku => 30,
-        EntityKind::Order => 26,
+        EntityKind::Order => 29,
         EntityKind::Payment => 33,
         EntityKind::Account => 7,
         EntityKind::Ledger => 1,
@@ -146,5 +146,8 @@ fn number_of_order(event: &OrderEvent) -> usize {
         OrderEvent::Completed => 23,
         OrderEvent::Edited { .. } => 24,
         OrderEvent::PayoutDue { .. } => 25,
+        OrderEvent::ChargeDue { .. } => 26,
+        OrderEvent::ShipRequested { .. } => 27,
+        OrderEvent::ShipmentDropped { .. } => 28,
     }
 }

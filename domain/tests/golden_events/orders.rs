@@ -5,8 +5,8 @@ use smallvec::smallvec;
 use stockade_domain::Amount;
 use stockade_domain::entity::RemoteStep;
 use stockade_domain::order::{
-    AppliedDiscount, AppliedUse, Charge, ChargeKind, LineClaim, LineUnits, OrderEvent, PlacedLine, PlannedPayment,
-    Promoted, ReturnedLine,
+    AppliedDiscount, AppliedUse, Charge, ChargeKind, Deferred, LineClaim, LineUnits, OrderEvent, PlacedLine,
+    PlannedPayment, Promoted, ReturnedLine, Shipment, Tender,
 };
 use stockade_domain::payment::Method;
 use stockade_domain::promotion::pricing::Target;
@@ -41,6 +41,7 @@ pub fn order() -> Vec<(&'static str, OrderEvent)> {
         waiting: false,
         bid: None,
         promoted: None,
+        deferred: None,
     };
     let bare = E::Placed {
         customer: None,
@@ -55,6 +56,7 @@ pub fn order() -> Vec<(&'static str, OrderEvent)> {
         waiting: false,
         bid: None,
         promoted: None,
+        deferred: None,
     };
     let returned = ReturnedLine { line: 0, quantity: 1, disposition: Disposition::WriteOff };
     let kit = Some(Box::new(vec![KitPart { sku: sku(), quantity: 2 }]));
@@ -81,6 +83,7 @@ pub fn order() -> Vec<(&'static str, OrderEvent)> {
         waiting: true,
         bid: None,
         promoted: None,
+        deferred: None,
     };
     let claim = Some(Box::new(LineClaim { number: 2, seller: ann(), commission_bps: 0 }));
     let of_seller = PlacedLine {
@@ -106,6 +109,7 @@ pub fn order() -> Vec<(&'static str, OrderEvent)> {
         waiting: false,
         bid: Some(Box::new(bid_id())),
         promoted: None,
+        deferred: None,
     };
     let amount = Amount(-12_300);
     let mut all = vec![
@@ -149,6 +153,13 @@ pub fn order() -> Vec<(&'static str, OrderEvent)> {
     all.push(("payout_due_less", E::PayoutDue { line: 0, seller: ann(), amount, commission, promoted }));
     let claim = Some(Box::new(LineClaim { number: 1, seller: ann(), commission_bps: 1_250 }));
     let of_seller = PlacedLine { claim, ..of_seller };
+    let shipment = Box::new(Shipment { lines: units(), tracking: Some("T-1".into()) });
+    all.push(("charge_due", E::ChargeDue { hold_expires_at: TIME }));
+    all.push(("ship_requested", E::ShipRequested { shipment }));
+    all.push(("shipment_dropped", E::ShipmentDropped { reason: "gone".into() }));
+    let card = Tender { credential: Some("tok".into()), capture_later: true, ..Tender::by(Method::Card) };
+    let wallet = Tender { amount: Some(eur("1.00")), ..Tender::by(Method::Wallet) };
+    all.push(("placed_deferred", deferred(vec![wallet, card])));
     all.push(("edited_commission", E::Edited { lines: smallvec![of_seller], promoted: None }));
     all
 }
@@ -216,5 +227,15 @@ fn promoted() -> OrderEvent {
         waiting: false,
         bid: None,
         promoted: Some(Box::new(promoted)),
+        deferred: None,
     }
+}
+
+fn deferred(tenders: Vec<Tender>) -> OrderEvent {
+    let mut placed = promoted();
+    if let OrderEvent::Placed { promoted, deferred, .. } = &mut placed {
+        *promoted = None;
+        *deferred = Some(Box::new(Deferred { tenders, hold_seconds: 900, due: false }));
+    }
+    placed
 }

@@ -155,6 +155,7 @@ fn order_of_bob(units: u64, bid: Option<BookOrderId>) -> OrderEvent {
         waiting: false,
         bid: bid.map(Box::new),
         promoted: None,
+        deferred: None,
     }
 }
 

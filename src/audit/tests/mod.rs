@@ -201,6 +201,7 @@ fn placed(quantity: u64, filled: u64, backordered: u64, payments: &[(Method, i64
         waiting: false,
         bid: None,
         promoted: None,
+        deferred: None,
     }
 }
 

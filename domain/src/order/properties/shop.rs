@@ -298,6 +298,7 @@ impl Shop {
             OrderAsk::Stock(sku, command) => Message::Stock(sku, command),
             OrderAsk::Payment(payment, command) => Message::Payment(payment, command),
             OrderAsk::Uses(subject, _) => panic!("nothing here uses {subject:?}"),
+            OrderAsk::Charge(tenders) => panic!("nothing here is charged later: {tenders:?}"),
         }));
         Ok(())
     }
@@ -360,6 +361,7 @@ impl Shop {
                 PaymentAsk::OrderWaits => continue,
                 PaymentAsk::OrderPaid => OrderCommand::PaymentPaid { payment: id },
                 PaymentAsk::OrderFailed { reason } => OrderCommand::PaymentFailed { payment: id, reason },
+                PaymentAsk::CaptureFailed { reason } => OrderCommand::CaptureFailed { payment: id, reason },
                 PaymentAsk::OrderRefunded { amount, done } => {
                     OrderCommand::PaymentRefunded { payment: id, amount, done }
                 }
