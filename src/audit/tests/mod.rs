@@ -1,6 +1,7 @@
 //! Journals written by hand: a whole sale breaks no rule, each rule has a journal that breaks it, and what is derived
 //! is compared.
 
+mod charges;
 mod derived;
 mod edits;
 mod markets;

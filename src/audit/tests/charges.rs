@@ -1,0 +1,81 @@
+//! Orders whose money is taken later: a clean journal, and one for each way to break it.
+
+use stockade_domain::order::{Deferred, Shipment, Tender};
+
+use super::super::Rule;
+use super::*;
+
+const LATER: Timestamp = Timestamp(DEADLINE.0 + 600_000_000);
+
+/// Order 1 wants two mugs of which one is there, and pays when the other has come.
+fn deferred() -> Journal {
+    let mut event = placed(2, 1, 1, &[]);
+    if let OrderEvent::Placed { deferred, .. } = &mut event {
+        let tenders = vec![Tender::by(Method::External)];
+        *deferred = Some(Box::new(Deferred { tenders, hold_seconds: 600, due: false }));
+    }
+    after(Journal::default(), |journal| {
+        journal.sku(&[defined(|_| {}), received(1), held(1, 1, 1)]).order(1, &[event]);
+    })
+}
+
+/// The same, and the other one has come.
+fn filled() -> Journal {
+    after(deferred(), |journal| {
+        journal.sku(&[received(1), StockEvent::BackorderFilled { order: id(1), picks: picks(1) }]);
+        journal.order(1, &[OrderEvent::BackorderFilled { lines: units(1) }]);
+    })
+}
+
+fn due() -> OrderEvent {
+    OrderEvent::ChargeDue { hold_expires_at: LATER }
+}
+
+fn paid() -> [OrderEvent; 2] {
+    let planned = PlannedPayment { method: Method::External, amount: eur(2000).amount, reference: None };
+    let payments = [planned].into_iter().collect();
+    [OrderEvent::PaymentsStarted { payments }, OrderEvent::PaidOutside { number: 0 }]
+}
+
+fn ship_requested() -> OrderEvent {
+    OrderEvent::ShipRequested { shipment: Box::new(Shipment { lines: units(1), tracking: None }) }
+}
+
+#[test]
+fn an_order_that_is_charged_when_it_is_filled_breaks_no_rule() {
+    let mut journal = filled();
+    journal.order(1, &[due()]).order(1, &paid()).sku(&[StockEvent::Settled { order: id(1) }]);
+    let report = journal.audit();
+    assert!(report.is_clean(), "{:#?}", report.faults);
+    let report = deferred().audit();
+    assert!(report.is_clean(), "{:#?}", report.faults);
+}
+
+/// Journals that break a rule by taking money at another time than was said.
+pub(super) fn broken_charges() -> Vec<(Rule, &'static str, Journal)> {
+    let with = |journal: Journal, events: &[OrderEvent]| {
+        after(journal, |journal| {
+            journal.order(1, events);
+        })
+    };
+    let late = |journal: Journal| {
+        after(journal, |journal| {
+            for n in 0..70 {
+                journal.wallet(&[credited(1 + n)]);
+            }
+        })
+    };
+    vec![
+        (Rule::OrderTransition, "an order is charged while a unit waits", with(deferred(), &[due()])),
+        (Rule::OrderTransition, "payments start while a unit waits", with(deferred(), &paid())),
+        (Rule::OrderTransition, "an order is charged twice", with(filled(), &[due(), due()])),
+        (Rule::OrderTransition, "an order is filled and never charged", late(filled())),
+        (Rule::OrderTransition, "an order that waits to be charged expires", with(deferred(), &[OrderEvent::Expired])),
+        (Rule::OrderTransition, "goods of nobody's money are to be sent", with(unpaid(), &[ship_requested()])),
+        (
+            Rule::OrderTransition,
+            "a shipment that nobody asked for is dropped",
+            with(unpaid(), &[OrderEvent::ShipmentDropped { reason: "gone".into() }]),
+        ),
+    ]
+}
