@@ -49,6 +49,7 @@ pub use engine::{
     Bid, Config, Engine, EngineError, Fact, Feed, FeedError, NewOrder, Offer, OrderSnapshot, Payment, Sku,
 };
 pub use gateway::DECLINED_TOKEN;
+pub use http_client::AddressInvalid;
 pub use stockade_actors::ports::{Clock, Gateway, GatewayAnswer, ManualClock, Notifier, SystemClock};
 pub use stockade_domain::book::{Side, TimeInForce};
 pub use stockade_domain::order::ChargeTime;

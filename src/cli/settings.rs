@@ -82,6 +82,9 @@ pub(super) struct WebhookSettings {
     pub(super) types: Vec<String>,
     /// Secrets that sign; several while they are being changed.
     pub(super) secrets: Vec<String>,
+    /// Certificates (PEM) of authorities that are trusted beside those that browsers trust.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 impl WebhookSettings {
@@ -104,6 +107,9 @@ pub(super) struct GatewaySettings {
     /// Secrets with which it may sign its webhooks; several while they are being changed.
     #[serde(default)]
     pub(super) webhook_secrets: Vec<String>,
+    /// Certificates (PEM) of authorities that are trusted beside those that browsers trust.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 impl GatewaySettings {
@@ -202,7 +208,9 @@ impl Settings {
 
     /// Who is told of facts.
     pub(super) fn endpoints(&self) -> Result<Vec<Endpoint>, Failure> {
-        let endpoint = |of: &WebhookSettings| Endpoint::new(&of.name, &of.url, of.types.clone(), &of.secrets);
+        let endpoint = |of: &WebhookSettings| {
+            Endpoint::trusting(&of.name, &of.url, of.types.clone(), &of.secrets, of.ca_file.as_deref())
+        };
         let invalid = |why| Failure::usage("config_invalid", format!("configuration: webhooks: {why}"));
         self.webhooks.iter().map(|of| endpoint(of).map_err(invalid)).collect()
     }
@@ -214,7 +222,8 @@ impl Settings {
         if settings.webhook_secrets.iter().any(String::is_empty) {
             return Err(invalid("a webhook secret is empty".into()));
         }
-        let options = HttpGatewayOptions { api_key: settings.api_key.clone(), ..HttpGatewayOptions::at(&settings.url) };
+        let (api_key, ca_file) = (settings.api_key.clone(), settings.ca_file.clone());
+        let options = HttpGatewayOptions { api_key, ca_file, ..HttpGatewayOptions::at(&settings.url) };
         let gateway = HttpGateway::new(options).map_err(|error| invalid(error.to_string()))?;
         Ok(self.engine().gateway(GuardedGateway::new(gateway, BreakerRules::default())))
     }
@@ -258,6 +267,7 @@ mod tests {
             url: "http://localhost:1".into(),
             api_key: Some("hunter4".into()),
             webhook_secrets: vec!["hunter5".into()],
+            ca_file: None,
         };
         let api_keys = vec!["hunter2".into(), "hunter3".into()];
         let settings = Settings { api_keys, gateway: Some(gateway), ..Settings::default() };

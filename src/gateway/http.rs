@@ -1,9 +1,10 @@
 //! The generic gateway over HTTP: a small protocol of our own (`docs/gateway-protocol.md`), for whoever puts a few lines
-//! of glue between it and a payment provider. Plain HTTP: keep it on the machine or behind a proxy that speaks TLS.
+//! of glue between it and a payment provider, over HTTPS, or plainly where it is on the same machine.
 //!
 //! A call is repeated a few times under its key before the engine is told that its outcome is unknown; the engine then
 //! repeats it for as long as it takes.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,13 +16,15 @@ use stockade_domain::payment::gateway::{GatewayCall, GatewayOutcome};
 
 use super::entropy::{Entropy, SystemEntropy};
 use super::protocol::{OutcomeBody, RequestBody};
-use crate::http_client::{Address, exchange};
+use crate::http_client::{Address, AddressInvalid, exchange};
 
 /// How the gateway is reached.
 #[derive(Clone)]
 pub struct HttpGatewayOptions {
-    /// Where it is: `http://host:port/path`.
+    /// Where it is: `https://host:port/path`, or `http`.
     pub url: String,
+    /// Certificates (PEM) of authorities that are trusted beside those that browsers trust.
+    pub ca_file: Option<PathBuf>,
     /// Sent as `Authorization: Bearer`.
     pub api_key: Option<String>,
     /// How long one attempt may take, from connecting to the last byte.
@@ -37,6 +40,7 @@ impl HttpGatewayOptions {
     pub fn at(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
+            ca_file: None,
             api_key: None,
             timeout: Duration::from_secs(5),
             attempts: 3,
@@ -49,15 +53,15 @@ impl HttpGatewayOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum HttpGatewayError {
     /// The address cannot be called.
-    #[error("`{0}` is not an address of the form http://host:port/path")]
-    Url(String),
+    #[error(transparent)]
+    Address(#[from] AddressInvalid),
     /// The key cannot be sent.
     #[error("the API key of the gateway has characters that a header cannot hold")]
     ApiKey,
 }
 
 struct Inner {
-    authority: String,
+    address: Address,
     path: String,
     authorization: Option<http::HeaderValue>,
     timeout: Duration,
@@ -78,16 +82,18 @@ impl HttpGateway {
 
     /// With this source of chance for the pauses.
     pub fn with_entropy(options: HttpGatewayOptions, entropy: Arc<dyn Entropy>) -> Result<Self, HttpGatewayError> {
-        let wrong = || HttpGatewayError::Url(options.url.clone());
-        let address = Address::parse(&options.url).filter(|address| address.query.is_none()).ok_or_else(wrong)?;
+        let address = Address::parse(&options.url, options.ca_file.as_deref())?;
+        if address.query.is_some() {
+            return Err(AddressInvalid::Url(options.url).into());
+        }
         let authorization = options.api_key.as_ref().map(|key| {
             let mut value = http::HeaderValue::try_from(format!("Bearer {key}"))?;
             value.set_sensitive(true);
             Ok::<_, http::header::InvalidHeaderValue>(value)
         });
         Ok(Self(Arc::new(Inner {
-            authority: address.authority,
             path: address.path.trim_end_matches('/').to_owned(),
+            address,
             authorization: authorization.transpose().map_err(|_| HttpGatewayError::ApiKey)?,
             timeout: options.timeout,
             attempts: options.attempts.max(1),
@@ -128,7 +134,7 @@ impl Inner {
         let mut request = Request::builder()
             .method(Method::POST)
             .uri(path)
-            .header(http::header::HOST, &self.authority)
+            .header(http::header::HOST, &self.address.authority)
             .header(http::header::CONTENT_TYPE, "application/json")
             .header(http::header::CONNECTION, "close")
             .header("idempotency-key", call.idempotency_key());
@@ -141,7 +147,7 @@ impl Inner {
     /// One attempt. Whatever is not an outcome in the protocol's words is unknown: it is never taken for a refusal.
     async fn ask(&self, call: &GatewayCall) -> Result<GatewayOutcome, String> {
         let request = self.request(call)?;
-        let (status, body) = exchange(&self.authority, request).await?;
+        let (status, body) = exchange(&self.address, request).await?;
         if !status.is_success() {
             return Err(format!("the gateway answered {status}"));
         }
@@ -170,11 +176,11 @@ mod tests {
 
     #[test]
     fn only_addresses_that_can_be_called_are_taken() {
-        for wrong in ["", "gateway", "https://x", "ftp://x", "http://", "http://a b", "http://x?y", "http://me@x"] {
+        for wrong in ["", "gateway", "https://", "ftp://x", "http://", "http://a b", "http://x?y", "http://me@x"] {
             assert!(HttpGateway::new(HttpGatewayOptions::at(wrong)).is_err(), "{wrong}");
         }
         let gateway = HttpGateway::new(HttpGatewayOptions::at("http://localhost/pay/")).unwrap();
-        assert_eq!((gateway.0.authority.as_str(), gateway.0.path.as_str()), ("localhost:80", "/pay"));
+        assert_eq!((gateway.0.address.authority.as_str(), gateway.0.path.as_str()), ("localhost:80", "/pay"));
         let api_key = Some("a\nb".into());
         assert!(HttpGateway::new(HttpGatewayOptions { api_key, ..HttpGatewayOptions::at("http://x") }).is_err());
     }

@@ -98,7 +98,7 @@ impl Delivery {
             .header("webhook-signature", signatures(&self.endpoint.secrets, &self.id, seconds, &self.body))
             .body(Full::new(self.body.clone()))
             .map_err(|error| error.to_string())?;
-        exchange(&address.authority, request).await.map(|(status, _)| status)
+        exchange(address, request).await.map(|(status, _)| status)
     }
 
     /// A pause, up to a tenth of it longer: endpoints that failed together are not asked together.

@@ -1,8 +1,10 @@
 //! Who is told, and of what.
 
+use std::path::Path;
+
 use super::secret::{Secret, SecretInvalid};
 use crate::engine::Fact;
-use crate::http_client::Address;
+use crate::http_client::{Address, AddressInvalid};
 
 /// An endpoint cannot be used as it is configured.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -11,8 +13,8 @@ pub enum EndpointInvalid {
     #[error("`{0}` is no name for a webhook endpoint: use 1 to 64 letters, digits, `-` and `_`")]
     Name(String),
     /// It cannot be called.
-    #[error("`{0}` is not an address of the form http://host:port/path (put a proxy that speaks TLS before another)")]
-    Url(String),
+    #[error(transparent)]
+    Address(#[from] AddressInvalid),
     /// Nobody could verify what it is told.
     #[error("webhook endpoint `{0}` has no secret")]
     NoSecret(String),
@@ -43,12 +45,27 @@ impl Endpoint {
         types: Vec<String>,
         secrets: &[impl AsRef<str>],
     ) -> Result<Self, EndpointInvalid> {
+        Self::trusting(name, url, types, secrets, None)
+    }
+
+    /// The same; beside the authorities that browsers trust, those of `ca_file` (PEM) are trusted.
+    ///
+    /// # Errors
+    ///
+    /// [`EndpointInvalid`], which says what to change.
+    pub fn trusting(
+        name: impl Into<String>,
+        url: impl Into<String>,
+        types: Vec<String>,
+        secrets: &[impl AsRef<str>],
+        ca_file: Option<&Path>,
+    ) -> Result<Self, EndpointInvalid> {
         let (name, url) = (name.into(), url.into());
         let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if name.is_empty() || name.len() > 64 || !name.chars().all(is_plain) {
             return Err(EndpointInvalid::Name(name));
         }
-        let address = Address::parse(&url).ok_or_else(|| EndpointInvalid::Url(url.clone()))?;
+        let address = Address::parse(&url, ca_file)?;
         if secrets.is_empty() {
             return Err(EndpointInvalid::NoSecret(name));
         }
