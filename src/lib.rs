@@ -24,6 +24,7 @@
 //! | [`gateway`] | card gateways: simulated, over HTTP, and what guards them |
 //! | [`http`] | the server: routes, problems, the accept loop |
 //! | [`cli`] | the commands of the binary |
+//! | [`chaos`] | what can be made to fail in a running engine, on purpose |
 //! | [`promotions`] | promotions in YAML and JSON |
 //! | [`replay`] | real order history, through the engine |
 //! | [`history`] | what clients saw, and whether one actor at a time could have answered so |
@@ -32,6 +33,7 @@
 //! What it is not: a web shop, a tax or shipping calculator, a distributed database.
 
 pub mod audit;
+pub mod chaos;
 pub mod cli;
 pub mod engine;
 #[cfg(test)]

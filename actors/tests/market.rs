@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use stockade_actors::command::{Answer, BookView, Command, OrderView, PartyAnswer};
-use stockade_actors::faults::{Fault, FaultRule};
+use stockade_actors::faults::{Fault, FaultRule, MailboxFault};
 use stockade_actors::host::partition_of;
 use stockade_domain::account::AccountCommand;
 use stockade_domain::book::{Side, TimeInForce};
@@ -344,12 +344,12 @@ fn offers_and_bids_end_at_their_time() {
 #[test]
 fn a_bid_that_asks_for_more_has_more_set_aside_wherever_its_wallet_lives() {
     for partitions in 1..=3 {
-        for fault in [Fault::Drop, Fault::Duplicate] {
+        for fault in [Fault::Mailbox(MailboxFault::Drop), Fault::Mailbox(MailboxFault::Duplicate)] {
             let mut world = World::new(partitions);
             world.define("a", "20.00 EUR", 0);
             credit(&mut world, "dora", "100.00");
             let id = bid(&mut world, "a", "dora", 5, "9.99").unwrap().view.id;
-            world.faults.arm(vec![FaultRule { fault, kind: None, key_prefix: None, count: 2 }]);
+            world.faults.arm(vec![FaultRule::first(fault.clone(), 2)]);
             let amend = |price: Option<&str>, quantity| MarketCommand::Amend {
                 id,
                 side: Side::Demand,
@@ -374,7 +374,7 @@ fn a_bid_that_asks_for_more_has_more_set_aside_wherever_its_wallet_lives() {
 
 #[test]
 fn lost_and_repeated_messages_about_bids_and_claims_change_nothing() {
-    for fault in [Fault::Drop, Fault::Duplicate] {
+    for fault in [Fault::Mailbox(MailboxFault::Drop), Fault::Mailbox(MailboxFault::Duplicate)] {
         for skip in 0..6 {
             let mut world = World::new(3);
             ["a", "b"].iter().for_each(|sku| world.define(sku, "10.00 EUR", 0));
@@ -385,7 +385,7 @@ fn lost_and_repeated_messages_about_bids_and_claims_change_nothing() {
                 let other = order(&mut world, vec![plain("a", 1)]);
                 assert!(world.place(other).is_err());
             }
-            world.faults.arm(vec![FaultRule { fault, kind: None, key_prefix: None, count: 2 + skip }]);
+            world.faults.arm(vec![FaultRule::first(fault.clone(), 2 + skip)]);
             let waiting = bid(&mut world, "a", "dora", 2, "8.00").unwrap();
             let mut placed = order(&mut world, vec![any("a", 1, "9.00"), any("b", 1, "9.00")]);
             placed.payments.push(Tender::by(Method::External));
@@ -412,14 +412,14 @@ fn lost_and_repeated_messages_about_bids_and_claims_change_nothing() {
 #[test]
 fn what_a_bid_has_bought_is_paid_whatever_message_is_lost_or_repeated() {
     let mut struck = 0;
-    for fault in [Fault::Drop, Fault::Duplicate] {
+    for fault in [Fault::Mailbox(MailboxFault::Drop), Fault::Mailbox(MailboxFault::Duplicate)] {
         for nth in 1..8 {
             let mut world = World::new(3);
             ["a", "b", "c", "d"].iter().for_each(|sku| world.define(sku, "10.00 EUR", 0));
             credit(&mut world, "dora", "100.00");
             // The whole wallet is set aside: what a fill takes can only come from there.
             let bids = ["a", "b", "c", "d"].map(|sku| bid(&mut world, sku, "dora", 5, "5.00").unwrap().view.id);
-            world.faults.arm(vec![FaultRule { fault, kind: None, key_prefix: None, count: nth }]);
+            world.faults.arm(vec![FaultRule::first(fault.clone(), nth)]);
             let sold: Vec<_> = ["a", "b", "c", "d"].map(|sku| offer(&mut world, sku, "bob", 5, "5.00")).into();
             for _ in 0..5 {
                 world.clock.advance_seconds(1);
@@ -445,7 +445,7 @@ fn what_a_bid_has_bought_is_paid_after_a_crash_before_its_wallet_was_asked() {
     credit(&mut world, "dora", "100.00");
     skus.iter().for_each(|sku| assert!(bid(&mut world, sku, "dora", 5, "5.00").is_ok()));
     // Whatever partitions tell each other is lost, and then the process.
-    world.faults.arm(vec![FaultRule { fault: Fault::Drop, kind: None, key_prefix: None, count: 1000 }]);
+    world.faults.arm(vec![FaultRule::first(Fault::Mailbox(MailboxFault::Drop), 1000)]);
     skus.iter().for_each(|sku| assert!(!offer(&mut world, sku, "bob", 5, "5.00").to_string().is_empty()));
     assert!(world.faults.fired() > 0, "the fault struck");
     let mut world = world.restart(3);
@@ -515,8 +515,7 @@ fn a_timer_that_fails_again_and_again_holds_nobody_up_and_is_done_when_it_can_be
     world.define("a", "10.00 EUR", 1);
     let unpaid = order(&mut world, vec![plain("a", 1)]);
     let id = world.place(unpaid).unwrap().order.id;
-    let kind = Some(EntityKind::Order);
-    world.faults.arm(vec![FaultRule { fault: Fault::CrashBefore, kind, key_prefix: None, count: 1_000_000 }]);
+    world.faults.arm(vec![FaultRule::first(Fault::Mailbox(MailboxFault::CrashBefore), 1_000_000).on("order")]);
     world.clock.advance_seconds(901);
     world.settle();
     assert!((1..100).contains(&world.faults.fired()), "{} attempts", world.faults.fired());
@@ -531,21 +530,24 @@ fn a_timer_that_fails_again_and_again_holds_nobody_up_and_is_done_when_it_can_be
 
 #[test]
 fn a_panic_in_a_market_costs_its_command_an_error_and_nothing_else() {
-    for (fault, kind) in [(Fault::CrashBefore, EntityKind::Sku), (Fault::CrashAfter, EntityKind::Sku)] {
+    for (fault, kind) in [
+        (Fault::Mailbox(MailboxFault::CrashBefore), EntityKind::Sku),
+        (Fault::Mailbox(MailboxFault::CrashAfter), EntityKind::Sku),
+    ] {
         let mut world = World::new(1);
         world.define("a", "10.00 EUR", 1);
         let bob = offer(&mut world, "a", "bob", 3, "9.00");
-        world.faults.arm(vec![FaultRule { fault, kind: Some(kind), key_prefix: None, count: 1 }]);
+        world.faults.arm(vec![FaultRule::first(fault.clone(), 1).on(kind.name())]);
         let placed = order(&mut world, vec![any("a", 2, "10.00")]);
         let outcome = world.place(placed);
-        if fault == Fault::CrashBefore {
+        if fault == Fault::Mailbox(MailboxFault::CrashBefore) {
             assert_eq!(outcome.unwrap_err().code(), "internal_error");
             assert_eq!(account(&mut world, "a", bob, Side::Supply), [3, 0, 0, 0]);
         }
         world.faults.arm(Vec::new());
         let before = book(&mut world, "a");
         let offered = new_offer(&mut world, "eve", 3, "9.00");
-        world.faults.arm(vec![FaultRule { fault: Fault::CrashAfter, kind: Some(kind), key_prefix: None, count: 1 }]);
+        world.faults.arm(vec![FaultRule::first(Fault::Mailbox(MailboxFault::CrashAfter), 1).on(kind.name())]);
         let refused = market(&mut world, "a", MarketCommand::Offer(offered.clone())).unwrap_err();
         assert_eq!(refused.code(), "internal_error");
         assert_eq!(book(&mut world, "a").levels, before.levels, "the SKU is built anew");

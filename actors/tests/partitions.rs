@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use stockade_actors::command::{Answer, Command};
-use stockade_actors::faults::{Fault, FaultRule};
+use stockade_actors::faults::{Fault, FaultRule, MailboxFault};
 use stockade_domain::account::AccountCommand;
 use stockade_domain::entity::{EntityKey, EntityKind};
 use stockade_domain::ledger::LedgerAccount;
@@ -108,7 +108,7 @@ fn an_order_is_paid_shipped_and_returned_over_any_number_of_partitions() {
 
 #[test]
 fn lost_and_repeated_messages_between_partitions_change_nothing() {
-    for fault in [Fault::Drop, Fault::Duplicate] {
+    for fault in [Fault::Mailbox(MailboxFault::Drop), Fault::Mailbox(MailboxFault::Duplicate)] {
         for skip in 0..4 {
             let mut world = World::new(3);
             SKUS.iter().for_each(|sku| world.define(sku, "1.00 EUR", 10));
@@ -116,7 +116,7 @@ fn lost_and_repeated_messages_between_partitions_change_nothing() {
                 let other = paid(order(&mut world, &[("a", 1)]));
                 world.place(other).unwrap();
             }
-            world.faults.arm(vec![FaultRule { fault, kind: None, key_prefix: None, count: 3 + skip }]);
+            world.faults.arm(vec![FaultRule::first(fault.clone(), 3 + skip)]);
             let all: Vec<_> = SKUS.iter().map(|sku| (*sku, 2)).collect();
             let placed = paid(order(&mut world, &all));
             let view = world.place(placed).unwrap();
@@ -137,7 +137,7 @@ fn lost_and_repeated_messages_between_partitions_change_nothing() {
 
 #[test]
 fn a_panicking_actor_costs_its_command_an_error_and_nothing_else() {
-    for fault in [Fault::CrashBefore, Fault::CrashAfter] {
+    for fault in [Fault::Mailbox(MailboxFault::CrashBefore), Fault::Mailbox(MailboxFault::CrashAfter)] {
         for kind in [EntityKind::Sku, EntityKind::Order, EntityKind::Payment] {
             let mut world = World::new(1);
             world.define("a", "1.00 EUR", 10);
@@ -148,7 +148,7 @@ fn a_panicking_actor_costs_its_command_an_error_and_nothing_else() {
             let mut first = order(&mut world, &[("a", 1)]);
             first.payments.push(card.clone());
             let id = world.place(first).unwrap().order.id;
-            world.faults.arm(vec![FaultRule { fault, kind: Some(kind), key_prefix: None, count: 1 }]);
+            world.faults.arm(vec![FaultRule::first(fault.clone(), 1).on(kind.name())]);
             let cancel =
                 || Command::Order { order: id, command: Box::new(OrderCommand::Cancel { lines: None }), key: None };
             assert_eq!(world.order(id, cancel()).unwrap_err(), Refusal::ActorFailed, "{fault:?} {kind:?}");
@@ -190,12 +190,7 @@ fn a_panic_posts_nothing_twice() {
     let money = Money::parse("10.00 EUR").unwrap();
     let credit =
         Command::Account { customer: ann, command: AccountCommand::Credit { money, reference: None }, key: None };
-    world.faults.arm(vec![FaultRule {
-        fault: Fault::CrashAfter,
-        kind: Some(EntityKind::Sku),
-        key_prefix: None,
-        count: 1,
-    }]);
+    world.faults.arm(vec![FaultRule::first(Fault::Mailbox(MailboxFault::CrashAfter), 1).on("sku")]);
     // All in one turn: the cancellation panics after it has changed the order.
     let key = EntityKey::Order(id);
     let mut receipts = [world.send(&key, place), world.send(&key, cancel), world.send(&key, credit)];
@@ -349,7 +344,7 @@ fn a_step_waits_for_an_earlier_one_of_the_same_sku_that_was_lost_even_when_the_s
         // One partition after the other is stepped, and from then on messages are lost.
         for turn in 0..24 {
             if turn == told {
-                world.faults.arm(vec![FaultRule { fault: Fault::Drop, kind: None, key_prefix: None, count: 6 }]);
+                world.faults.arm(vec![FaultRule::first(Fault::Mailbox(MailboxFault::Drop), 6)]);
             }
             world.hosts[turn % 3].step();
             world.write();

@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use stockade_actors::command::{Command, OrderView};
-use stockade_actors::faults::{Fault, FaultRule};
+use stockade_actors::faults::{Fault, FaultRule, MailboxFault};
 use stockade_domain::entity::{EntityKey, EntityKind, Event};
 use stockade_domain::name::Region;
 use stockade_domain::order::{NewLine, NewOrder, OrderCommand, OrderStatus, Tender};
@@ -393,7 +393,7 @@ fn news_that_a_crash_cut_off_is_told_again_after_the_restart() {
         wanted.allow_backorder = true;
         let id = world.place(wanted).unwrap().order.id;
         world.settle();
-        world.faults.arm(vec![FaultRule { fault: Fault::Drop, kind: None, key_prefix: None, count: 100 }]);
+        world.faults.arm(vec![FaultRule::first(Fault::Mailbox(MailboxFault::Drop), 100)]);
         world.stock("a", receive(2)).unwrap();
         let mut world = world.restart(2);
         world.settle();
@@ -405,7 +405,7 @@ fn news_that_a_crash_cut_off_is_told_again_after_the_restart() {
 
 #[test]
 fn an_order_of_another_partition_hears_of_fills_and_shortfalls_once_whatever_happens_to_messages() {
-    for fault in [Fault::Drop, Fault::Duplicate] {
+    for fault in [Fault::Mailbox(MailboxFault::Drop), Fault::Mailbox(MailboxFault::Duplicate)] {
         for attempt in 0..4 {
             let mut world = World::new(2);
             define(&mut world, "a", Definition { backorder_max: Some(100), ..definition("1.00 EUR") }).unwrap();
@@ -420,7 +420,7 @@ fn an_order_of_another_partition_hears_of_fills_and_shortfalls_once_whatever_hap
             let (location, reason) = (Location::main(), "counted".into());
             let adjust = StockCommand::Adjust { location, lot: None, delta: -1, reason, force: true };
             for command in [receive(1), adjust, receive(3)] {
-                world.faults.arm(vec![FaultRule { fault, kind: None, key_prefix: None, count: 1 }]);
+                world.faults.arm(vec![FaultRule::first(fault.clone(), 1)]);
                 world.stock("a", command).unwrap();
                 world.faults.arm(Vec::new());
                 for _ in 0..4 {

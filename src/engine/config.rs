@@ -45,6 +45,8 @@ pub struct Config {
     pub lanes: Vec<Lane>,
     /// The key of the engine's own ids; none: random.
     pub id_key: Option<[u8; 32]>,
+    /// Nobody relies on what it keeps: faults may be armed that break its promises by their nature.
+    pub private: bool,
 }
 
 impl Config {
@@ -71,6 +73,7 @@ impl Config {
             distances: Distances::default(),
             lanes: Lane::standard(),
             id_key: None,
+            private: false,
         }
     }
 
@@ -99,6 +102,13 @@ impl Config {
     #[must_use]
     pub fn distance(mut self, region: Region, location: Location, distance: u32) -> Self {
         self.distances.set(region, location, distance);
+        self
+    }
+
+    /// Nobody relies on what it keeps: an engine for experiments, also for those that damage its journal.
+    #[must_use]
+    pub const fn private(mut self) -> Self {
+        self.private = true;
         self
     }
 

@@ -34,7 +34,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use stockade_actors::census::Census;
-use stockade_actors::faults::Faults;
 use stockade_actors::host::Gauges;
 use stockade_actors::mailbox::Mailbox;
 use stockade_actors::release::Departures;
@@ -62,6 +61,8 @@ use keys::Keys;
 pub(crate) use snapshot::PromotedJson;
 use threads::Threads;
 
+use crate::chaos::Switchboard;
+
 /// How long closing waits for those inside, and for the checkpoint that spares the next start its work.
 const CLOSE_MAX: Duration = Duration::from_secs(30);
 
@@ -82,7 +83,7 @@ struct Inner {
     ids: IdMaker,
     departures: Arc<Departures>,
     buffer: Arc<GroupBuffer>,
-    faults: Arc<Faults>,
+    switchboard: Switchboard,
     threads: Threads,
     write_times: WriteTimes,
 }
@@ -133,9 +134,9 @@ impl Engine {
         self.0.threads.lags_too_far()
     }
 
-    /// The fault switch of its mailboxes.
-    pub fn faults(&self) -> &Faults {
-        &self.0.faults
+    /// What makes its ports fail, on purpose.
+    pub fn switchboard(&self) -> &Switchboard {
+        &self.0.switchboard
     }
 
     /// How many requests are inside.
@@ -178,6 +179,8 @@ impl Engine {
     /// Closes from a thread without a runtime.
     pub fn close_blocking(&self) -> Result<(), EngineError> {
         self.0.gate.close();
+        // Whoever is held back by a fault would never get out.
+        self.0.switchboard.disarm();
         let until = Instant::now() + CLOSE_MAX;
         self.0.gate.wait_idle(Some(CLOSE_MAX));
         self.0.threads.close(&self.0.buffer, until)

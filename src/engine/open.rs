@@ -14,7 +14,7 @@ use std::thread;
 
 use parking_lot::Mutex;
 use stockade_actors::census::Census;
-use stockade_actors::faults::Faults;
+use stockade_actors::faults::{Faults, Sender};
 use stockade_actors::host::{Gauges, Host, ID_RETENTION_SECONDS, Recovery, Shared, partition_of};
 use stockade_actors::mailbox::Mailbox;
 use stockade_actors::ports::Ports;
@@ -43,6 +43,7 @@ use super::projector::{Checkpoint, Projector, Resume};
 use super::threads::{Running, Seat, Threads, spawn_writer};
 use super::write_times::WriteTimes;
 use super::{Engine, Inner};
+use crate::chaos::Switchboard;
 
 fn open_error(dir: &Path, error: OpenError) -> EngineError {
     match error {
@@ -265,8 +266,13 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
         orders_in_memory_max: config.orders_in_memory_max,
     };
     let mut seats: Vec<Seat> = (0..config.partitions).map(Seat::new).collect::<Result<_, _>>()?;
-    let mailboxes: Vec<Mailbox> = seats.iter().map(|seat| seat.mailbox.clone()).collect();
-    let mut hosts: Vec<Host> = seats.iter().map(|seat| seat.host(&shared, &mailboxes)).collect();
+    // Each sender has handles of its own, so that faults know who sends.
+    let doors = |from: Sender| -> Vec<Mailbox> {
+        seats.iter().enumerate().map(|(to, seat)| seat.mailbox.through(&faults, from, to)).collect()
+    };
+    let mailboxes = doors(Sender::Client);
+    let mut hosts: Vec<Host> =
+        seats.iter().enumerate().map(|(index, seat)| seat.host(&shared, doors(Sender::Partition(index)))).collect();
     for (host, recovery) in hosts.iter_mut().zip(recoveries.drain(..)) {
         host.begin_recovery(recovery);
     }
@@ -278,7 +284,8 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
     let writer = spawn_writer(journal, &buffer, &departures, &failed, &write_times)?;
     let resume = Resume { checkpoints, checkpointed };
     let (clock, records) = (Arc::clone(&config.clock), config.checkpoint_records);
-    let projector = Projector::new(Arc::clone(&history), upkeep, mailboxes.clone(), &resume, clock, records)
+    let own: Vec<Mailbox> = seats.iter().map(|seat| seat.mailbox.clone()).collect();
+    let projector = Projector::new(Arc::clone(&history), upkeep, own, &resume, clock, records)
         .spawn()
         .map_err(|error| EngineError::Thread(error.to_string()))?;
     let mut partitions = Vec::new();
@@ -299,7 +306,7 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
         ids,
         departures,
         buffer,
-        faults,
+        switchboard: Switchboard::new(faults, config.private),
         threads: Threads { history, failed, room, room_wanted, keeps, replayed, running },
         write_times,
         config,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use actix::Actor;
 use parking_lot::Mutex;
+use stockade_actors::faults::Sender;
 use stockade_actors::host::{Host, Shared};
 use stockade_actors::mailbox::Mailbox;
 use stockade_actors::partition::{Partition, Stop, Wake};
@@ -172,14 +173,14 @@ impl Seat {
         Ok(Self { index, mailbox, inbox, address, runtime, start, started, thread })
     }
 
-    pub(super) fn host(&self, shared: &Shared, peers: &[Mailbox]) -> Host {
+    pub(super) fn host(&self, shared: &Shared, peers: Vec<Mailbox>) -> Host {
         let outlet = Outlet {
             gateway: Arc::clone(&shared.ports.gateway),
             notifier: Arc::clone(&shared.ports.notifier),
             runtime: self.runtime.clone(),
-            mailbox: self.mailbox.clone(),
+            mailbox: self.mailbox.through(&shared.ports.faults, Sender::Gateway, self.index),
         };
-        Host::new(self.index, shared.clone(), Arc::clone(&self.inbox), outlet, peers.to_vec())
+        Host::new(self.index, shared.clone(), Arc::clone(&self.inbox), outlet, peers)
     }
 
     pub(super) fn start(

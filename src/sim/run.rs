@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 use stockade_actors::command::{Answer, Command};
-use stockade_actors::faults::{Fault as ActorFault, FaultRule};
+use stockade_actors::faults::{Fault, FaultRule, MailboxFault};
 use stockade_domain::account::AccountEvent;
 use stockade_domain::entity::{EntityKey, EntityKind, Event};
 use stockade_domain::order::OrderEvent;
@@ -221,9 +221,9 @@ impl Run {
     /// Lets strike what strikes now.
     fn strike(&mut self) -> Result<(), String> {
         use FaultKind as F;
-        for (kind, fault) in [(F::CrashBefore, ActorFault::CrashBefore), (F::CrashAfter, ActorFault::CrashAfter)] {
+        for (kind, fault) in [(F::CrashBefore, MailboxFault::CrashBefore), (F::CrashAfter, MailboxFault::CrashAfter)] {
             if self.plan.strikes(kind) {
-                self.machine.faults.arm(vec![FaultRule { fault, kind: None, key_prefix: None, count: 1 }]);
+                self.machine.faults.arm(vec![FaultRule::first(Fault::Mailbox(fault), 1)]);
             }
         }
         if self.plan.strikes(F::ClockAhead) {

@@ -8,7 +8,7 @@ use stockade_domain::{BookOrderId, CustomerId, OrderId, Refusal, SkuId};
 
 use super::{Handled, Host};
 use crate::command::{Answer, BookView, KeyDigest, PartyAnswer};
-use crate::faults::Fault;
+use crate::faults::MailboxFault;
 use crate::release::Reply;
 
 impl Host {
@@ -111,7 +111,7 @@ impl Host {
     ) -> Result<Handled, Refusal> {
         let trade = self.trade(sku, &StockCommand::Market(Box::new(command.clone())))?;
         let record = self.skus.get(sku).and_then(|hosted| hosted.record());
-        self.shared.ports.faults.crash_point(Fault::CrashAfter, || EntityKey::Sku(sku.clone()));
+        self.crash_point(&MailboxFault::CrashAfter, || EntityKey::Sku(sku.clone()));
         if let (Some(record), Some(key), false) = (record, key, trade.events.is_empty()) {
             self.turn.add_digest(record, key);
         }

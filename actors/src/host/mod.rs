@@ -38,6 +38,7 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 use stockade_domain::account::{Account, AccountCommand};
+use stockade_domain::entity::EntityKey;
 use stockade_domain::ledger::{Ledger, Postings};
 use stockade_domain::order::{Order, OrderCommand, Tender};
 use stockade_domain::payment::{Payment, PaymentCommand};
@@ -53,6 +54,7 @@ pub use recover::{Recovery, partition_of};
 use crate::census::{Census, Counted};
 use crate::command::{Answer, Command};
 use crate::copy_on_write::CopyOnWrite;
+use crate::faults::{Fault, MailboxFault, Occasion, Port, concerns};
 use crate::kits::Kits;
 use crate::mailbox::{Incoming, Mailbox};
 use crate::peer::PeerMessage;
@@ -181,6 +183,8 @@ pub struct Host {
     money_tries: Tries<PaymentId>,
 
     now: Timestamp,
+    /// What is being handled, as faults name it; kept only while a fault is armed.
+    operation: &'static str,
     turn: Turn,
     effects: Effects,
     /// Answers of the command at hand.
@@ -231,6 +235,7 @@ impl Host {
             tries: Tries::default(),
             money_tries: Tries::default(),
             use_tries: Tries::default(),
+            operation: "timer",
             turn: Turn::default(),
             effects: Effects::default(),
             answers: Vec::new(),
@@ -254,6 +259,7 @@ impl Host {
     /// One turn. Says whether there is more to do right now.
     pub fn step(&mut self) -> bool {
         self.now = self.now.max(self.shared.ports.clock.now());
+        self.operation = "timer";
         self.run_due();
         if self.batch.is_empty() {
             self.inbox.drain(&mut self.batch, TURN_MESSAGES_MAX * 4);
@@ -293,6 +299,9 @@ impl Host {
     }
 
     fn handle(&mut self, incoming: Incoming) {
+        if self.shared.ports.faults.is_armed(Port::Mailbox) {
+            self.take_fault(&incoming);
+        }
         match incoming {
             Incoming::Command(envelope) => self.handle_envelope(envelope),
             Incoming::Peer(message) => self.handle_peer(*message),
@@ -433,7 +442,6 @@ impl Host {
 
     /// Nothing of the turn is written: nobody has a record in it any more.
     fn forget_records(&mut self) {
-        use stockade_domain::entity::EntityKey;
         for key in self.turn.owners() {
             match key {
                 EntityKey::Sku(sku) => number(self.skus.get_mut(sku), None, false),
@@ -448,7 +456,6 @@ impl Host {
 
     /// Gives every actor with a record in the turn its sequence.
     fn number_records(&mut self, first: u64) {
-        use stockade_domain::entity::EntityKey;
         let mut sequences = std::mem::take(&mut self.sequences);
         for (key, seq) in self.turn.number(first, &mut sequences) {
             match key {
@@ -466,17 +473,29 @@ impl Host {
         self.sequences = sequences;
     }
 
-    /// Tells another partition, unless a fault loses the message.
+    /// Tells another partition.
     fn tell_peer(&mut self, partition: usize, message: PeerMessage) {
-        use crate::faults::Fault;
-        let key = || stockade_domain::entity::EntityKey::Ledger;
-        match self.shared.ports.faults.strike(&[Fault::Drop, Fault::Duplicate], key) {
-            Some(Fault::Drop) => {}
-            Some(Fault::Duplicate) => {
-                self.effects.tell(partition, message.clone());
-                self.effects.tell(partition, message);
-            }
-            _ => self.effects.tell(partition, message),
+        self.effects.tell(partition, message);
+    }
+
+    /// Unwinds if a crash of this kind strikes the actor: the fault point of every hosted actor's mailbox.
+    #[inline]
+    fn crash_point(&self, crash: &MailboxFault, key: impl FnOnce() -> EntityKey) {
+        let is_wanted = |fault: &Fault| matches!(fault, Fault::Mailbox(fault) if fault == crash);
+        let occasion = || Occasion::of(self.operation, key().to_string());
+        if self.shared.ports.faults.strike(Port::Mailbox, is_wanted, occasion).is_some() {
+            // Like a panic, but nobody who runs the program is told of one that is meant.
+            std::panic::resume_unwind(Box::new("fault injected"));
+        }
+    }
+
+    /// What is handled next, for faults that ask; and the partition is as slow as they say.
+    #[cold]
+    fn take_fault(&mut self, incoming: &Incoming) {
+        self.operation = incoming.operation();
+        let is_wanted = |fault: &Fault| matches!(fault, Fault::Mailbox(MailboxFault::SlowConsumer(_)));
+        if let Some(hit) = self.shared.ports.faults.strike(Port::Mailbox, is_wanted, || concerns(incoming)) {
+            self.shared.ports.faults.pause(&hit);
         }
     }
 }

@@ -9,13 +9,13 @@ use stockade_domain::{CustomerId, PaymentId, Refusal};
 
 use super::{Handled, Host, Message};
 use crate::command::{AccountView, Answer, KeyDigest};
-use crate::faults::Fault;
+use crate::faults::MailboxFault;
 use crate::release::Basis;
 
 impl Host {
     /// Tells a payment something; what it asks of others runs in the same turn.
     pub(super) fn ask_payment(&mut self, id: PaymentId, command: &PaymentCommand) -> Result<(), Refusal> {
-        self.shared.ports.faults.crash_point(Fault::CrashBefore, || EntityKey::Payment(id));
+        self.crash_point(&MailboxFault::CrashBefore, || EntityKey::Payment(id));
         let now = self.now;
         let Some(hosted) = self.load_payment(id) else {
             return Err(Refusal::NotFound { what: format!("payment {id}") });
@@ -24,7 +24,7 @@ impl Host {
         let order = hosted.state.order;
         payment::decide(&hosted.state, command, now, &mut events, &mut asks)?;
         self.change_payment(id, &events);
-        self.shared.ports.faults.crash_point(Fault::CrashAfter, || EntityKey::Payment(id));
+        self.crash_point(&MailboxFault::CrashAfter, || EntityKey::Payment(id));
         for ask in asks {
             let tell = match ask {
                 PaymentAsk::Gateway(call) => {
@@ -100,11 +100,11 @@ impl Host {
         customer: &CustomerId,
         command: &AccountCommand,
     ) -> Result<Option<u32>, Refusal> {
-        self.shared.ports.faults.crash_point(Fault::CrashBefore, || EntityKey::Account(customer.clone()));
+        self.crash_point(&MailboxFault::CrashBefore, || EntityKey::Account(customer.clone()));
         let mut events = Vec::new();
         account::decide(&self.peek_account(customer).0, command, &mut events)?;
         let record = self.change_account(customer, &events);
-        self.shared.ports.faults.crash_point(Fault::CrashAfter, || EntityKey::Account(customer.clone()));
+        self.crash_point(&MailboxFault::CrashAfter, || EntityKey::Account(customer.clone()));
         Ok(record)
     }
 

@@ -12,7 +12,7 @@ use stockade_domain::{OrderId, PaymentId, Refusal, Timestamp};
 use super::place::wallet_payments;
 use super::{Handled, Host, Message};
 use crate::command::{Answer, KeyDigest, OrderView};
-use crate::faults::Fault;
+use crate::faults::MailboxFault;
 use crate::release::Reply;
 
 /// A caller who waits for the outcome of an order's payment.
@@ -52,7 +52,7 @@ impl Host {
             self.tell_peer(home, crate::peer::PeerMessage::Order { order, command: Box::new(command.clone()) });
             return Ok(());
         }
-        self.shared.ports.faults.crash_point(Fault::CrashBefore, || EntityKey::Order(order));
+        self.crash_point(&MailboxFault::CrashBefore, || EntityKey::Order(order));
         let (mut events, mut asks) = (Vec::new(), Vec::new());
         let now = self.now;
         let Some(hosted) = self.load_order(order) else {
@@ -60,7 +60,7 @@ impl Host {
         };
         order::decide(&hosted.state, command, now, &mut events, &mut asks)?;
         self.change_order(order, &events);
-        self.shared.ports.faults.crash_point(Fault::CrashAfter, || EntityKey::Order(order));
+        self.crash_point(&MailboxFault::CrashAfter, || EntityKey::Order(order));
         for ask in asks {
             let message = match ask {
                 OrderAsk::Stock(sku, command) => Message::Stock(sku, command, order),

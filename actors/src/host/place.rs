@@ -20,7 +20,7 @@ use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, 
 use super::uses::HeldUses;
 use super::{Handled, Host};
 use crate::command::{Answer, Command, KeyDigest, OrderView};
-use crate::faults::Fault;
+use crate::faults::MailboxFault;
 use crate::mailbox::Incoming;
 use crate::release::{Envelope, Reply};
 use stockade_domain::entity::EntityKey;
@@ -317,7 +317,7 @@ impl Host {
         quantity: Quantity,
         of_book: &[MarketDemand],
     ) -> Result<Hold, Refusal> {
-        self.shared.ports.faults.crash_point(Fault::CrashBefore, || EntityKey::Sku(sku.clone()));
+        self.crash_point(&MailboxFault::CrashBefore, || EntityKey::Sku(sku.clone()));
         let plan = self.plan_market(claim, sku, quantity, of_book)?;
         let taking = (!plan.fills.is_empty()).then(|| {
             Box::new(Taking {

@@ -6,14 +6,14 @@ use stockade_domain::{OrderId, Refusal, SkuId};
 
 use super::{Handled, Host};
 use crate::command::{Answer, KeyDigest, StockView};
-use crate::faults::Fault;
+use crate::faults::MailboxFault;
 use crate::release::{Basis, Reply};
 use crate::table::Hosted;
 
 impl Host {
     /// Lets a SKU decide, without changing it.
     pub(super) fn decide_stock(&mut self, sku: &SkuId, command: &StockCommand) -> Result<Vec<StockEvent>, Refusal> {
-        self.shared.ports.faults.crash_point(Fault::CrashBefore, || EntityKey::Sku(sku.clone()));
+        self.crash_point(&MailboxFault::CrashBefore, || EntityKey::Sku(sku.clone()));
         let setting = self.setting();
         let mut events = Vec::new();
         match self.load_sku(sku) {
@@ -51,7 +51,7 @@ impl Host {
         let events = self.decide_stock(sku, command)?;
         let record = self.change_stock(sku, &events);
         self.trade(sku, command)?;
-        self.shared.ports.faults.crash_point(Fault::CrashAfter, || EntityKey::Sku(sku.clone()));
+        self.crash_point(&MailboxFault::CrashAfter, || EntityKey::Sku(sku.clone()));
         if let (Some(record), Some(key)) = (record, key) {
             self.turn.add_digest(record, key);
         }
@@ -69,7 +69,7 @@ impl Host {
         self.note_tentative_end(&sku, &command, order);
         self.change_stock(&sku, &events);
         self.trade(&sku, &command)?;
-        self.shared.ports.faults.crash_point(Fault::CrashAfter, || EntityKey::Sku(sku.clone()));
+        self.crash_point(&MailboxFault::CrashAfter, || EntityKey::Sku(sku.clone()));
         Ok(())
     }
 

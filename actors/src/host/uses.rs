@@ -12,7 +12,7 @@ use stockade_domain::{Currency, OrderId, Refusal};
 
 use super::{Handled, Host};
 use crate::command::{Answer, KeyDigest, UsesView};
-use crate::faults::Fault;
+use crate::faults::MailboxFault;
 use crate::peer::{PeerMessage, UseRequest};
 use crate::table::Hosted;
 
@@ -66,7 +66,7 @@ impl Host {
 
     /// Lets the owner of uses decide, without changing it.
     fn decide_uses(&mut self, subject: &Subject, command: &UsesCommand) -> Result<Vec<UsesEvent>, Refusal> {
-        self.shared.ports.faults.crash_point(Fault::CrashBefore, || EntityKey::Uses(subject.clone()));
+        self.crash_point(&MailboxFault::CrashBefore, || EntityKey::Uses(subject.clone()));
         let (now, mut events) = (self.now, Vec::new());
         match self.load_uses(subject) {
             Some(hosted) => uses::decide(&hosted.state, command, now, &mut events)?,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use stockade_actors::command::{Answer, Command, OrderView, StockView};
-use stockade_actors::faults::Faults;
+use stockade_actors::faults::{Faults, Sender};
 use stockade_actors::host::{CheckpointSink, Gauges, Host, Recovery, Shared, partition_of};
 use stockade_actors::mailbox::{Incoming, Mailbox};
 use stockade_actors::ports::{Gateway, GatewayAnswer, LogNotifier, ManualClock, Ports};
@@ -165,7 +165,9 @@ impl World {
                 runtime: runtime.handle().clone(),
                 mailbox: mailboxes[index].clone(),
             };
-            Host::new(index, shared.clone(), Arc::clone(inbox), outlet, mailboxes.clone())
+            let door = |(to, mailbox): (usize, &Mailbox)| mailbox.through(&faults, Sender::Partition(index), to);
+            let peers = mailboxes.iter().enumerate().map(door).collect();
+            Host::new(index, shared.clone(), Arc::clone(inbox), outlet, peers)
         });
         let mut hosts: Vec<Host> = hosts.collect();
         hosts.iter_mut().for_each(|host| host.begin_recovery(Recovery::default()));

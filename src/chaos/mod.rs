@@ -1,0 +1,33 @@
+//! Chaos: what can be made to fail in a running engine, on purpose.
+//!
+//! ```
+//! use stockade::chaos::{Fault, FaultSpec, MailboxFault, Selector};
+//! use stockade::{Engine, Money, Sku};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+//! let engine = Engine::in_memory()?;
+//! let select = Selector { operation: Some("define_sku".into()), count: Some(1), ..Selector::default() };
+//! engine.switchboard().arm(vec![FaultSpec { fault: Fault::Mailbox(MailboxFault::Full), select }])?;
+//! let refused = engine.put_sku(Sku::new("SKU001", Money::parse("9.99 EUR")?)).await;
+//! assert_eq!(refused.unwrap_err().code(), "overloaded");
+//! assert_eq!(engine.switchboard().fired()[0].count, 1);
+//! engine.switchboard().disarm();
+//! engine.put_sku(Sku::new("SKU001", Money::parse("9.99 EUR")?)).await?;
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+//!
+//! | module | concept |
+//! |---|---|
+//! | [`fault`] | the vocabulary: ports, faults, selectors, operations |
+//! | [`switchboard`] | arms faults in an engine, and takes them back |
+
+pub mod fault;
+pub mod switchboard;
+
+pub use fault::{
+    ClockFault, Delay, DiskFault, Fault, FaultError, FaultSpec, GatewayFault, HttpFault, MailboxFault, Mode, Port,
+    Selector, operations,
+};
+pub use switchboard::{ArmError, Fired, Switchboard};
