@@ -124,34 +124,28 @@ pub fn operations(port: Port) -> Vec<&'static str> {
         Port::Disk => DISK_OPERATIONS.to_vec(),
         Port::Gateway => GATEWAY_OPERATIONS.to_vec(),
         Port::Clock => CLOCK_OPERATIONS.to_vec(),
-        Port::Http => HTTP_OPERATIONS.to_vec(),
+        Port::Http => [crate::http::RESOURCES, &["other"]].concat(),
     }
 }
 
 /// What the journal does with its files.
-pub const DISK_OPERATIONS: &[&str] =
-    &["create", "write", "sync", "read", "preallocate", "truncate", "rename", "remove", "sync_directory", "free_bytes"];
+pub const DISK_OPERATIONS: &[&str] = &[
+    "create",
+    "open",
+    "read",
+    "write",
+    "sync",
+    "preallocate",
+    "truncate",
+    "rename",
+    "remove",
+    "sync_directory",
+    "free_bytes",
+];
 /// What gateways are asked.
 pub const GATEWAY_OPERATIONS: &[&str] = &["charge", "authorize", "capture", "renew", "void", "refund"];
 /// What clocks are asked.
 pub const CLOCK_OPERATIONS: &[&str] = &["now"];
-/// What is asked at the public listener, by what it is about.
-pub const HTTP_OPERATIONS: &[&str] = &[
-    "skus",
-    "stock",
-    "orders",
-    "batch",
-    "wallets",
-    "payments",
-    "ledger",
-    "sellers",
-    "promotions",
-    "coupons",
-    "quotes",
-    "webhooks",
-    "events",
-    "other",
-];
 
 impl FaultSpec {
     /// Strikes everywhere and always.

@@ -21,10 +21,18 @@
 //! | module | concept |
 //! |---|---|
 //! | [`fault`] | the vocabulary: ports, faults, selectors, operations |
+//! | `disk`, `gateway`, `clock` | the ports in front of these; that of mailboxes is `stockade_actors::faults::door` |
 //! | [`switchboard`] | arms faults in an engine, and takes them back |
 
+mod clock;
+mod disk;
 pub mod fault;
+mod gateway;
 pub mod switchboard;
+
+pub(crate) use clock::FaultyClock;
+pub(crate) use disk::FaultyDisk;
+pub(crate) use gateway::{Callbacks, FaultyGateway};
 
 pub use fault::{
     ClockFault, Delay, DiskFault, Fault, FaultError, FaultSpec, GatewayFault, HttpFault, MailboxFault, Mode, Port,

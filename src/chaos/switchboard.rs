@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use stockade_actors::command::Command;
 pub use stockade_actors::faults::Fired;
 use stockade_actors::faults::{FaultRule, Faults};
 
@@ -45,6 +46,17 @@ pub enum ArmError {
 impl Switchboard {
     pub(crate) const fn new(faults: Arc<Faults>, is_private: bool) -> Self {
         Self { faults, is_private }
+    }
+
+    /// What ports ask.
+    pub(crate) fn ports(&self) -> &Faults {
+        &self.faults
+    }
+
+    /// Whether the answer to this command is lost.
+    #[inline]
+    pub(crate) fn loses_reply(&self, command: &Command) -> bool {
+        self.faults.loses_reply(command)
     }
 
     /// Arms these faults in place of those of before, at all ports at once; none disarms. What those of before held back

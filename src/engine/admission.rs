@@ -4,18 +4,18 @@
 //!   idempotency key ─▶ sold-out gauge ─▶ room on the disk, lag ─▶ credit ─▶ mailbox of a partition
 //! ```
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use stockade_actors::command::{Answer, Command, KeyDigest};
 use stockade_actors::host::partition_of_name;
 use stockade_actors::mailbox::Incoming;
 use stockade_actors::release::{Envelope, Receipt};
-use stockade_domain::entity::EntityKey;
 use stockade_domain::refusal::Shortage;
 use stockade_domain::{Refusal, order};
+use stockade_sync::once_reply;
 
 use super::keys::{Admission, Binding, RequestKey};
+use super::orphan::Undecided;
 use super::{Engine, NewOrder, OrderSnapshot, porter};
 
 /// Which partition a command is for.
@@ -58,6 +58,13 @@ impl Engine {
     }
 
     pub(crate) fn submit(&self, target: &Target<'_>, command: Command) -> Result<Receipt, Refusal> {
+        let is_lost = self.0.switchboard.loses_reply(&command);
+        let receipt = self.hand_over(target, command)?;
+        // Who waits for an answer that is lost learns at once that there will be none.
+        Ok(if is_lost { once_reply().1 } else { receipt })
+    }
+
+    fn hand_over(&self, target: &Target<'_>, command: Command) -> Result<Receipt, Refusal> {
         let credits = self.admit(command.writes())?;
         let (envelope, receipt) = Envelope::new(command, Some(credits));
         self.0.mailboxes[self.partition(target)].send(Incoming::Command(envelope));
@@ -171,17 +178,13 @@ impl Engine {
             },
         };
         let (target, command) = command(key.map(|key| key.0))?;
-        let receipt = self.submit(&target, command)?;
-        let answer = porter::receive(receipt).await.unwrap_or(Err(Refusal::StorageUnavailable))?;
-        if let Some(owner) = owner {
-            // An order may be large, and it leaves memory when it is over: its journal has what was answered.
-            let binding = match &answer {
-                Answer::Order(view) => Binding::Made(EntityKey::Order(view.order.id), view.as_of),
-                other => Binding::Answer(Arc::new(other.clone())),
-            };
-            owner.bind(binding, self.now());
-        }
-        Ok((answer, false))
+        let is_lost = self.0.switchboard.loses_reply(&command);
+        let receipt = self.hand_over(&target, command)?;
+        let answer = match owner {
+            None => porter::receive(receipt).await.unwrap_or(Err(Refusal::StorageUnavailable)),
+            Some(owner) => Undecided::new(owner, receipt, &self.0.config.clock).decided().await,
+        };
+        if is_lost { Err(Refusal::StorageUnavailable) } else { Ok((answer?, false)) }
     }
 }
 

@@ -62,22 +62,22 @@ pub enum Binding {
 }
 
 /// How a request with a key goes on.
-pub(crate) enum Admission<'a> {
+pub(crate) enum Admission {
     /// It is the first: it is decided, then bound or let go.
-    Decide(Owner<'a>),
+    Decide(Owner),
     /// It was accepted before.
     Repeat(Binding),
 }
 
 /// The request that is decided under a key. Dropping it frees the key: a refusal is decided anew.
-pub(crate) struct Owner<'a> {
-    keys: &'a Keys,
+pub(crate) struct Owner {
+    keys: Arc<Keys>,
     name: Name,
     /// Taken when the key is bound.
     guard: Option<OwnerGuard<Binding>>,
 }
 
-impl Owner<'_> {
+impl Owner {
     /// The request was accepted at `now`: whoever comes with its key gets this, for 24 hours at least.
     pub(crate) fn bind(mut self, binding: Binding, now: Timestamp) {
         if let Some(guard) = self.guard.take() {
@@ -87,7 +87,7 @@ impl Owner<'_> {
     }
 }
 
-impl Drop for Owner<'_> {
+impl Drop for Owner {
     fn drop(&mut self) {
         if let Some(guard) = self.guard.take() {
             guard.vacate();
@@ -169,12 +169,13 @@ impl Keys {
     }
 
     /// Lets one request with a key through; the others wait for it.
-    pub(crate) async fn admit(&self, key: RequestKey) -> Result<Admission<'_>, Refusal> {
+    pub(crate) async fn admit(self: &Arc<Self>, key: RequestKey) -> Result<Admission, Refusal> {
         loop {
             let claim = self.entries.entry(key.name()).or_default().slot.claim(key.fingerprint());
             match claim {
                 Claim::Owner(guard) => {
-                    return Ok(Admission::Decide(Owner { keys: self, name: key.name(), guard: Some(guard) }));
+                    let keys = Arc::clone(self);
+                    return Ok(Admission::Decide(Owner { keys, name: key.name(), guard: Some(guard) }));
                 }
                 Claim::Bound(binding) => return Ok(Admission::Repeat(binding)),
                 Claim::Conflict => return Err(Refusal::IdempotencyKeyReused),
@@ -220,7 +221,7 @@ mod tests {
         RequestKey::new("a", "POST", "/orders", name, b"{}")
     }
 
-    fn decide<'a>(keys: &'a Keys, name: &str) -> Option<Owner<'a>> {
+    fn decide(keys: &Arc<Keys>, name: &str) -> Option<Owner> {
         let admitted = std::pin::pin!(keys.admit(key(name)));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         match admitted.poll(&mut context) {
@@ -231,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_refused_request_leaves_no_key_behind() {
-        let keys = Keys::new();
+        let keys = Arc::new(Keys::new());
         for n in 0..1_000 {
             drop(decide(&keys, &n.to_string()).expect("nobody had it"));
         }
@@ -241,7 +242,7 @@ mod tests {
     /// The day was counted from the first attempt, which may have been refused.
     #[test]
     fn a_key_is_bound_for_a_day_from_when_it_was_accepted() {
-        let keys = Keys::new();
+        let keys = Arc::new(Keys::new());
         drop(decide(&keys, "k").expect("nobody had it"));
         let accepted = START.plus_seconds(24 * 3600 - 60);
         decide(&keys, "k").expect("it was refused").bind(Binding::Made(EntityKey::Ledger, 1), accepted);

@@ -18,6 +18,7 @@ mod keys;
 mod kits;
 mod market;
 mod open;
+mod orphan;
 mod payments;
 mod porter;
 mod projector;
@@ -79,7 +80,7 @@ struct Inner {
     census: Arc<[Census]>,
     rules: Arc<Rules>,
     mailboxes: Vec<Mailbox>,
-    keys: Keys,
+    keys: Arc<Keys>,
     ids: IdMaker,
     departures: Arc<Departures>,
     buffer: Arc<GroupBuffer>,

@@ -43,7 +43,7 @@ use super::projector::{Checkpoint, Projector, Resume};
 use super::threads::{Running, Seat, Threads, spawn_writer};
 use super::write_times::WriteTimes;
 use super::{Engine, Inner};
-use crate::chaos::Switchboard;
+use crate::chaos::{Callbacks, FaultyClock, FaultyDisk, FaultyGateway, Switchboard};
 
 fn open_error(dir: &Path, error: OpenError) -> EngineError {
     match error {
@@ -221,7 +221,11 @@ fn replay(
     Ok((replayed, latest))
 }
 
-pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
+pub(super) fn open(mut config: Config) -> Result<Engine, EngineError> {
+    let (faults, callbacks) = (Arc::new(Faults::default()), Callbacks::default());
+    config.clock = Arc::new(FaultyClock::new(Arc::clone(&config.clock), Arc::clone(&faults)));
+    let gateway = FaultyGateway::new(Arc::clone(&config.gateway), Arc::clone(&faults), Arc::clone(&callbacks));
+    config.gateway = Arc::new(gateway);
     let dir = config.dir.clone().unwrap_or_default();
     let ids = IdMaker::new(Arc::clone(&config.clock), config.id_key.unwrap_or_else(IdMaker::random_key));
     // A simulated disk counts its operations, and must see them in the same order each time.
@@ -230,7 +234,8 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
     let options =
         JournalOptions { segment_bytes: config.segment_bytes, readers, ..JournalOptions::new(ids.journal_id()) };
     let Opened { journal, reader, upkeep, recovered } =
-        open_journal(open_disk(&config)?, &options).map_err(|error| open_error(&dir, error))?;
+        open_journal(Arc::new(FaultyDisk::new(open_disk(&config)?, Arc::clone(&faults))), &options)
+            .map_err(|error| open_error(&dir, error))?;
     let blocks = open_blocks(&config)?;
     let (last, room) = (recovered.last_seq, upkeep.room());
     let now = config.clock.now();
@@ -244,7 +249,7 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
     let departures = Arc::new(Departures::new(last));
     let projected = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.projected);
     let history = Arc::new(History::new(store, reader, projected, Arc::clone(&departures), Arc::clone(&buffer)));
-    let (gauges, faults) = (Arc::new(Gauges::default()), Arc::new(Faults::default()));
+    let gauges = Arc::new(Gauges::default());
     let rules = Arc::new(Rules::with_lanes(config.lanes.clone()));
     let census: Arc<[Census]> = (0..config.partitions).map(|_| Census::default()).collect();
     let shared = Shared {
@@ -271,6 +276,7 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
         seats.iter().enumerate().map(|(to, seat)| seat.mailbox.through(&faults, from, to)).collect()
     };
     let mailboxes = doors(Sender::Client);
+    let _ = callbacks.set(doors(Sender::Gateway));
     let mut hosts: Vec<Host> =
         seats.iter().enumerate().map(|(index, seat)| seat.host(&shared, doors(Sender::Partition(index)))).collect();
     for (host, recovery) in hosts.iter_mut().zip(recoveries.drain(..)) {
@@ -302,7 +308,7 @@ pub(super) fn open(config: Config) -> Result<Engine, EngineError> {
         census,
         rules,
         mailboxes,
-        keys,
+        keys: Arc::new(keys),
         ids,
         departures,
         buffer,

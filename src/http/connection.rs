@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 
 use super::drain::DrainSignal;
+use super::faulty::AnswerLost;
 use super::limits::Limits;
 use super::problem::{Code, Problem};
 use super::pulse::{Expiry, Pulse, PulsedIo, RequestBody};
@@ -43,15 +44,18 @@ where
             let running = (!too_long).then(|| catch(|| service.call(request)));
             let pulse = Arc::clone(&pulse);
             async move {
-                let answer = match running {
+                let answer: Response<Content<B>> = match running {
                     None => refuse(Code::UriTooLong, trace),
                     Some(None) => refuse(Code::InternalError, trace),
                     Some(Some(running)) => match guarded(running).await {
+                        Some(response) if response.extensions().get::<AnswerLost>().is_some() => {
+                            return Err(AnswerLost);
+                        }
                         Some(response) => response.map(Content::Handler),
                         None => refuse(Code::InternalError, trace),
                     },
                 };
-                Ok::<_, Infallible>(answer.map(|content| Answer { content, pulse }))
+                Ok(answer.map(|content| Answer { content, pulse }))
             }
         })
     };

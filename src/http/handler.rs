@@ -13,13 +13,14 @@ use super::admin::{self, AdminRequest};
 use super::body_room::BodyRoom;
 use super::callers::Callers;
 use super::drain::Drain;
+use super::faulty::AnswerLost;
 use super::listener::ConnectionGauge;
 use super::log_level::LogLevel;
 use super::metrics::Metrics;
 use super::problem::Code;
 use super::routes::{self, Reply, Request};
 use super::trace::TraceId;
-use super::{batch, body, feed, payments};
+use super::{batch, body, faulty, feed, payments};
 use crate::engine::Engine;
 use crate::webhook::Webhooks;
 
@@ -76,7 +77,14 @@ where
 {
     let (shared, side) = (&*door.shared, door.side);
     let (begun, asked) = (Instant::now(), method.clone());
-    let response = if side == Side::Public && path.as_str() == batch::PATH && method == Method::POST {
+    let struck = match side {
+        Side::Public => faulty::strike(shared.engine.switchboard().ports(), path.as_str()).await,
+        Side::Admin => Ok(false),
+    };
+    let is_lost = matches!(struck, Ok(true));
+    let mut response = if let Err(problem) = struck {
+        problem.into_reply(TraceId::of(&headers))
+    } else if side == Side::Public && path.as_str() == batch::PATH && method == Method::POST {
         let batch = shared.callers.identify(&headers);
         let batch = batch.and_then(|_| batch::answer(&shared.engine, &headers, body, shared.body_bytes_max));
         batch.unwrap_or_else(|problem| problem.into_reply(TraceId::of(&headers)))
@@ -100,6 +108,9 @@ where
     let trace = headers.contains_key("traceparent").then(|| TraceId::of(&headers));
     let code = response.extensions().get::<Code>().copied();
     shared.metrics.note(&asked, path.as_str(), (response.status(), code), begun.elapsed(), trace);
+    if is_lost {
+        response.extensions_mut().insert(AnswerLost);
+    }
     response
 }
 

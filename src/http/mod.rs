@@ -31,6 +31,7 @@ mod books;
 mod callers;
 mod connection;
 pub mod drain;
+mod faulty;
 mod feed;
 pub mod fields;
 #[cfg(test)]
@@ -56,5 +57,6 @@ mod server;
 mod stock_body;
 pub mod trace;
 
+pub(crate) use metrics::resource::RESOURCES;
 pub use pulse::{BodyError, RequestBody};
 pub use server::{Server, ServerError, ServerOptions};

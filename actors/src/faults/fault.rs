@@ -200,6 +200,20 @@ pub enum HttpFault {
     Refuse,
 }
 
+impl DiskFault {
+    /// Whether this can happen to that operation of a disk.
+    pub fn can_strike(&self, operation: &str) -> bool {
+        match self {
+            Self::Eio | Self::Slow(_) => true,
+            Self::Enospc => matches!(operation, "create" | "write" | "preallocate" | "free_bytes"),
+            Self::ShortWrite | Self::TornWrite | Self::MisdirectedWrite => operation == "write",
+            Self::FailedFsync => matches!(operation, "sync" | "sync_directory"),
+            Self::LostUnsynced => operation == "sync",
+            Self::BitFlip => matches!(operation, "write" | "read"),
+        }
+    }
+}
+
 impl Fault {
     /// Its port.
     pub const fn port(&self) -> Port {

@@ -23,10 +23,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::oneshot;
+
+use crate::command::Command;
 
 pub use door::{Sender, Through};
 pub use fault::{ClockFault, Delay, DiskFault, Fault, GatewayFault, HttpFault, MailboxFault, Port};
 pub use limbo::Limbo;
+use operation::asked;
 pub(crate) use operation::concerns;
 pub use operation::{COMMANDS, PEER_MESSAGES};
 pub use rule::{FaultRule, Hit};
@@ -162,6 +166,22 @@ impl Faults {
     /// A standing fault is felt.
     pub fn felt(&self, fault: &Fault, operation: &'static str) {
         self.note(fault, operation);
+    }
+
+    /// Whether the answer to this command is lost on its way to the caller.
+    #[inline]
+    pub fn loses_reply(&self, command: &Command) -> bool {
+        let is_wanted = |fault: &Fault| matches!(fault, Fault::Mailbox(MailboxFault::LostReply));
+        self.strike(Port::Mailbox, is_wanted, || asked(command)).is_some()
+    }
+
+    /// Waits as long as a fault says, or until the switch is turned off, without a thread of its own.
+    pub async fn held(&self, hit: &Hit) {
+        let (go, gone) = oneshot::channel();
+        // Whoever waited may have given up.
+        self.limbo.hold(hit.round, hit.delay, Box::new(move || _ = go.send(())));
+        // A limbo that is gone lets everybody go on.
+        let _ = gone.await;
     }
 
     /// Makes this thread wait as long as a fault says, or until the switch is turned off.

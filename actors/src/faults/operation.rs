@@ -83,11 +83,7 @@ pub const PEER_MESSAGES: &[&str] = &[
 /// A message as an occasion, without its sender's and its partition's own names.
 pub(crate) fn concerns(incoming: &Incoming) -> Occasion {
     match incoming {
-        Incoming::Command(envelope) => {
-            let names = command_names(&envelope.command);
-            let to = names.clone();
-            Occasion { names, to, from: Vec::new(), operation: envelope.command.operation() }
-        }
+        Incoming::Command(envelope) => asked(&envelope.command),
         Incoming::Peer(message) => {
             let (from, to) = ends(message);
             let names = to.iter().chain(&from).cloned().collect();
@@ -98,6 +94,12 @@ pub(crate) fn concerns(incoming: &Incoming) -> Occasion {
             Occasion { to: names.clone(), names, from: Vec::new(), operation: "gateway_answer" }
         }
     }
+}
+
+/// A command as an occasion.
+pub(super) fn asked(command: &Command) -> Occasion {
+    let names = command_names(command);
+    Occasion { to: names.clone(), names, from: Vec::new(), operation: command.operation() }
 }
 
 fn names_of(keys: impl IntoIterator<Item = EntityKey>) -> Vec<String> {

@@ -8,7 +8,7 @@
 //! | the process | resident memory |
 
 mod gauges;
-mod resource;
+pub(super) mod resource;
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! What a path is about, in one of a few words: a label for every id would never end.
 
 /// Resources of the public interface with what can be done to one of them.
-const RESOURCES: &[&str] = &[
+pub(crate) const RESOURCES: &[&str] = &[
     "skus",
     "skus/receipts",
     "skus/adjustments",
@@ -40,7 +40,7 @@ const RESOURCES: &[&str] = &[
 ];
 
 /// The resource that a path is about; `other` for what is not of the interface.
-pub(super) fn of(path: &str) -> &'static str {
+pub(crate) fn of(path: &str) -> &'static str {
     let Some(path) = path.strip_prefix("/api/v1/") else { return "other" };
     let mut parts = path.split('/');
     let (first, second, third) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
