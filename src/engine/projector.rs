@@ -224,6 +224,7 @@ impl Projector {
                 Err(error) => {
                     // Whoever closes the engine need not wait for a checkpoint that cannot be written.
                     self.wanted = None;
+                    while self.asked.try_recv().is_ok() {}
                     if self.history.departures.poll_reached(u64::MAX, &mut context).is_ready() {
                         tracing::error!(%error, "lists and snapshots end with this generation of the engine");
                         self.history.projected.close(&mut Vec::new());

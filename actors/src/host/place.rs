@@ -159,14 +159,17 @@ impl Host {
             if !hold.market.is_empty() {
                 self.take_from_book(&sku, &hold, settled)?;
             }
+            self.crash_point(&MailboxFault::CrashAfter, || EntityKey::Sku(sku));
         }
         for (subject, event) in uses {
             self.change_uses(&subject, &[event]);
         }
         for (customer, event) in spends {
             self.change_account(&customer, &[event]);
+            self.crash_point(&MailboxFault::CrashAfter, || EntityKey::Account(customer));
         }
         self.record_order(&order, key, &placement, &[]);
+        self.crash_point(&MailboxFault::CrashAfter, || EntityKey::Order(order.id));
         self.run_messages()?;
         self.answer_placed(order.id, wait, reply)
     }

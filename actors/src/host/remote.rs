@@ -12,6 +12,7 @@ use stockade_domain::{Amount, CustomerId, OrderId, PaymentId, Quantity, Refusal,
 use super::place::{ABORTED, Claim, Hold};
 use super::waiting::TENTATIVE_WAIT_MICROS;
 use super::{Host, partition_of};
+use crate::faults::MailboxFault;
 use crate::mailbox::Incoming;
 use crate::peer::{HeldItems, HoldRequest, PeerMessage};
 
@@ -219,6 +220,7 @@ impl Host {
                 self.take_from_book(&sku, &hold, false)?;
             }
             self.schedule_sku(&sku);
+            self.crash_point(&MailboxFault::CrashAfter, || EntityKey::Sku(sku));
         }
         Ok((fills, market))
     }
