@@ -190,7 +190,9 @@ fn a_panic_posts_nothing_twice() {
     let money = Money::parse("10.00 EUR").unwrap();
     let credit =
         Command::Account { customer: ann, command: AccountCommand::Credit { money, reference: None }, key: None };
-    world.faults.arm(vec![FaultRule::first(Fault::Mailbox(MailboxFault::CrashAfter), 1).on("sku")]);
+    let mut crash = FaultRule::first(Fault::Mailbox(MailboxFault::CrashAfter), 1).on("sku");
+    crash.select.operation = Some("cancel".into());
+    world.faults.arm(vec![crash]);
     // All in one turn: the cancellation panics after it has changed the order.
     let key = EntityKey::Order(id);
     let mut receipts = [world.send(&key, place), world.send(&key, cancel), world.send(&key, credit)];
