@@ -13,7 +13,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use stockade_actors::faults::{COMMANDS, FaultRule, PEER_MESSAGES};
+use stockade_actors::faults::{COMMANDS, FaultRule, PEER_MESSAGES, is_like};
 pub use stockade_actors::faults::{
     ClockFault, Delay, DiskFault, Fault, GatewayFault, HttpFault, MailboxFault, Mode, Port, Selector,
 };
@@ -74,6 +74,14 @@ pub enum FaultError {
         /// Of which.
         port: &'static str,
         /// What it says.
+        operation: String,
+    },
+    /// It cannot happen there.
+    #[error("`{fault}` cannot happen to `{operation}`: name an operation to which it can, or none")]
+    NotThere {
+        /// What.
+        fault: &'static str,
+        /// To what.
         operation: String,
     },
     /// It takes too long, or no time.
@@ -214,10 +222,17 @@ impl FaultSpec {
             }
         }
         let Some(pattern) = operation else { return Ok(()) };
-        if operations(port).iter().any(|operation| stockade_actors::faults::is_like(operation, pattern)) {
-            return Ok(());
+        let mut named = operations(port);
+        named.retain(|operation| is_like(operation, pattern));
+        if named.is_empty() {
+            return Err(FaultError::OperationUnknown { port: port.name(), operation: pattern.clone() });
         }
-        Err(FaultError::OperationUnknown { port: port.name(), operation: pattern.clone() })
+        match &self.fault {
+            Fault::Disk(fault) if !named.iter().any(|operation| fault.can_strike(operation)) => {
+                Err(FaultError::NotThere { fault: self.fault.name(), operation: pattern.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn check_delay(&self) -> Result<(), FaultError> {
@@ -297,7 +312,7 @@ mod tests {
     #[test]
     fn what_is_impossible_is_refused_by_name() {
         type IsNamed = fn(&FaultError) -> bool;
-        let table: [(&str, IsNamed); 13] = [
+        let table: [(&str, IsNamed); 14] = [
             ("fault: { mailbox: drop }\nselect: { percent: 101 }", |e| matches!(e, FaultError::PercentInvalid { .. })),
             ("fault: { mailbox: drop }\nselect: { percent: .nan }", |e| matches!(e, FaultError::PercentInvalid { .. })),
             ("fault: { mailbox: drop }\nselect: { percent: 0 }", |e| matches!(e, FaultError::NeverStrikes { .. })),
@@ -310,6 +325,7 @@ mod tests {
             ("fault: { disk: eio }\nselect: { operation: place }", |e| {
                 matches!(e, FaultError::OperationUnknown { .. })
             }),
+            ("fault: { disk: torn_write }\nselect: { operation: sync }", |e| matches!(e, FaultError::NotThere { .. })),
             ("fault: { disk: { slow: { jitter_ms: 0 } } }", |e| matches!(e, FaultError::DelayInvalid { .. })),
             ("fault: { disk: { slow: { fixed_ms: 600001 } } }", |e| matches!(e, FaultError::DelayInvalid { .. })),
             ("fault: { clock: { step_back: { ms: 0 } } }", |e| matches!(e, FaultError::ClockInvalid { .. })),

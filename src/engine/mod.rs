@@ -89,6 +89,13 @@ struct Inner {
     write_times: WriteTimes,
 }
 
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // Its threads end when what they do is done; nobody is to be held back by a fault then.
+        self.switchboard.disarm();
+    }
+}
+
 impl Engine {
     /// Opens the engine of a directory, which is made if it does not exist.
     pub fn open(config: Config) -> Result<Self, EngineError> {

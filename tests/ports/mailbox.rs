@@ -108,10 +108,16 @@ fn a_message_that_is_held_back_comes_when_its_fault_is_disarmed() {
     }
     shop.disarm();
     assert_eq!(pending.wait().unwrap().status, "paid");
-    // Closing is disarming, too.
+    // Closing is disarming, too, and so is dropping.
     shop.arm([strike(Fault::Mailbox(MailboxFault::Delay(hour)), "place", 1)]);
     let pending = shop.engine.place(shop.order("a"));
     shop.end();
+    assert_eq!(pending.wait().unwrap().status, "paid");
+    let Shop { dir: _dir, engine, .. } = Shop::open(1);
+    let slow = strike(Fault::Mailbox(MailboxFault::SlowConsumer(hour)), "place", 1);
+    engine.switchboard().arm(vec![slow]).unwrap();
+    let pending = engine.place(NewOrder::one("a", 1).pay(Payment::external("cash")));
+    drop(engine);
     assert_eq!(pending.wait().unwrap().status, "paid");
 }
 

@@ -7,6 +7,7 @@ mod gateway;
 mod http;
 mod mailbox;
 mod shop;
+mod together;
 #[allow(dead_code, reason = "each test file uses a part of it")]
 #[path = "../support/wire.rs"]
 mod wire;

@@ -127,7 +127,8 @@ impl Faults {
         &self.limbo
     }
 
-    /// Which of the port's faults strikes on this occasion, if it is one that is asked for here.
+    /// Which of the port's faults strikes on this occasion, if it is one that is asked for here. Where every nanosecond
+    /// counts ask [`is_armed`](Self::is_armed) first: an answer of nothing is still an answer to be passed on.
     #[inline]
     pub fn strike(
         &self,
@@ -172,7 +173,7 @@ impl Faults {
     #[inline]
     pub fn loses_reply(&self, command: &Command) -> bool {
         let is_wanted = |fault: &Fault| matches!(fault, Fault::Mailbox(MailboxFault::LostReply));
-        self.strike(Port::Mailbox, is_wanted, || asked(command)).is_some()
+        self.is_armed(Port::Mailbox) && self.strike(Port::Mailbox, is_wanted, || asked(command)).is_some()
     }
 
     /// Waits as long as a fault says, or until the switch is turned off, without a thread of its own.

@@ -481,6 +481,9 @@ impl Host {
     /// Unwinds if a crash of this kind strikes the actor: the fault point of every hosted actor's mailbox.
     #[inline]
     fn crash_point(&self, crash: &MailboxFault, key: impl FnOnce() -> EntityKey) {
+        if !self.shared.ports.faults.is_armed(Port::Mailbox) {
+            return;
+        }
         let is_wanted = |fault: &Fault| matches!(fault, Fault::Mailbox(fault) if fault == crash);
         let occasion = || Occasion::of(self.operation, key().to_string());
         if self.shared.ports.faults.strike(Port::Mailbox, is_wanted, occasion).is_some() {
