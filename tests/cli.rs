@@ -269,3 +269,24 @@ fn the_demo_sells_out_and_oversells_nothing() {
     assert!(report["sold"].as_u64().unwrap() > 0 && report["latency_us"]["p99"].as_u64().unwrap() > 0, "{report}");
     assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 0, "the demo takes its directory with it");
 }
+
+#[test]
+fn a_simulation_tells_what_it_did_and_the_same_seed_takes_the_same_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| json(&stockade(arguments, dir.path()));
+    let once = ["simulate", "--seed", "42", "--steps", "80", "--json"];
+    let (first, second) = (run(&once), run(&once));
+    assert_eq!(first["trace_hash"], second["trace_hash"], "{first}");
+    assert!(first["trace_hash"].as_str().is_some_and(|hash| hash.len() >= 16), "{first}");
+    let few = ["simulate", "--seeds", "0..3", "--steps", "40", "--partitions", "2", "--faults", "none"];
+    let told = stockade(&few, dir.path());
+    assert_eq!(code(&told), 0, "{told:?}");
+    assert!(String::from_utf8_lossy(&told.stdout).starts_with("3 runs, "), "{told:?}");
+    for wrong in [
+        &["simulate", "--seeds", "5..1", "--json"][..],
+        &["simulate", "--seeds", "many", "--json"],
+        &["simulate", "--faults", "locusts", "--json"],
+    ] {
+        assert_ne!(code(&stockade(wrong, dir.path())), 0, "{wrong:?}");
+    }
+}

@@ -22,11 +22,17 @@ struct Row {
     nanoseconds: f64,
 }
 
-/// Instructions of one command, by what was counted.
-fn count() -> Result<Vec<(String, f64)>, StepError> {
+/// What counts instructions, where it is not there yet.
+pub fn install_valgrind() -> Result<(), StepError> {
     if Program::new("valgrind").args("--version").quiet().run().is_err() {
         Program::new("apt-get").args("install --yes --quiet valgrind").quiet().run()?;
     }
+    Ok(())
+}
+
+/// Instructions of one command, by what was counted.
+fn count() -> Result<Vec<(String, f64)>, StepError> {
+    install_valgrind()?;
     let runner = tools::from_crates(RUNNER.0, RUNNER.1, "")?;
     let output = cargo("bench -q -p stockade-domain --bench counted --locked -- --output-format=json")
         .env("GUNGRAUN_RUNNER", runner)

@@ -5,13 +5,21 @@
 //!   cargo xtask ci                   all of them, then a table
 //!   cargo xtask ci format lints      only these
 //!   cargo xtask ci --skip coverage   all but these
+//!   cargo xtask page                 the last figures of coverage into README and badge
+//!   cargo xtask hotspots             functions that are hot and badly covered, and those covered and never hot
+//!   cargo xtask mutants domain 3/40  a share of all deliberate mistakes in domain (or sync): who catches them
 //! ```
 //!
 //! A step is a row in [`steps::ALL`]; what it runs is in a file of its own where that is more than one program.
 
+mod changed;
 mod count;
 mod coverage;
 mod figures;
+mod hotspots;
+mod lcov;
+mod mutants;
+mod page;
 mod pipeline;
 mod shell;
 mod steps;
@@ -40,6 +48,17 @@ enum What {
     },
     /// Lists every step.
     List,
+    /// Takes the last measurement of coverage over into the README and the badge.
+    Page,
+    /// Joins coverage with a profile of load: hot and badly covered, covered and never hot.
+    Hotspots,
+    /// Makes a share of all deliberate mistakes in `domain` and `sync`, such as `domain 3/40`, and tells who was caught.
+    Mutants {
+        /// `domain` or `sync`.
+        target: String,
+        /// Which share, of how many.
+        shard: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -50,6 +69,9 @@ fn main() -> ExitCode {
             }
             ExitCode::SUCCESS
         }
+        What::Page => said(page::make()),
+        What::Hotspots => said(hotspots::run()),
+        What::Mutants { target, shard } => said(mutants::run(&target, &shard)),
         What::Ci { steps, skip } => match pipeline::run(&steps, &skip) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::from(1),
@@ -58,5 +80,18 @@ fn main() -> ExitCode {
                 ExitCode::from(2)
             }
         },
+    }
+}
+
+fn said(outcome: Result<String, shell::StepError>) -> ExitCode {
+    match outcome {
+        Ok(said) => {
+            println!("{said}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::from(1)
+        }
     }
 }

@@ -3,6 +3,7 @@
 use crate::count::Layers;
 use crate::coverage;
 use crate::figures;
+use crate::page;
 use crate::shell::{Program, StepError, cargo, root};
 use crate::tools;
 
@@ -54,7 +55,12 @@ pub const ALL: &[Step] = &[
     heavy("examples", "every example runs to its end", examples),
     heavy("docs", "the documentation builds without a warning", docs),
     heavy("demo", "a newcomer's first minute", demo),
-    aside("coverage", "lines that tests reach (tarpaulin), with its gates", coverage::run),
+    light("page", "the figures of coverage in the README are made, not typed", page::check),
+    heavy(
+        "coverage",
+        "lines that tests reach, by layer (tarpaulin), and the changed ones (diff-cover), with gates",
+        coverage::run,
+    ),
 ];
 
 const fn light(name: &'static str, about: &'static str, run: fn() -> Result<String, StepError>) -> Step {
@@ -121,7 +127,7 @@ fn long() -> Result<String, StepError> {
     if !root().join("../shared/data").is_dir() {
         return Ok("not run: the data is not beside the checkout".into());
     }
-    let mut arguments = String::from("test --release --locked -p stockade");
+    let mut arguments = String::from("test --profile proof --locked -p stockade");
     let tests = std::fs::read_dir(root().join("tests")).map_err(|error| StepError::Fault(error.to_string()))?;
     let mut programs: Vec<_> = tests.flatten().map(|entry| entry.path()).collect();
     programs.sort();
@@ -136,15 +142,15 @@ fn long() -> Result<String, StepError> {
 }
 
 fn duel() -> Result<String, StepError> {
-    counted("test --release --locked -p stockade-domain --test book_against_naive -- --ignored")
+    counted("test --profile proof --locked -p stockade-domain --test book_against_naive -- --ignored")
 }
 
 fn model() -> Result<String, StepError> {
-    counted("test --release --locked -p stockade-loom-tests --test protocol_model -- --ignored")
+    counted("test --profile proof --locked -p stockade-loom-tests --test protocol_model -- --ignored")
 }
 
 fn fuzz() -> Result<String, StepError> {
-    let tests = cargo("test --release --locked -p stockade --lib fuzz::");
+    let tests = cargo("test --profile proof --locked -p stockade --lib fuzz::");
     let output = tests.env("STOCKADE_FUZZ_ROUNDS", "200000").env("STOCKADE_FUZZ_SEED", "20261123").run()?;
     let layers = Layers::of(&output);
     if layers.passed() == 0 {
