@@ -314,15 +314,12 @@ pub fn decide(
                 if before.round >= *round {
                     return Ok(());
                 }
-                // What an earlier pricing has left is not this one's.
-                out.push(UsesEvent::Released { order: *order });
-                let mut free = state.clone();
-                free.apply(&out[out.len() - 1]);
-                let decided = decide(&free, command, now, out);
-                return decided.inspect_err(|_| out.clear());
             }
+            // What an earlier pricing has left is not this one's: it is free again first.
+            let before = state.held.get(order);
             let taken = Use { amount: *amount, customer: customer.clone(), round: *round };
-            check_hold(state, &taken, *currency, now)?;
+            check_hold(state, before, &taken, *currency, now)?;
+            out.extend(before.map(|_| UsesEvent::Released { order: *order }));
             out.push(UsesEvent::Held { order: *order, taken });
         }
         UsesCommand::Settle { order } if state.held.contains_key(order) => {
@@ -354,7 +351,17 @@ fn promote(state: &UsesState, promotion: &Promotion, out: &mut Vec<UsesEvent>) -
 }
 
 /// In order of precedence: unknown, called back or out of its time; used up; the customer's limit; the budget.
-fn check_hold(state: &UsesState, wanted: &Use, currency: Currency, now: Timestamp) -> Result<(), Refusal> {
+/// `before`: what the order has held so far, which it gives up for this.
+fn check_hold(
+    state: &UsesState,
+    before: Option<&Use>,
+    wanted: &Use,
+    currency: Currency,
+    now: Timestamp,
+) -> Result<(), Refusal> {
+    let given_up = before.map_or(Taken::default(), |before| Taken { uses: 1, amount: before.amount });
+    let taken =
+        Taken { uses: state.taken.uses - given_up.uses, amount: Amount(state.taken.amount.0 - given_up.amount.0) };
     let terms = match &state.terms {
         Some(terms) if !terms.revoked && terms.window.contains(now) => terms,
         Some(terms) if terms.revoked => return Err(not_valid(state, "it was called back")),
@@ -367,14 +374,15 @@ fn check_hold(state: &UsesState, wanted: &Use, currency: Currency, now: Timestam
     if wanted.amount.0 < 0 {
         return Err(Refusal::MoneyInvalid { why: "what a use takes of a budget is not negative".into() });
     }
-    if terms.limits.uses.is_some_and(|limit| state.taken.uses >= limit) {
+    if terms.limits.uses.is_some_and(|limit| taken.uses >= limit) {
         return Err(used_up(state, terms));
     }
     if let Some(limit) = terms.limits.per_customer {
         let Some(customer) = &wanted.customer else {
             return Err(Refusal::CustomerRequired { why: "uses are counted by customer" });
         };
-        let taken = state.of_customer(customer);
+        let is_theirs = before.is_some_and(|before| before.customer.as_ref() == Some(customer));
+        let taken = state.of_customer(customer) - u64::from(is_theirs);
         if taken >= limit {
             return Err(exceeded(state, Unavailable::CustomerLimit, limit, taken));
         }
@@ -383,10 +391,10 @@ fn check_hold(state: &UsesState, wanted: &Use, currency: Currency, now: Timestam
         let (wanted, found) = (terms.currency.map(|kept| kept.to_string()).unwrap_or_default(), currency.to_string());
         return Err(Refusal::CurrencyMismatch { wanted, found });
     }
-    let after = state.taken.amount.checked_add(wanted.amount);
+    let after = taken.amount.checked_add(wanted.amount);
     let counted = after.ok_or_else(|| Refusal::MoneyInvalid { why: "so much money cannot be counted".into() })?;
     if let Some(budget) = terms.limits.budget.filter(|budget| counted > *budget) {
-        return Err(exceeded(state, Unavailable::Budget, budget, state.taken.amount));
+        return Err(exceeded(state, Unavailable::Budget, budget, taken.amount));
     }
     Ok(())
 }
