@@ -10,6 +10,7 @@
 
 use std::sync::Arc;
 
+use stockade_domain::mistake::{Mistake, made};
 use stockade_domain::order::Kit;
 use stockade_domain::payment::PaymentState;
 use stockade_domain::payment::gateway::GatewayCall;
@@ -257,6 +258,9 @@ impl Effects {
             notices: std::mem::take(&mut self.notices),
             outlet: Arc::clone(outlet),
         };
+        if made(Mistake::AcknowledgeEarly) {
+            return departure.leave();
+        }
         park(departures, appended.last(), departure);
         for (reply, answer, seq) in self.read.drain(..) {
             let replies = vec![(reply, stamp(answer, seq))];

@@ -4,6 +4,7 @@ use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 use rustc_hash::FxHashMap;
 
+use crate::mistake::{Mistake, made};
 use crate::{Amount, BookOrderId, Currency, CustomerId, Money, PaymentId, Refusal, SkuId, codec};
 
 /// The bid that money is set aside for.
@@ -240,7 +241,9 @@ pub fn decide(account: &Account, command: &AccountCommand, out: &mut Vec<Account
             if account.currency.is_some() {
                 check_currency(account, money.currency)?;
             }
-            let available = Amount(account.available().0 + held.map_or(0, |held| held.0));
+            let set_aside =
+                if made(Mistake::WalletSpendsHeld) { account.held().0 } else { held.map_or(0, |held| held.0) };
+            let available = Amount(account.available().0 + set_aside);
             if money.amount > available {
                 let (customer, needed) = (account.customer.clone(), money.amount);
                 return Err(Refusal::InsufficientBalance { customer, available, needed });

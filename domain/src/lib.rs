@@ -34,6 +34,7 @@ pub mod codec;
 pub mod entity;
 pub mod id;
 pub mod ledger;
+pub mod mistake;
 pub mod money;
 pub mod name;
 pub mod order;

@@ -231,3 +231,26 @@ fn larger_card_and_a_power_loss() {
 fn larger_deadline_with_lost_messages() {
     holds(with(DEADLINE, Budget { ticks: 4, losses: 1, ..NOTHING_FAILS }));
 }
+
+/// Deliberate mistakes in the partitions themselves: what breaks in some state of some scenario.
+#[cfg(feature = "mistakes")]
+#[test]
+#[ignore = "the pipeline's step `mistakes` runs it with optimisation, alone: the switch is the whole process's"]
+fn mistakes_that_the_protocol_model_catches() {
+    use stockade_domain::mistake::{self, Mistake};
+
+    std::panic::set_hook(Box::new(|_| ()));
+    let scenarios = [LAST_UNIT, POWER, WALLET, CARD, DEADLINE, SECOND_TRY];
+    for (mistake, name, _) in Mistake::ALL {
+        mistake::make(Some(*mistake));
+        let caught = scenarios.into_iter().find_map(|scenario| {
+            let panicked = std::panic::catch_unwind(|| holds(scenario)).err()?;
+            let text = panicked.downcast_ref::<String>().map_or("it panicked", String::as_str);
+            let text =
+                text.split("\nafter ").next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
+            Some(text.chars().take(160).collect::<String>())
+        });
+        println!("mistake\t{name}\tprotocol model\t{}", caught.as_deref().unwrap_or("-"));
+    }
+    mistake::make(None);
+}

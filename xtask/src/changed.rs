@@ -7,8 +7,9 @@ use crate::tools;
 
 /// Changed lines that must be reached, in percent.
 const CHANGED_MIN: u32 = 95;
-/// Names the commit to compare with, where it is another than the one that is found.
-const BASE: &str = "STOCKADE_COVERAGE_BASE";
+/// Names the commit to compare with, where it is another than the one that is found. (What begins with `STOCKADE_` is a
+/// setting of the server.)
+const BASE: &str = "COVERAGE_BASE";
 
 fn git(arguments: &str) -> Option<String> {
     let output = Program::new("git").args(arguments).quiet().run().ok()?;

@@ -18,6 +18,7 @@ mod coverage;
 mod figures;
 mod hotspots;
 mod lcov;
+mod mistakes;
 mod mutants;
 mod page;
 mod pipeline;

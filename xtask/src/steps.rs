@@ -3,6 +3,7 @@
 use crate::count::Layers;
 use crate::coverage;
 use crate::figures;
+use crate::mistakes;
 use crate::page;
 use crate::shell::{Program, StepError, cargo, root};
 use crate::tools;
@@ -48,6 +49,7 @@ pub const ALL: &[Step] = &[
     heavy("duel", "ten million random commands on two books", duel),
     heavy("model", "every state of a small shop over two partitions, within a bound (stateright)", model),
     heavy("fuzz", "damaged input for everything that reads bytes from outside, two hundred thousand a target", fuzz),
+    heavy("mistakes", "deliberate mistakes in the engine, each caught by the simulation or the model", mistakes::run),
     heavy("simulation", "the whole engine on virtual time, with faults, from many seeds", simulation),
     heavy("counted", "instructions a command of the book takes, flat whatever rests (gungraun)", figures::flat),
     aside("plot", "draws instructions and time by resting orders", figures::plot),

@@ -9,6 +9,7 @@ use std::collections::BinaryHeap;
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use stockade_domain::entity::EntityKey;
+use stockade_domain::mistake::{Mistake, made};
 use stockade_domain::order::OrderCommand;
 use stockade_domain::payment::PaymentCommand;
 use stockade_domain::stock::StockCommand;
@@ -114,7 +115,9 @@ impl Host {
             self.messages.push_back(Message::Order(order, OrderCommand::DeadlineReached));
         }
         self.charge_again(order);
-        self.ask_owed_steps(order);
+        if !made(Mistake::StepNotRepeated) {
+            self.ask_owed_steps(order);
+        }
         self.schedule_order(order);
     }
 

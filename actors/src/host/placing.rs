@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use stockade_domain::entity::{EntityKey, RemoteStep};
+use stockade_domain::mistake::{Mistake, made};
 use stockade_domain::order::{self, Demand, Fill, NewOrder, Order, OrderEvent, Placement, Pricer};
 use stockade_domain::promotion::PresentedCoupon;
 use stockade_domain::promotion::uses::{Subject, UsesCommand};
@@ -271,7 +272,7 @@ impl Host {
     }
 
     pub(super) fn held_by_peer(&mut self, id: OrderId, attempt: u64, by: usize, result: Result<HeldItems, Refusal>) {
-        let Some(placing) = self.placing.get_mut(&id).filter(|placing| placing.attempt == attempt) else { return };
+        let Some(placing) = self.placing.get_mut(&id).filter(|placing| is_of_try(placing, attempt)) else { return };
         // A repeated answer of a partition that has answered before changes nothing.
         let Some((partition, indices)) = placing.stages.get(placing.stage).cloned() else { return };
         if partition != by {
@@ -302,7 +303,7 @@ impl Host {
     }
 
     pub(super) fn money_held(&mut self, id: OrderId, attempt: u64, payment: PaymentId, result: Result<(), Refusal>) {
-        let placing = self.placing.get(&id).filter(|placing| placing.attempt == attempt);
+        let placing = self.placing.get(&id).filter(|placing| is_of_try(placing, attempt));
         let wanted = placing.and_then(|placing| placing.money.as_ref());
         if wanted.is_none_or(|wanted| wanted.payment != payment) {
             return;
@@ -392,4 +393,9 @@ fn of_books(demand: &Demand, indices: &[usize]) -> Vec<(usize, Vec<MarketDemand>
     }
     let rows = indices.iter().enumerate().map(|(at, index)| (at, demand.of_book(*index)));
     rows.filter(|(_, lines)| !lines.is_empty()).collect()
+}
+
+/// Whether an answer is to this try.
+fn is_of_try(placing: &Placing, attempt: u64) -> bool {
+    placing.attempt == attempt || made(Mistake::OldTryBelieved)
 }

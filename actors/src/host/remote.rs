@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 use stockade_domain::account::AccountCommand;
 use stockade_domain::entity::{EntityKey, RemoteStep, StepCommand};
+use stockade_domain::mistake::{Mistake, made};
 use stockade_domain::order::{self, Fill, OrderEvent};
 use stockade_domain::promotion::uses::Subject;
 use stockade_domain::stock::market::{Claims, MarketDemand, MarketFill, Seller};
@@ -98,7 +99,7 @@ impl Host {
             }
             PeerMessage::UseKnown { order, subject } => self.use_is_known(order, &subject),
             PeerMessage::Abort { order, attempt, skus } => {
-                if attempt < self.tries.latest(&order) {
+                if attempt < self.tries.latest(&order) && !made(Mistake::LaterTryAborted) {
                     return;
                 }
                 for sku in skus.into_iter().filter(|sku| self.is_tentative(sku, order)).collect::<Vec<_>>() {
@@ -403,7 +404,7 @@ impl Host {
                 let away = self.home_of_route(order.route()) != self.index;
                 let done = self.load_sku(&sku).is_some_and(|h| h.state.handled.get(&order).is_some_and(|h| *h >= step));
                 let mut short = None;
-                if !done {
+                if (!done || made(Mistake::StepDoneTwice)) && !made(Mistake::StepNotDone) {
                     let missing = self.end_tentative(&sku, command, order);
                     self.change_stock(&sku, &[StockEvent::Handled { order, step }]);
                     short = (missing > 0 && away).then(|| (sku.clone(), missing));

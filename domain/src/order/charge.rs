@@ -19,6 +19,7 @@ use super::event::{LineUnits, OrderEvent};
 use super::pay::{PaymentPlan, plan_payments};
 use super::request::{NewOrder, Tender};
 use super::state::{Line, Order, Outcome};
+use crate::mistake::{Mistake, made};
 use crate::payment::{Method, PaymentCommand};
 use crate::{Money, Quantity, Refusal, Timestamp};
 
@@ -125,7 +126,7 @@ pub(super) fn charge_when_filled(
     let mut after = order.clone();
     out[decided_from..].iter().for_each(|event| after.apply(event));
     let waits = after.lines.iter().flat_map(Line::awaited).any(|(_, units)| units > 0);
-    if after.outcome == Outcome::Open && !after.secured && !waits {
+    if after.outcome == Outcome::Open && !after.secured && !waits && !made(Mistake::FillNotCharged) {
         let hold_expires_at = now.plus_seconds(deferred.hold_seconds).max(order.hold_expires_at);
         out.push(OrderEvent::ChargeDue { hold_expires_at });
         asks.push(OrderAsk::Charge(deferred.tenders.clone()));

@@ -13,6 +13,7 @@ use super::returns::{grant_refund, take_back, worth_of};
 use super::state::{Order, Outcome};
 use super::table::{self, Act};
 use super::told;
+use crate::mistake::{Mistake, made};
 use crate::payment::{Method, PaymentCommand};
 use crate::promotion::uses::{Subject, UsesCommand};
 use crate::stock::{Disposition, ReleaseReason, StockCommand};
@@ -326,7 +327,8 @@ fn extend(order: &Order, seconds: u32, now: Timestamp, out: &mut Vec<OrderEvent>
 
 /// Releases all stock of an order that just ended, and unwinds its payments.
 pub(super) fn give_back(order: &Order, reason: ReleaseReason, out: &mut Vec<OrderEvent>, asks: &mut Vec<OrderAsk>) {
-    for (sku, _) in by_sku(order.lines.iter().flat_map(|line| line.in_stock(line.filled + line.backordered))) {
+    let ended = by_sku(order.lines.iter().flat_map(|line| line.in_stock(line.filled + line.backordered)));
+    for (sku, _) in ended.into_iter().filter(|_| !made(Mistake::ReleaseForgotten)) {
         asks.push(OrderAsk::Stock(sku, StockCommand::ReleaseAll { order: order.id, reason }));
     }
     if let Some(promoted) = &order.promoted {
@@ -477,7 +479,7 @@ pub(super) fn ship(
     if units.is_empty() {
         return Err(Refusal::OrderStateInvalid { status: order.status().name(), wanted: "nothing is left to ship" });
     }
-    if !order.secured {
+    if !order.secured && !made(Mistake::ShipUnpaid) {
         return request_shipment(order, &chosen, tracking, out, asks);
     }
     let of_house = order.lines.iter().zip(&chosen).filter(|(line, _)| line.claim.is_none());

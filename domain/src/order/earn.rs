@@ -9,6 +9,7 @@
 
 use super::event::OrderEvent;
 use super::state::{Line, Order};
+use crate::mistake::{Mistake, made};
 use crate::money::share_of_units;
 use crate::{Amount, Currency, Quantity};
 
@@ -34,10 +35,11 @@ impl Line {
     fn earned(&self, currency: Currency) -> Earned {
         let Some(claim) = self.claim.as_ref().filter(|_| self.units() > 0) else { return Earned::default() };
         let away: Quantity = self.units() - (self.shipped - self.returned);
+        let bps = if made(Mistake::CommissionForgotten) { 0 } else { claim.commission_bps };
         let kept = |worth: Amount| Amount(worth.0 - share_of_units(worth, self.units(), 0, away, currency).0);
         let gross = kept(Amount(self.net.0 + self.discount.0));
         let promoted = Amount(gross.0 - kept(self.net).0);
-        Earned { gross, commission: commission_of(gross, claim.commission_bps, currency), promoted }
+        Earned { gross, commission: commission_of(gross, bps, currency), promoted }
     }
 }
 

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use super::decide::OrderAsk;
 use super::event::OrderEvent;
 use super::state::Order;
+use crate::mistake::{Mistake, made};
 use crate::payment::{Method, PaymentCommand, PaymentState};
 use crate::{Amount, Refusal};
 
@@ -53,7 +54,7 @@ pub(super) fn unwind(order: &Order, out: &mut Vec<OrderEvent>, asks: &mut Vec<Or
     for (number, payment) in order.payments.iter().enumerate() {
         match payment.state {
             PaymentState::Pending => asks.push(OrderAsk::Payment(payment.id, PaymentCommand::Abandon)),
-            PaymentState::Paid if payment.refundable().0 > 0 => {
+            PaymentState::Paid if payment.refundable().0 > 0 && !made(Mistake::RefundForgotten) => {
                 let amount = payment.refundable();
                 out.push(OrderEvent::RefundStarted { number: number as u32, amount });
                 asks.push(OrderAsk::Payment(payment.id, PaymentCommand::Refund { amount }));

@@ -9,6 +9,7 @@ use super::state::{Method, OpenOperation, Payment};
 use super::table::{PaymentState, Step, transition};
 use super::{answer, notice};
 use crate::account::AccountCommand;
+use crate::mistake::{Mistake, made};
 use crate::{Amount, CustomerId, Money, Refusal, Timestamp};
 
 /// What a payment can be asked to do, or learns.
@@ -202,7 +203,9 @@ impl Desk<'_> {
         let payment = &self.payment;
         match (payment.state, payment.open) {
             (PaymentState::Pending, Some(OpenOperation::Void)) => {}
-            (PaymentState::Pending, _) if payment.method == Method::Card => self.start_void(),
+            (PaymentState::Pending, _) if payment.method == Method::Card && !made(Mistake::VoidSkipped) => {
+                self.start_void();
+            }
             (PaymentState::Pending, _) => {
                 let reason = CompactString::from("the order gave up");
                 self.record(PaymentEvent::Cancelled { reason: reason.clone(), after_capture: false });
@@ -281,6 +284,9 @@ impl Desk<'_> {
 
     /// What was taken and is not wanted goes back by itself; the order learns that the payment failed.
     pub(super) fn give_back_all(&mut self, reason: &str) {
+        if made(Mistake::LateMoneyKept) {
+            return self.failed(reason.into());
+        }
         if !self.payment.goes_back_by_itself() {
             self.record(PaymentEvent::LateSuccess { reference: reason.into() });
         }

@@ -3,6 +3,7 @@
 use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 
+use crate::mistake::{self, Mistake, made};
 use crate::{Amount, Money, PaymentId, Timestamp};
 
 /// What the gateway is asked to do.
@@ -86,6 +87,9 @@ impl Operation {
 impl GatewayCall {
     /// The key under which the gateway must do this at most once, however often it is asked.
     pub fn idempotency_key(&self) -> String {
+        if made(Mistake::GatewayKeyChanges) {
+            return format!("{}:{}:{}", self.payment, self.operation.name(), mistake::count());
+        }
         match self.operation.number() {
             Some(number) => format!("{}:{}:{number}", self.payment, self.operation.name()),
             None => format!("{}:{}", self.payment, self.operation.name()),

@@ -19,6 +19,7 @@ use super::check::{self, PromotionError};
 use super::condition::Window;
 use super::names::{CouponCode, Label, PromotionId};
 use super::rule::{Limits, Promotion};
+use crate::mistake::{Mistake, made};
 use crate::refusal::Excess;
 use crate::{Amount, Currency, CustomerId, OrderId, Refusal, Timestamp, codec};
 
@@ -374,7 +375,7 @@ fn check_hold(
     if wanted.amount.0 < 0 {
         return Err(Refusal::MoneyInvalid { why: "what a use takes of a budget is not negative".into() });
     }
-    if terms.limits.uses.is_some_and(|limit| taken.uses >= limit) {
+    if terms.limits.uses.is_some_and(|limit| taken.uses >= limit + u64::from(made(Mistake::UseOnceMore))) {
         return Err(used_up(state, terms));
     }
     if let Some(limit) = terms.limits.per_customer {

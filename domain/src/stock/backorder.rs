@@ -12,6 +12,7 @@ use super::event::{StockEvent, units};
 use super::pick::{self, Source};
 use super::sourcing::{Distances, HoldContext};
 use super::state::Stock;
+use crate::mistake::{Mistake, made};
 use crate::{OrderId, Quantity, Timestamp};
 
 /// Somebody who waits.
@@ -33,9 +34,12 @@ struct Filling<'a> {
 
 /// Adds the fills that follow from `out`, the events decided so far, to `out`.
 pub(super) fn fill(stock: &Stock, definition: &Definition, setting: &Setting<'_>, out: &mut Vec<StockEvent>) {
-    let waiting = waiting(stock, out);
-    if waiting.is_empty() {
+    let mut waiting = waiting(stock, out);
+    if waiting.is_empty() || made(Mistake::RestockLost) {
         return;
+    }
+    if made(Mistake::QueueReversed) {
+        waiting.reverse();
     }
     if let Some(Admission::Lottery(lottery)) = definition.admission.as_deref()
         && !stock.has_drawn(lottery)

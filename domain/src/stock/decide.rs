@@ -11,6 +11,7 @@ use super::manage::manage;
 use super::sourcing::Distances;
 use super::state::{Bin, Commitment, Stock};
 use super::{backorder, define, promise};
+use crate::mistake::{Mistake, made};
 use crate::{OrderId, Quantity, Refusal, Timestamp, check_quantity};
 
 /// What a decision may know beside the SKU's own state.
@@ -202,7 +203,9 @@ fn ship_recorded(stock: &Stock, order: OrderId, quantity: Quantity, out: &mut Ve
         out.push(StockEvent::Shipped { order, picks });
     }
     if short > 0 {
-        out.push(StockEvent::ShippedShort { order, quantity: short });
+        if !made(Mistake::ShortShipmentHidden) {
+            out.push(StockEvent::ShippedShort { order, quantity: short });
+        }
     }
 }
 

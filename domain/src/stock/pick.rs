@@ -7,6 +7,7 @@ use super::definition::Definition;
 use super::event::{Pick, Picks};
 use super::sourcing::{self, Distances, HoldContext, SourcingPlan};
 use super::state::Bin;
+use crate::mistake::{Mistake, made};
 use crate::{Quantity, Timestamp};
 
 /// What each location may still give: its free units beyond the safety level.
@@ -86,7 +87,8 @@ pub(super) fn pick(bins: &[Bin], source: &Source<'_>, now: Timestamp, quantity: 
     let safety_level = source.safety_level;
     let mut picks = Picks::new();
     if let [_] = bins {
-        let quantity = quantity.min(available(bins, safety_level, now));
+        let one_more = Quantity::from(made(Mistake::SellOneMore));
+        let quantity = quantity.min(available(bins, safety_level, now) + one_more);
         if quantity > 0 {
             picks.push(Pick { bin: 0, quantity });
         }

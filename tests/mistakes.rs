@@ -1,0 +1,63 @@
+//! Deliberate mistakes in the engine itself, each of which the simulation should catch. Those that it does not, the protocol
+//! model must (`loom-tests/tests/protocol_model.rs`); `cargo xtask ci mistakes` runs both and makes `docs/mistakes.md`.
+#![cfg(feature = "mistakes")]
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use stockade::sim::{Options, silence_injected_panics, simulate};
+use stockade_domain::mistake::{self, Mistake};
+
+/// Runs that a mistake may survive before it counts as not caught.
+const SEEDS: u64 = 300;
+
+/// The first failure among the seeds, found by two threads.
+fn first_failure() -> Option<String> {
+    let (next, found) = (AtomicU64::new(0), Mutex::new(None::<(u64, String)>));
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while found.lock().unwrap().is_none() {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= SEEDS {
+                        return;
+                    }
+                    if let Err(failure) = simulate(seed, &Options::default()) {
+                        let mut found = found.lock().unwrap();
+                        if found.as_ref().is_none_or(|(first, _)| seed < *first) {
+                            *found = Some((seed, failure.what));
+                        }
+                    }
+                }
+            });
+        }
+    });
+    found.into_inner().unwrap().map(|(seed, what)| {
+        let what: String = what.split_whitespace().collect::<Vec<_>>().join(" ");
+        let short: String = what.chars().take(160).collect();
+        format!("seed {seed}: {short}")
+    })
+}
+
+#[test]
+#[ignore = "the pipeline's step `mistakes` runs it with optimisation"]
+fn the_simulation_catches_mistakes() {
+    silence_injected_panics();
+    std::panic::set_hook(Box::new(|_| ()));
+    let (mut caught, mut first) = (0, None);
+    mistake::make(None);
+    assert_eq!(
+        simulate(0, &Options::default()).err().map(|failure| failure.what),
+        None,
+        "without a mistake it is clean"
+    );
+    for (mistake, name, _) in Mistake::ALL {
+        mistake::make(Some(*mistake));
+        let failure = first_failure();
+        println!("mistake\t{name}\tsimulation\t{}", failure.as_deref().unwrap_or("-"));
+        caught += usize::from(failure.is_some());
+        first = first.or(failure);
+    }
+    mistake::make(None);
+    assert!(caught * 4 >= Mistake::ALL.len() * 3, "{caught} of {} mistakes are caught", Mistake::ALL.len());
+}
