@@ -9,7 +9,7 @@ use stockade::sim::{Options, silence_injected_panics, simulate};
 use stockade_domain::mistake::{self, Mistake};
 
 /// Runs that a mistake may survive before it counts as not caught.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 600;
 
 /// The first failure among the seeds, found by two threads.
 fn first_failure() -> Option<String> {

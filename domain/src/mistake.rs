@@ -24,8 +24,6 @@ mistakes! {
     AcknowledgeEarly = "acknowledge_early";
     /// The journal says that it is on disk without having asked the disk.
     SyncSkipped = "sync_skipped";
-    /// An idempotency key is not written down with what it made.
-    KeyForgotten = "key_forgotten";
     /// A shelf sells one unit more than it has.
     SellOneMore = "sell_one_more";
     /// Stock that comes back is not given to those who wait.
@@ -40,12 +38,8 @@ mistakes! {
     ShipUnpaid = "ship_unpaid";
     /// Units that a shortfall had taken before they were shipped are not told of.
     ShortShipmentHidden = "short_shipment_hidden";
-    /// A payment that was confirmed is confirmed again.
-    ConfirmTwice = "confirm_twice";
     /// What was paid for an order that ended is kept.
     RefundForgotten = "refund_forgotten";
-    /// A returned unit refunds one cent more than it cost.
-    RefundTooMuch = "refund_too_much";
     /// A call to the gateway has another key each time it is repeated.
     GatewayKeyChanges = "gateway_key_changes";
     /// An order that gives up lets its payment fail without undoing the charge.

@@ -186,12 +186,20 @@ impl Auditor {
     fn compare_payments(&self, verdicts: &mut Vec<(u64, String, Verdict)>) {
         for (id, order) in &self.orders {
             for pay in &order.payments {
+                if order.outcome != Outcome::Open && pay.is_kept() {
+                    let detail = format!("it is over, and its payment {} did not go back", pay.id);
+                    verdicts.push((order.last_seq, format!("order/{id}"), Differs(Rule::OrderMoney, detail)));
+                }
                 if let Some(detail) = payment_differs(*id, order, pay, self.payments.get(&pay.id)) {
                     verdicts.push((order.last_seq, format!("order/{id}"), Differs(Rule::OrderPayment, detail)));
                 }
             }
         }
         for (id, payment) in self.payments.iter().filter(|(_, payment)| !payment.superseded) {
+            if payment.keeps_what_nobody_waits_for() {
+                let detail = "it was paid when nobody waited for it, and does not go back".to_owned();
+                verdicts.push((payment.last_seq, format!("payment/{id}"), Differs(Rule::OrderMoney, detail)));
+            }
             let order = self.orders.get(&payment.order);
             if !order.is_some_and(|order| order.payments.iter().any(|pay| pay.id == *id)) {
                 let detail = format!("order {} does not know it", payment.order);

@@ -20,6 +20,15 @@ pub(super) struct Pay {
     pub(super) state: PaymentState,
     pub(super) refunded: i64,
     pub(super) refunding: i64,
+    /// A refund came to nothing: what it was for can be refunded again.
+    refund_failed: bool,
+}
+
+impl Pay {
+    /// Whether money of an order that is over stays without a reason.
+    pub(super) const fn is_kept(&self) -> bool {
+        matches!(self.state, PaymentState::Paid) && self.refunded < self.amount && !self.refund_failed
+    }
 }
 
 /// When the payments of an order start.
@@ -217,6 +226,7 @@ impl Order {
             }
             E::Refunded { number, amount, done } => {
                 self.refund_step(*number, if *done { 0 } else { -amount.0 }, -amount.0, scene);
+                self.payments.get_mut(*number as usize).into_iter().for_each(|pay| pay.refund_failed |= !done);
                 let all = self.payments.get(*number as usize).is_some_and(|pay| pay.refunded == pay.amount);
                 let to = if all { PaymentState::Refunded } else { PaymentState::Paid };
                 self.pay_step(*number, &[PaymentState::Refunding], to, scene);
@@ -346,7 +356,7 @@ impl Order {
             let number = self.payments.len() as u32;
             let id = PaymentId::of_order(self.id, self.attempt << 16 | number, self.expires_at);
             let (method, amount, state) = (payment.method, payment.amount.0, PaymentState::Pending);
-            self.payments.push(Pay { id, method, amount, state, refunded: 0, refunding: 0 });
+            self.payments.push(Pay { id, method, amount, state, refunded: 0, refunding: 0, refund_failed: false });
         }
     }
 

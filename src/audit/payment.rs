@@ -48,6 +48,8 @@ pub(super) struct Payment {
     reversed: bool,
     /// It came when nobody waited for it and goes back by itself: its order counts it as failed.
     pub(super) automatic: bool,
+    /// Its gateway is not asked any more until somebody says so.
+    given_up: bool,
     /// It has records of its own; one that its order secured has none until some of it goes back.
     has_actor: bool,
     /// Its order was refused and placed again: nobody follows this payment any more.
@@ -86,6 +88,7 @@ impl Payment {
             charged_back: 0,
             reversed: false,
             automatic: false,
+            given_up: false,
             has_actor: true,
             superseded: false,
         })
@@ -111,6 +114,7 @@ impl Payment {
             charged_back: 0,
             reversed: false,
             automatic: false,
+            given_up: false,
             has_actor: false,
             superseded: false,
         }
@@ -171,10 +175,12 @@ impl Payment {
                 self.asked = Asked::Nothing;
             }
             E::RetryScheduled { .. } | E::Queued { .. } | E::GivenUp { .. } => {
+                self.given_up |= matches!(event, E::GivenUp { .. });
                 let open = self.asked != Asked::Nothing;
                 scene.expect(open, Rule::PaymentTransition, || "nothing was open that could be asked again".into());
             }
-            E::Resumed | E::ActionRequired { .. } | E::ActionDone | E::AbandonNoted => {}
+            E::Resumed => self.given_up = false,
+            E::ActionRequired { .. } | E::ActionDone | E::AbandonNoted => {}
             E::IntegrityBroken { asked, moved } => {
                 scene.expect(asked != moved, Rule::PaymentTransition, || "nothing was wrong with the amount".into());
             }
@@ -188,6 +194,12 @@ impl Payment {
             }
             _ => self.take_parts(event, books, scene),
         }
+    }
+
+    /// Whether money came that nobody waited for, and does not go back.
+    pub(super) fn keeps_what_nobody_waits_for(&self) -> bool {
+        let is_open = self.asked != Asked::Nothing || self.given_up || self.is_questioned();
+        self.automatic && !is_open && self.state == Paid && self.secured() > self.refunded()
     }
 
     /// What is set aside, taken in parts, and taken back by a bank.

@@ -22,12 +22,18 @@
 //! |---|---|
 //! | [`fault`] | the vocabulary: ports, faults, selectors, operations |
 //! | `disk`, `gateway`, `clock` | the ports in front of these; that of mailboxes is `stockade_actors::faults::door` |
+//! | [`experiment`] | experiments, schedules and workflows as files |
+//! | [`condition`] | what is measured, and conditions on it |
+//! | [`schedule`] | when an experiment starts again |
 //! | [`switchboard`] | arms faults in an engine, and takes them back |
 
 mod clock;
+pub mod condition;
 mod disk;
+pub mod experiment;
 pub mod fault;
 mod gateway;
+pub mod schedule;
 pub mod switchboard;
 
 pub(crate) use clock::FaultyClock;

@@ -19,7 +19,7 @@ use super::clients::{Clients, SKUS};
 use super::dice::Dice;
 use super::faults::{FaultKind, FaultPlan};
 use super::machine::Machine;
-use super::rest::nobody_waits_in_vain;
+use super::rest::{nobody_waits_in_vain, the_books_agree};
 use crate::audit::audit_records;
 use crate::gateway::{Callback, Fate};
 
@@ -371,6 +371,10 @@ impl Run {
                 other => return Err(format!("partition {partition} does not hold its invariants: {other:?}")),
             }
         }
+        match self.machine.faults.bugs() {
+            0 => {}
+            bugs => return Err(format!("{bugs} commands panicked that no fault made to")),
+        }
         nobody_waits_in_vain(&mut self.machine, &SKUS)?;
         let records = self.machine.records()?;
         let report = audit_records(records.iter().map(|(seq, body)| (*seq, body)));
@@ -381,6 +385,7 @@ impl Run {
             let (oversold, of) = (report.oversold, report.in_flight_of.join(", "));
             return Err(format!("{oversold} oversold, in flight at rest: {of}"));
         }
+        the_books_agree(&mut self.machine, &report.ledger)?;
         let cards = self.check_promises(&records)?;
         self.check_gateway(&cards)?;
         let mut hash = blake3::Hasher::new();

@@ -63,6 +63,7 @@ pub struct Faults {
     fired: Mutex<BTreeMap<(Port, &'static str, &'static str), u64>>,
     total: AtomicU64,
     limbo: Arc<Limbo>,
+    bugs: AtomicU64,
 }
 
 impl Faults {
@@ -103,6 +104,16 @@ impl Faults {
     /// How often the rules were replaced.
     pub fn swaps(&self) -> u64 {
         self.swaps.load(Ordering::Acquire)
+    }
+
+    /// An actor has panicked, and no fault made it.
+    pub(crate) fn note_bug(&self) {
+        self.bugs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often an actor has panicked without a fault that made it: each is a mistake in this program.
+    pub fn bugs(&self) -> u64 {
+        self.bugs.load(Ordering::Relaxed)
     }
 
     /// How often any fault has struck.

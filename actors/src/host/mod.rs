@@ -488,7 +488,7 @@ impl Host {
         let occasion = || Occasion::of(self.operation, key().to_string());
         if self.shared.ports.faults.strike(Port::Mailbox, is_wanted, occasion).is_some() {
             // Like a panic, but nobody who runs the program is told of one that is meant.
-            std::panic::resume_unwind(Box::new("fault injected"));
+            std::panic::resume_unwind(Box::new(supervise::INJECTED));
         }
     }
 

@@ -13,6 +13,9 @@ use super::access::is_sold_out;
 use crate::shelf::ShelfError;
 use crate::table::Hosted;
 
+/// What panics say that are faults on purpose.
+pub(super) const INJECTED: &str = "fault injected";
+
 impl Host {
     /// Runs one command. None: it panicked.
     pub(super) fn run_protected<R>(
@@ -34,7 +37,10 @@ impl Host {
                 self.undo(mark);
                 Some(Err(refusal))
             }
-            Err(_) => {
+            Err(panic) => {
+                if panic.downcast_ref::<&str>() != Some(&INJECTED) {
+                    self.shared.ports.faults.note_bug();
+                }
                 tracing::error!(partition = self.index, "an actor panicked; it is rebuilt and its command refused");
                 self.undo(mark);
                 None

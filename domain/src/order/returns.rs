@@ -8,7 +8,6 @@ use super::earn::earn;
 use super::event::{OrderEvent, ReturnedLine};
 use super::refund;
 use super::state::Order;
-use crate::mistake::{Mistake, made};
 use crate::stock::{Disposition, StockCommand};
 use crate::{Amount, Money, Quantity, Refusal, check_quantity};
 
@@ -59,7 +58,6 @@ pub(super) fn take_back(
     let paid_left = order.paid().0 - order.refunded().0;
     let refund = match choice {
         RefundChoice::Nothing => Amount::ZERO,
-        RefundChoice::Auto if made(Mistake::RefundTooMuch) => Amount((worth + 100).min(paid_left)),
         RefundChoice::Auto => Amount(worth.min(paid_left)),
         RefundChoice::Exactly(money) => check_refund(order, money)?,
     };

@@ -11,7 +11,6 @@ use super::decide::{
 use super::event::OrderEvent;
 use super::refund;
 use super::state::{Order, Outcome};
-use crate::mistake::{Mistake, made};
 use crate::payment::{Method, PaymentCommand};
 use crate::stock::{ReleaseReason, StockCommand, StockEvent, units};
 use crate::{OrderId, PaymentId, Quantity, SkuId, Timestamp};
@@ -42,7 +41,7 @@ pub(super) fn payment_paid(
     asks: &mut Vec<OrderAsk>,
 ) -> Decision {
     let number = number_of(order, payment)?;
-    if !order.payments[number as usize].is_pending() && !made(Mistake::ConfirmTwice) {
+    if !order.payments[number as usize].is_pending() {
         return Ok(());
     }
     out.push(OrderEvent::PaymentSecured { number });
