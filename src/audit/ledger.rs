@@ -7,7 +7,7 @@
 //! | an order was secured | deposits | revenue of the house's goods at exact prices, charges; the difference is rounding |
 //! | the house's units of it were cancelled or came back | revenue at exact prices | deposits; the difference is rounding |
 //! | units came back for less (or more) than they cost | deposits (goodwill) | goodwill (deposits) |
-//! | money was given back without goods | goodwill | deposits |
+//! | money was given back without goods (and set off when goods are cancelled later: the other way) | goodwill | deposits |
 //! | a refund went out | deposits | its tender |
 //! | a seller's goods went out (came back: the other way) | deposits, goodwill for discounts | payable, commission |
 //! | a bank took a payment back | bad debt | its tender |
@@ -83,7 +83,7 @@ impl Books {
         self.post(currency, &[(A::Charges, charges), (A::Deposits, -charges)]);
     }
 
-    /// What returned units were worth and was not given back for them.
+    /// What is kept of what units were worth; below zero: given away.
     pub(super) fn keep(&mut self, currency: Currency, kept: i128) {
         self.post(currency, &[(A::Deposits, kept), (A::Goodwill, -kept)]);
     }
@@ -104,10 +104,6 @@ impl Books {
             let balance = books.entry((seller.clone(), currency)).or_default();
             *balance = balance.saturating_add(amount);
         }
-    }
-
-    pub(super) fn grant(&mut self, currency: Currency, amount: i128) {
-        self.post(currency, &[(A::Goodwill, amount), (A::Deposits, -amount)]);
     }
 
     pub(super) fn enter(&mut self, event: &LedgerEvent, scene: &mut Scene<'_>) {

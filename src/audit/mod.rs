@@ -30,6 +30,7 @@ mod derived;
 mod discounts;
 mod edit;
 mod files;
+mod gifts;
 mod keys;
 mod kits;
 mod ledger;

@@ -67,6 +67,8 @@ pub(super) struct Order {
     pub(super) step_next: u32,
     /// Sales recognised and not given up, in ten-thousandths.
     pub(super) recognised: i128,
+    /// What the house keeps of units that were given up; below zero: what it gave away.
+    pub(super) kept: i128,
     /// The last record in which a payment or the whole order failed: a key bound before it is free.
     pub(super) failed_seq: u64,
     /// It holds nothing and waits to be let in.
@@ -122,6 +124,7 @@ impl Order {
             owed: Vec::new(),
             step_next: 0,
             recognised: 0,
+            kept: 0,
             waiting: *waiting,
             bid: bid.as_deref().copied(),
             failed_seq: 0,
@@ -217,8 +220,7 @@ impl Order {
             E::Returned { lines, refund } => self.take_back(lines, refund.0, books, scene),
             E::RefundGranted { amount, .. } => {
                 self.expect_refundable(amount.0, scene);
-                books.grant(self.currency, i128::from(amount.0));
-                self.recognised -= i128::from(amount.0);
+                self.keep(-i128::from(amount.0), self.owed_back(), books);
             }
             E::RefundStarted { number, amount } => {
                 self.pay_step(*number, &[PaymentState::Paid], PaymentState::Refunding, scene);
@@ -391,6 +393,7 @@ impl Order {
 
     fn take_back(&mut self, lines: &[ReturnedLine], refund: i64, books: &mut Books, scene: &mut Scene<'_>) {
         self.expect_refundable(refund, scene);
+        let owed = self.owed_back();
         let currency = self.currency;
         let (mut exact, mut worth, mut of_house) = (0, 0, 0);
         for returned in lines {
@@ -409,9 +412,9 @@ impl Order {
         }
         if self.secured {
             books.give_up(currency, exact, of_house);
-            books.keep(currency, worth - i128::from(refund));
             // What sellers' goods were worth is told by `payout_due`.
-            self.recognised += worth - of_house - i128::from(refund);
+            self.recognised -= of_house;
+            self.keep(worth - i128::from(refund), owed, books);
         }
     }
 
@@ -433,6 +436,7 @@ impl Order {
         if secured {
             books.give_up(currency, exact, worth);
             self.recognised -= worth;
+            self.set_off(books);
         }
         self.secure_if_covered(books);
     }
@@ -456,6 +460,9 @@ impl Order {
             self.recognised -= worth + self.charges;
         }
         self.outcome = outcome;
+        if self.secured {
+            self.set_off(books);
+        }
         (self.placing, self.waiting) = (false, false);
     }
 
@@ -482,12 +489,12 @@ impl Order {
         self.recognised = due + self.charges;
     }
 
-    fn total(&self) -> i128 {
+    pub(super) fn total(&self) -> i128 {
         let charges = if self.outcome == Outcome::Open { self.charges } else { 0 };
         self.lines.iter().map(|line| line.due(self.currency)).sum::<i128>() + charges
     }
 
-    fn paid(&self) -> i128 {
+    pub(super) fn paid(&self) -> i128 {
         let counts = |pay: &&Pay| !matches!(pay.state, PaymentState::Pending | PaymentState::Failed);
         self.payments.iter().filter(counts).map(|pay| i128::from(pay.amount)).sum()
     }

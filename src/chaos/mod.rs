@@ -24,16 +24,26 @@
 //! | `disk`, `gateway`, `clock` | the ports in front of these; that of mailboxes is `stockade_actors::faults::door` |
 //! | [`experiment`] | experiments, schedules and workflows as files |
 //! | [`condition`] | what is measured, and conditions on it |
+//! | [`private`], `buyer` | an engine of the experiment's own, with load |
+//! | [`served`] | a running server, by its admin listener |
+//! | [`report`], [`matrix`] | what it came to; which faults have struck which operations |
+//! | [`run`] | the phases, the watch, the verdict |
 //! | [`schedule`] | when an experiment starts again |
 //! | [`switchboard`] | arms faults in an engine, and takes them back |
 
+mod buyer;
 mod clock;
 pub mod condition;
 mod disk;
 pub mod experiment;
 pub mod fault;
 mod gateway;
+pub mod matrix;
+pub mod private;
+pub mod report;
+pub mod run;
 pub mod schedule;
+pub mod served;
 pub mod switchboard;
 
 pub(crate) use clock::FaultyClock;

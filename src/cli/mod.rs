@@ -19,6 +19,7 @@
 //! auditor.
 
 mod audit;
+mod chaos;
 mod client;
 mod demo;
 mod load;
@@ -60,6 +61,7 @@ Examples:
   stockade replay orders.csv.zst --data ./history        a real order history through the engine
   stockade audit --data ./history                        everything recomputed from the journal
   stockade simulate --seeds 0..100                       power cuts, lost messages, failing cards: on virtual time
+  stockade chaos run examples/chaos/slow-disk.yaml       a slow disk under load, with a verdict
   stockade match < commands.jsonl                        the bare book, for other programs
 
 Exit codes: 0 done, 1 ran and found a fault, 2 bad usage, 3 could not run.";
@@ -76,6 +78,8 @@ enum Verb {
     Audit(audit::Arguments),
     /// The whole engine on one thread and virtual time, with faults, from seeds.
     Simulate(simulate::Arguments),
+    /// Experiments as files: faults in a running engine, on purpose and under watch.
+    Chaos(chaos::Arguments),
     /// The bare book over standard input and output, a JSON line per command and per event.
     Match(matching::Arguments),
     /// Put HTTP load on a server, and check that nothing was oversold.
@@ -88,7 +92,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let is_server = matches!(arguments.command, Verb::Serve(_));
     // What a simulation breaks on purpose is in its report.
-    let breaks = matches!(arguments.command, Verb::Simulate(_));
+    let breaks = matches!(arguments.command, Verb::Simulate(_) | Verb::Chaos(_));
     let log_level = logs::to_stderr(if is_server {
         "info"
     } else if breaks {
@@ -103,6 +107,7 @@ pub fn main() -> ExitCode {
         Verb::Replay(arguments) => replay::run(&arguments, &mut output),
         Verb::Audit(arguments) => audit::run(&arguments, &mut output),
         Verb::Simulate(arguments) => simulate::run(&arguments, &mut output),
+        Verb::Chaos(arguments) => chaos::run(&arguments, &mut output),
         Verb::Match(arguments) => matching::run(&arguments, &mut output),
         Verb::Load(arguments) => load::run(&arguments, &mut output),
     };

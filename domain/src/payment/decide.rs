@@ -284,11 +284,11 @@ impl Desk<'_> {
 
     /// What was taken and is not wanted goes back by itself; the order learns that the payment failed.
     pub(super) fn give_back_all(&mut self, reason: &str) {
-        if made(Mistake::LateMoneyKept) {
-            return self.failed(reason.into());
-        }
         if !self.payment.goes_back_by_itself() {
             self.record(PaymentEvent::LateSuccess { reference: reason.into() });
+        }
+        if made(Mistake::LateMoneyKept) {
+            return self.failed(reason.into());
         }
         let amount = self.payment.refundable();
         let number = self.payment.refunds.len() as u32 + 1;

@@ -1,0 +1,312 @@
+//! An engine of the experiment's own, with buyers at work on it, and what must be true of it afterwards.
+//!
+//! An engine that ends because its disk failed is opened again, as whoever runs one would do; a buyer who has no answer asks
+//! again with the same order id. What a buyer was told is remembered, and looked for at the end.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use parking_lot::Mutex;
+use stockade_actors::ports::{Clock, SystemClock};
+use stockade_domain::ledger::LedgerAccount;
+use stockade_domain::{Money, OrderId, Quantity, Timestamp};
+use tokio::sync::RwLock;
+use tokio::task::JoinSet;
+
+use super::buyer::Buyer;
+use super::condition::Sample;
+use super::experiment::LoadSpec;
+use super::fault::FaultSpec;
+use super::run::{Strikes, Target};
+use super::switchboard::Fired;
+use crate::engine::{Config, Engine, Sku};
+use crate::gateway::SimulatedGateway;
+
+/// Goods that faults may name, and goods that none names.
+pub(super) const GOODS: [&str; 6] = ["chaos-1", "chaos-2", "chaos-3", "chaos-4", "control-1", "control-2"];
+/// Units of each when the doors open.
+const STOCK: Quantity = 1_000_000;
+/// How long the end may take to come to rest.
+const REST: Duration = Duration::from_secs(20);
+
+pub(super) fn eur(cents: i64) -> Money {
+    Money::new(stockade_domain::Amount(cents * 100), "EUR".parse().expect("a currency"))
+}
+
+/// What buyers counted.
+#[derive(Default)]
+pub(super) struct Counts {
+    /// Requests that were answered.
+    pub answered: AtomicU64,
+    /// Requests without an answer, or with one that says that something is broken.
+    pub errors: AtomicU64,
+    /// Requests that were sent again.
+    pub retries: AtomicU64,
+    /// Buyers who had their order, and who had none in the end: of goods that faults name, and of the others.
+    pub served: [AtomicU64; 2],
+    /// See `served`.
+    pub left: [AtomicU64; 2],
+    pub in_flight: AtomicU64,
+    /// Since the last sample.
+    pub latencies: Mutex<Option<Histogram<u64>>>,
+    /// Orders that were acknowledged.
+    pub acknowledged: Mutex<Vec<OrderId>>,
+}
+
+impl Counts {
+    pub(super) fn add(&self, latency: Duration, is_error: bool) {
+        self.answered.fetch_add(1, Ordering::Relaxed);
+        if is_error {
+            self.errors.fetch_add(1, Ordering::Relaxed);
+        }
+        let mut slot = self.latencies.lock();
+        let histogram = slot.get_or_insert_with(|| Histogram::new(3).expect("three digits are possible"));
+        histogram.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
+    }
+}
+
+/// The engine that is there now, shared by the buyers.
+pub(super) struct Shop {
+    pub engine: RwLock<Engine>,
+    pub counts: Counts,
+    pub closing: AtomicBool,
+}
+
+/// See the module.
+pub struct PrivateEngine {
+    dir: tempfile::TempDir,
+    partitions: usize,
+    gateway: SimulatedGateway,
+    clock: Hurried,
+    shop: Arc<Shop>,
+    buyers: JoinSet<()>,
+    /// What is armed, to be armed again in an engine that was opened again.
+    armed: Vec<FaultSpec>,
+    /// Strikes in engines of before.
+    fired_before: Vec<Fired>,
+    restarts: u64,
+    sampled: (Instant, u64, u64),
+}
+
+/// The machine's clock, which is set forward when everything is to come to rest: nobody waits for an hour's pause.
+#[derive(Clone, Default)]
+struct Hurried(Arc<AtomicI64>);
+
+impl Clock for Hurried {
+    fn now(&self) -> Timestamp {
+        SystemClock.now().plus_micros(self.0.load(Ordering::Relaxed))
+    }
+}
+
+fn config(dir: PathBuf, partitions: usize, gateway: &SimulatedGateway, clock: &Hurried) -> Config {
+    let config = Config::at(dir).partitions(partitions).gateway(gateway.clone()).clock(clock.clone()).private();
+    // Small enough that an experiment of seconds seals segments and takes checkpoints.
+    Config { segment_bytes: 4 << 20, checkpoint_records: 20_000, ..config }
+}
+
+fn said(error: impl ToString) -> String {
+    error.to_string()
+}
+
+impl PrivateEngine {
+    /// Opens an engine in a directory of its own, fills its shelves, lets the buyers in.
+    ///
+    /// # Errors
+    ///
+    /// A sentence, when it cannot be opened.
+    pub async fn open(load: &LoadSpec, seed: u64) -> Result<Self, String> {
+        let dir = tempfile::tempdir().map_err(said)?;
+        let (gateway, partitions) = (SimulatedGateway::default(), load.partitions);
+        let clock = Hurried::default();
+        let opening = config(dir.path().join("shop"), partitions, &gateway, &clock);
+        let engine = tokio::task::spawn_blocking(move || Engine::open(opening)).await.map_err(said)?.map_err(said)?;
+        for name in GOODS {
+            engine.put_sku(Sku::new(name, eur(500)).backorder_max(1_000)).await.map_err(said)?;
+            engine.receive(name, STOCK).await.map_err(said)?;
+        }
+        super::buyer::set_up(&engine).await.map_err(said)?;
+        let shop = Shop { engine: RwLock::new(engine), counts: Counts::default(), closing: AtomicBool::new(false) };
+        let shop = Arc::new(shop);
+        let mut buyers = JoinSet::new();
+        for number in 0..load.buyers {
+            buyers.spawn(Buyer::new(Arc::clone(&shop), seed, number as u64).shop());
+        }
+        let (armed, fired_before, sampled) = (Vec::new(), Vec::new(), (Instant::now(), 0, 0));
+        Ok(Self { dir, partitions, gateway, clock, shop, buyers, armed, fired_before, restarts: 0, sampled })
+    }
+
+    /// Whether the engine has ended: nothing is written any more.
+    async fn has_ended(&self) -> bool {
+        self.shop.engine.read().await.has_failed()
+    }
+
+    /// Opens the engine again, as whoever runs one would do when it has ended.
+    async fn revive(&mut self) -> Result<(), String> {
+        if !self.has_ended().await {
+            return Ok(());
+        }
+        let mut slot = self.shop.engine.write().await;
+        self.fired_before.extend(slot.switchboard().fired());
+        slot.switchboard().disarm();
+        let old = slot.clone();
+        // What could not be written is unknown to whoever asked for it; closing says so, too.
+        let _ = tokio::time::timeout(REST, old.close()).await;
+        drop(old);
+        let opening = config(self.dir.path().join("shop"), self.partitions, &self.gateway, &self.clock);
+        // The directory is locked until the last handle of the old engine has gone.
+        *slot = Engine::in_memory().map_err(said)?;
+        let begun = Instant::now();
+        let opened = loop {
+            let opening = opening.clone();
+            match tokio::task::spawn_blocking(move || Engine::open(opening)).await.map_err(said)? {
+                Err(_) if begun.elapsed() < REST => tokio::time::sleep(Duration::from_millis(50)).await,
+                opened => break opened.map_err(|error| format!("it does not come up again: {error}"))?,
+            }
+        };
+        self.restarts += 1;
+        opened.switchboard().arm(self.armed.clone()).map_err(said)?;
+        *slot = opened;
+        Ok(())
+    }
+
+    async fn all_fired(&self) -> Vec<Fired> {
+        let mut sums: BTreeMap<_, u64> = BTreeMap::new();
+        let now = self.shop.engine.read().await.switchboard().fired();
+        for Fired { port, fault, operation, count } in self.fired_before.iter().cloned().chain(now) {
+            *sums.entry((port, fault, operation)).or_default() += count;
+        }
+        let one = |((port, fault, operation), count)| Fired { port, fault, operation, count };
+        sums.into_iter().map(one).collect()
+    }
+
+    /// What buyers were told must be there.
+    async fn lost(&self) -> Vec<String> {
+        let acknowledged = std::mem::take(&mut *self.shop.counts.acknowledged.lock());
+        let engine = self.shop.engine.read().await.clone();
+        let mut lost = Vec::new();
+        for id in acknowledged {
+            if engine.read_order(id).await.is_err() {
+                lost.push(format!("order {id} was acknowledged and is not there"));
+            }
+        }
+        lost
+    }
+}
+
+impl Target for PrivateEngine {
+    async fn arm(&mut self, faults: &[FaultSpec]) -> Result<(), String> {
+        self.armed = faults.to_vec();
+        self.shop.engine.read().await.switchboard().arm(self.armed.clone()).map_err(said)
+    }
+
+    async fn disarm(&mut self) -> Result<(), String> {
+        self.armed.clear();
+        self.shop.engine.read().await.switchboard().disarm();
+        Ok(())
+    }
+
+    async fn residue(&mut self) -> Result<Option<String>, String> {
+        let engine = self.shop.engine.read().await;
+        let (armed, held) = (engine.switchboard().is_armed(), engine.switchboard().held_back());
+        Ok((armed || held > 0).then(|| format!("armed: {armed}, held back: {held}")))
+    }
+
+    async fn sample(&mut self) -> Result<Sample, String> {
+        self.revive().await?;
+        let counts = &self.shop.counts;
+        let at = |of: &AtomicU64| of.load(Ordering::Relaxed);
+        let (answered, errors) = (at(&counts.answered), at(&counts.errors));
+        let (since, answered_before, errors_before) =
+            std::mem::replace(&mut self.sampled, (Instant::now(), answered, errors));
+        let (news, wrong) = (answered - answered_before, errors - errors_before);
+        let histogram = counts.latencies.lock().take();
+        let quantile = |q| histogram.as_ref().map_or(0.0, |h| h.value_at_quantile(q) as f64 / 1_000.0);
+        let percent = |part: u64, of: u64, none: f64| if of == 0 { none } else { part as f64 * 100.0 / of as f64 };
+        let (served, left) = (at(&counts.served[0]) + at(&counts.served[1]), at(&counts.left[0]) + at(&counts.left[1]));
+        Ok(Sample {
+            p50_ms: quantile(0.5),
+            p99_ms: quantile(0.99),
+            throughput: news as f64 / since.elapsed().as_secs_f64().max(1e-3),
+            error_percent: percent(wrong, news, 0.0),
+            success_percent: percent(served, served + left, 100.0),
+            // Counted by the auditor at the end; each SKU's own counters refuse it before.
+            oversold: 0.0,
+            in_flight: at(&counts.in_flight) as f64,
+        })
+    }
+
+    async fn fired(&mut self) -> Result<Vec<Strikes>, String> {
+        Ok(self.all_fired().await.iter().map(Strikes::from).collect())
+    }
+
+    async fn finish(&mut self) -> Result<(Vec<String>, BTreeMap<String, f64>), String> {
+        self.shop.closing.store(true, Ordering::Relaxed);
+        while self.buyers.join_next().await.is_some() {}
+        self.revive().await?;
+        let mut broken = self.lost().await;
+        let engine = self.shop.engine.read().await.clone();
+        // Payments under way come to their end once nothing fails.
+        let begun = Instant::now();
+        let books = loop {
+            let books = engine.ledger().await.map_err(said)?;
+            let (captured, refunded) = self.gateway.totals();
+            let known = books.balance("EUR".parse().expect("a currency"), LedgerAccount::Card);
+            if known == captured - refunded || begun.elapsed() > REST {
+                break known - (captured - refunded);
+            }
+            self.clock.0.fetch_add(10_000_000, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        if books != 0 {
+            broken.push(format!("the gateway's books differ from the engine's by {books} ten-thousandths"));
+        }
+        let charged_twice = self.gateway.cards().iter().filter(|(_, card)| card.captures > 1).count();
+        if charged_twice > 0 {
+            broken.push(format!("{charged_twice} payments were captured twice"));
+        }
+        if let Err(refusal) = engine.check().await {
+            broken.push(format!("an actor does not hold its invariants: {refusal}"));
+        }
+        let _ = tokio::time::timeout(REST, engine.close()).await;
+        drop(engine);
+        *self.shop.engine.write().await = Engine::in_memory().map_err(said)?;
+        let dir = self.dir.path().join("shop");
+        let report = tokio::task::spawn_blocking(move || crate::audit::audit(&dir, |_, _| {})).await.map_err(said)?;
+        match report {
+            Ok(report) => {
+                broken.extend(
+                    report.faults.first().map(|fault| format!("the auditor found {}: {fault:?}", report.faults_found)),
+                );
+                if report.oversold > 0 {
+                    broken.push(format!("{} units were oversold", report.oversold));
+                }
+            }
+            Err(error) => broken.push(format!("the journal cannot be audited: {error}")),
+        }
+        Ok((broken, self.figures()))
+    }
+}
+
+impl PrivateEngine {
+    fn figures(&self) -> BTreeMap<String, f64> {
+        let counts = &self.shop.counts;
+        let at = |of: &AtomicU64| of.load(Ordering::Relaxed) as f64;
+        let rate = |group: usize| {
+            let (served, left) = (at(&counts.served[group]), at(&counts.left[group]));
+            if served + left == 0.0 { 100.0 } else { served * 100.0 / (served + left) }
+        };
+        let figures = [
+            ("requests", at(&counts.answered)),
+            ("retries", at(&counts.retries)),
+            ("errors", at(&counts.errors)),
+            ("restarts", self.restarts as f64),
+            ("final_success_percent", rate(0)),
+            ("final_success_percent_of_control_group", rate(1)),
+        ];
+        figures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
