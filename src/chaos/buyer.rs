@@ -12,7 +12,7 @@ use stockade_domain::promotion::CouponCode;
 use stockade_domain::stock::{Disposition, StockCommand, Unsellable};
 use stockade_domain::{Location, OrderId, Refusal};
 
-use super::private::{GOODS, Shop, eur};
+use super::private::{GOODS, SCARCE, Shop, eur};
 use crate::engine::{Bid, Engine, NewOrder, Offer, Payment, coupon_terms};
 
 /// How long a buyer waits for an answer.
@@ -114,6 +114,9 @@ impl Buyer {
             8 => order.pay(Payment::card("tok")).charge_time(ChargeTime::AtShip),
             _ => order,
         };
+        if goods == SCARCE {
+            order = order.allow_backorder();
+        }
         if self.below(8) == 0 {
             order = order.coupon(COUPON);
         }

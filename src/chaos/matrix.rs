@@ -46,7 +46,8 @@ const TABLE: &[Row] = &[
         &[],
     ),
     (Port::Disk, &["slow"], &["write", "sync"], &[]),
-    (Port::Disk, &["eio", "enospc"], &["write", "sync"], &[]),
+    (Port::Disk, &["eio"], &["write", "sync"], &[]),
+    (Port::Disk, &["enospc"], &["write", "create", "preallocate", "free_bytes"], &[]),
     (Port::Disk, &["short_write", "torn_write"], &["write"], &[]),
     (Port::Disk, &["failed_fsync"], &["sync"], &[]),
     (

@@ -28,8 +28,12 @@ use crate::gateway::SimulatedGateway;
 
 /// Goods that faults may name, and goods that none names.
 pub(super) const GOODS: [&str; 6] = ["chaos-1", "chaos-2", "chaos-3", "chaos-4", "control-1", "control-2"];
+/// Of these there are only what comes in: who orders them waits in line.
+pub(super) const SCARCE: &str = "chaos-4";
 /// Units of each when the doors open.
 const STOCK: Quantity = 1_000_000;
+/// Latencies are counted up to ten minutes.
+const LATENCY_MICROS_MAX: u64 = 600_000_000;
 /// How long the end may take to come to rest.
 const REST: Duration = Duration::from_secs(20);
 
@@ -64,7 +68,9 @@ impl Counts {
             self.errors.fetch_add(1, Ordering::Relaxed);
         }
         let mut slot = self.latencies.lock();
-        let histogram = slot.get_or_insert_with(|| Histogram::new(3).expect("three digits are possible"));
+        let histogram = slot.get_or_insert_with(|| {
+            Histogram::new_with_bounds(1, LATENCY_MICROS_MAX, 3).expect("these bounds are possible")
+        });
         histogram.saturating_record(u64::try_from(latency.as_micros()).unwrap_or(u64::MAX));
     }
 }
@@ -105,7 +111,7 @@ impl Clock for Hurried {
 fn config(dir: PathBuf, partitions: usize, gateway: &SimulatedGateway, clock: &Hurried) -> Config {
     let config = Config::at(dir).partitions(partitions).gateway(gateway.clone()).clock(clock.clone()).private();
     // Small enough that an experiment of seconds seals segments and takes checkpoints.
-    Config { segment_bytes: 4 << 20, checkpoint_records: 20_000, ..config }
+    Config { segment_bytes: 1 << 20, checkpoint_records: 20_000, ..config }
 }
 
 fn said(error: impl ToString) -> String {
@@ -126,7 +132,9 @@ impl PrivateEngine {
         let engine = tokio::task::spawn_blocking(move || Engine::open(opening)).await.map_err(said)?.map_err(said)?;
         for name in GOODS {
             engine.put_sku(Sku::new(name, eur(500)).backorder_max(1_000)).await.map_err(said)?;
-            engine.receive(name, STOCK).await.map_err(said)?;
+            if name != SCARCE {
+                engine.receive(name, STOCK).await.map_err(said)?;
+            }
         }
         super::buyer::set_up(&engine).await.map_err(said)?;
         let shop = Shop { engine: RwLock::new(engine), counts: Counts::default(), closing: AtomicBool::new(false) };

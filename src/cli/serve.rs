@@ -22,7 +22,7 @@ Examples:
   stockade serve --listen 127.0.0.1:0 --admin 127.0.0.1:0 --json     free ports; the first line says which
   STOCKADE_API_KEYS='[\"secret\"]' stockade serve --listen 0.0.0.0:8080
 
-The file of --config is TOML: data, listen, admin, anonymous, api_keys, drain_seconds, partitions, credits,
+The file of --config is TOML: data, listen, admin, anonymous, api_keys, drain_seconds, chaos, partitions, credits,
 checkpoint_records, orders_in_memory_max, cache_bytes, [gateway], [[webhooks]]. Each is also STOCKADE_<NAME> in the environment.
 SIGTERM, SIGINT and POST /drain on the admin address drain: what is in flight ends, then all is durable and the directory is closed.";
 
@@ -116,6 +116,7 @@ fn options(settings: &Settings, log_level: Option<Arc<LogLevel>>) -> ServerOptio
         drain_deadline: Duration::from_secs(settings.drain_seconds),
         config: settings.shown(),
         log_level,
+        chaos: settings.chaos,
         webhook_secrets: settings
             .gateway
             .iter()

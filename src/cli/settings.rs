@@ -43,6 +43,9 @@ pub(super) struct Settings {
     pub(super) api_keys: Vec<String>,
     /// How long requests in flight have to end when the server stops.
     pub(super) drain_seconds: u64,
+    /// Whether faults may be armed on the admin listener (`stockade chaos run`).
+    #[serde(default)]
+    pub(super) chaos: bool,
     /// Partitions; none: by the number of cores.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) partitions: Option<usize>,
@@ -131,6 +134,7 @@ impl Default for Settings {
             anonymous: false,
             api_keys: Vec::new(),
             drain_seconds: 10,
+            chaos: false,
             partitions: None,
             credits: None,
             segment_bytes: None,

@@ -64,6 +64,8 @@ use threads::Threads;
 
 use crate::chaos::Switchboard;
 
+/// How long closing waits for those who are inside, when nothing is written any more.
+const CLOSE_AFTER_FAILURE_MAX: Duration = Duration::from_secs(1);
 /// How long closing waits for those inside, and for the checkpoint that spares the next start its work.
 const CLOSE_MAX: Duration = Duration::from_secs(30);
 
@@ -190,7 +192,9 @@ impl Engine {
         // Whoever is held back by a fault would never get out.
         self.0.switchboard.disarm();
         let until = Instant::now() + CLOSE_MAX;
-        self.0.gate.wait_idle(Some(CLOSE_MAX));
+        // What a failed generation keeps is answered by nobody any more.
+        let patience = if self.has_failed() { CLOSE_AFTER_FAILURE_MAX } else { CLOSE_MAX };
+        self.0.gate.wait_idle(Some(patience));
         self.0.threads.close(&self.0.buffer, until)
     }
 }

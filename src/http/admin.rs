@@ -74,6 +74,7 @@ pub(super) fn answer(shared: &Shared, request: &AdminRequest<'_>) -> Reply {
             let endpoints = shared.webhooks.as_ref().map_or_else(Vec::new, |webhooks| webhooks.status());
             reply(StatusCode::OK, &json!({"items": endpoints}))
         }
+        "/chaos" => super::chaos::answer(shared, request),
         "/drain" => drain(shared, request),
         "/log-level" => log_level(shared, request),
         _ => Err(Problem::new(Code::NotFound)),

@@ -48,6 +48,7 @@ pub(super) struct Shared {
     pub(super) replacing: tokio::sync::RwLock<()>,
     pub(super) gateways: payments::Gateways,
     pub(super) webhooks: Option<Arc<Webhooks>>,
+    pub(super) chaos: bool,
 }
 
 impl Shared {

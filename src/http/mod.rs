@@ -29,6 +29,7 @@ pub mod body;
 mod body_room;
 mod books;
 mod callers;
+mod chaos;
 mod connection;
 pub mod drain;
 mod faulty;

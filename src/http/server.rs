@@ -50,6 +50,8 @@ pub struct ServerOptions {
     pub webhook_secrets: BTreeMap<String, Vec<String>>,
     /// Who tells others of facts, for operators to see how that goes.
     pub webhooks: Option<Arc<Webhooks>>,
+    /// Whether faults may be armed on the admin listener.
+    pub chaos: bool,
 }
 
 impl Default for ServerOptions {
@@ -65,6 +67,7 @@ impl Default for ServerOptions {
             log_level: None,
             webhook_secrets: BTreeMap::new(),
             webhooks: None,
+            chaos: false,
         }
     }
 }
@@ -150,6 +153,7 @@ impl Server {
             drain_deadline: options.drain_deadline,
             config: options.config,
             log_level: options.log_level,
+            chaos: options.chaos,
             replacing: tokio::sync::RwLock::new(()),
             gateways: signers(options.webhook_secrets),
             webhooks: options.webhooks,

@@ -50,6 +50,11 @@ pub const ALL: &[Step] = &[
     heavy("model", "every state of a small shop over two partitions, within a bound (stateright)", model),
     heavy("fuzz", "damaged input for everything that reads bytes from outside, two hundred thousand a target", fuzz),
     heavy("mistakes", "deliberate mistakes in the engine, each caught by the simulation or the model", mistakes::run),
+    heavy(
+        "chaos",
+        "experiments on real engines, each with its verdict, and the faults by operations they struck",
+        chaos,
+    ),
     heavy("simulation", "the whole engine on virtual time, with faults, from many seeds", simulation),
     heavy("counted", "instructions a command of the book takes, flat whatever rests (gungraun)", figures::flat),
     aside("plot", "draws instructions and time by resting orders", figures::plot),
@@ -159,6 +164,24 @@ fn fuzz() -> Result<String, StepError> {
         return Err(StepError::Fault("no target was run".into()));
     }
     Ok(layers.text())
+}
+
+/// Every experiment that is shipped, ten times as fast.
+fn chaos() -> Result<String, StepError> {
+    let stockade = root().join("target/release/stockade");
+    let reports = root().join("target/chaos");
+    let files =
+        std::fs::read_dir(root().join("examples/chaos")).map_err(|error| StepError::Fault(error.to_string()))?;
+    let mut files: Vec<_> = files.flatten().map(|entry| entry.path()).collect();
+    files.sort();
+    let mut run = Program::new(&stockade).args("chaos run --scale 0.1 --out").arg(&reports);
+    for file in &files {
+        run = run.arg(file);
+    }
+    let ran = run.run()?;
+    let covered = Program::new(&stockade).args("chaos report --min 92").arg(&reports).run()?;
+    let last = |output: &str| output.lines().last().unwrap_or_default().to_owned();
+    Ok(format!("{}; {}", last(&ran), last(&covered)))
 }
 
 fn conformance() -> Result<String, StepError> {
