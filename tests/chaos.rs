@@ -1,5 +1,6 @@
 //! Experiments from the outside: on an engine of their own, on a running server, and what is shipped.
 
+#[allow(dead_code, reason = "each test binary uses its part")]
 #[path = "support/ask.rs"]
 mod ask;
 

@@ -44,8 +44,6 @@ mistakes! {
     GatewayKeyChanges = "gateway_key_changes";
     /// An order that gives up lets its payment fail without undoing the charge.
     VoidSkipped = "void_skipped";
-    /// Money that came after the order had given up is kept.
-    LateMoneyKept = "late_money_kept";
     /// A wallet spends money that is set aside for another payment.
     WalletSpendsHeld = "wallet_spends_held";
     /// A coupon or promotion is used once more than it may.

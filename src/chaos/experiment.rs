@@ -180,7 +180,7 @@ pub struct Workflow {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Step {
     /// One experiment.
-    Run(NamedExperiment),
+    Run(Box<NamedExperiment>),
     /// Several at once, each on an engine of its own.
     Parallel(Vec<NamedExperiment>),
 }
@@ -321,7 +321,7 @@ impl Workflow {
         }
         for step in &mut self.steps {
             let several = match step {
-                Step::Run(one) => std::slice::from_mut(one),
+                Step::Run(one) => std::slice::from_mut(one.as_mut()),
                 Step::Parallel(several) => several.as_mut_slice(),
             };
             for one in several {

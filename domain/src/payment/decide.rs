@@ -287,9 +287,6 @@ impl Desk<'_> {
         if !self.payment.goes_back_by_itself() {
             self.record(PaymentEvent::LateSuccess { reference: reason.into() });
         }
-        if made(Mistake::LateMoneyKept) {
-            return self.failed(reason.into());
-        }
         let amount = self.payment.refundable();
         let number = self.payment.refunds.len() as u32 + 1;
         self.record(PaymentEvent::RefundRequested { number, amount });

@@ -311,10 +311,8 @@ pub fn decide(
             if state.settled.contains_key(order) {
                 return Ok(());
             }
-            if let Some(before) = state.held.get(order) {
-                if before.round >= *round {
-                    return Ok(());
-                }
+            if state.held.get(order).is_some_and(|before| before.round >= *round) {
+                return Ok(());
             }
             // What an earlier pricing has left is not this one's: it is free again first.
             let before = state.held.get(order);

@@ -202,10 +202,8 @@ fn ship_recorded(stock: &Stock, order: OrderId, quantity: Quantity, out: &mut Ve
     if !picks.is_empty() {
         out.push(StockEvent::Shipped { order, picks });
     }
-    if short > 0 {
-        if !made(Mistake::ShortShipmentHidden) {
-            out.push(StockEvent::ShippedShort { order, quantity: short });
-        }
+    if short > 0 && !made(Mistake::ShortShipmentHidden) {
+        out.push(StockEvent::ShippedShort { order, quantity: short });
     }
 }
 
