@@ -33,8 +33,15 @@ fn first_failure() -> Option<String> {
         }
     });
     found.into_inner().unwrap().map(|(seed, what)| {
-        let what: String = what.split_whitespace().collect::<Vec<_>>().join(" ");
-        let short: String = what.chars().take(160).collect();
+        // Whole words, as many as a row of the table takes.
+        let mut short = String::new();
+        for word in what.split_whitespace().take_while(|word| word.len() < 100) {
+            if short.len() + word.len() > 120 {
+                break;
+            }
+            short.push_str(if short.is_empty() { "" } else { " " });
+            short.push_str(word);
+        }
         format!("seed {seed}: {short}")
     })
 }

@@ -248,7 +248,8 @@ fn mistakes_that_the_protocol_model_catches() {
             let text = panicked.downcast_ref::<String>().map_or("it panicked", String::as_str);
             let text =
                 text.split("\nafter ").next().unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
-            Some(text.chars().take(160).collect::<String>())
+            // Whole words, as many as a row of the table takes.
+            Some(text.split(' ').take(16).collect::<Vec<_>>().join(" "))
         });
         println!("mistake\t{name}\tprotocol model\t{}", caught.as_deref().unwrap_or("-"));
     }
