@@ -109,6 +109,7 @@ each_target!(
     webhook,
     cursor,
     promotions,
+    experiments,
     replay_rows,
     match_lines,
     settlement,

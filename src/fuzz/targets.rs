@@ -9,6 +9,8 @@ use stockade_storage::journal::{Journal, JournalOptions, open_journal};
 use stockade_storage::record::{RecordHead, encode_record, next_record, parse_record};
 use stockade_sync::{Group, GroupBuffer};
 
+use crate::chaos::condition::Condition;
+use crate::chaos::experiment::Document;
 use crate::gateway::{Signer, protocol, read_settlement};
 use crate::http::paging;
 use crate::promotions::{PromotionFile, promotion_from_json};
@@ -29,6 +31,7 @@ pub(super) const TARGETS: &[Target] = &[
     Target { name: "webhook", cost: 1, read: webhook },
     Target { name: "cursor", cost: 1, read: cursor },
     Target { name: "promotions", cost: 2, read: promotions },
+    Target { name: "experiments", cost: 2, read: experiments },
     Target { name: "replay_rows", cost: 2, read: replay_rows },
     Target { name: "match_lines", cost: 2, read: crate::cli::match_lines },
     Target { name: "settlement", cost: 1, read: settlement },
@@ -74,6 +77,17 @@ fn promotions(input: &[u8]) -> Result<bool, String> {
     let text = String::from_utf8_lossy(input);
     let file = PromotionFile::from_yaml(&text).is_ok_and(|file| file.compile(1).is_ok());
     Ok(promotion_from_json(input).is_ok() | file)
+}
+
+/// Files of experiments; what they say of conditions is read again as it is shown.
+fn experiments(input: &[u8]) -> Result<bool, String> {
+    let Ok(document) = Document::parse(&String::from_utf8_lossy(input)) else { return Ok(false) };
+    for condition in document.experiments().into_iter().flat_map(|one| &one.abort) {
+        if Condition::parse(&condition.to_string()).as_ref().map(ToString::to_string) != Ok(condition.to_string()) {
+            return Err(format!("`{condition}` is another condition when it is read again"));
+        }
+    }
+    Ok(true)
 }
 
 fn replay_rows(input: &[u8]) -> Result<bool, String> {
