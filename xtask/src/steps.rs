@@ -49,7 +49,7 @@ pub const ALL: &[Step] = &[
     heavy("duel", "ten million random commands on two books", duel),
     heavy("model", "every state of a small shop over two partitions, within a bound (stateright)", model),
     heavy("fuzz", "damaged input for everything that reads bytes from outside, two hundred thousand a target", fuzz),
-    heavy("mistakes", "deliberate mistakes in the engine, each caught by the simulation or the model", mistakes::run),
+    aside("mistakes", "deliberate mistakes in the engine, each caught by the simulation or the model", mistakes::run),
     heavy(
         "chaos",
         "experiments on real engines, each with its verdict, and the faults by operations they struck",
