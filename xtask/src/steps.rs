@@ -63,7 +63,7 @@ pub const ALL: &[Step] = &[
     heavy("docs", "the documentation builds without a warning", docs),
     heavy("demo", "a newcomer's first minute", demo),
     light("page", "the figures of coverage in the README are made, not typed", page::check),
-    heavy(
+    aside(
         "coverage",
         "lines that tests reach, by layer (tarpaulin), and the changed ones (diff-cover), with gates",
         coverage::run,
