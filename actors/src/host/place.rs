@@ -135,7 +135,8 @@ impl Host {
         let rules = self.shared.rules.get();
         let is_priced = rules.is_some() || order.promotions.as_ref().is_some_and(|wish| !wish.coupons.is_empty());
         if is_priced {
-            order.promotions_mut();
+            // A try's own number: what an earlier one left held, before a restart with other partitions, is not this one's.
+            order.promotions_mut().round = self.next_try();
         }
         if !is_local || !wallet_is_local || is_priced && self.shared.partitions > 1 {
             return self.place_across(order, key, wait, demand, reply);
