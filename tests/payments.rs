@@ -467,3 +467,38 @@ fn an_order_charged_at_fill_waits_without_a_deadline_and_is_charged_when_its_las
     assert_eq!((shop.status(order.id), shop.gateway.card(id).captured), ("paid".to_owned(), 200_000));
     shop.close();
 }
+
+/// Two parts of one wallet in another partition cannot be asked for together: that is the order's matter, and whoever brings
+/// the goods is not refused for it.
+#[test]
+fn payments_that_cannot_be_taken_when_they_come_due_do_not_refuse_the_goods() {
+    let (dir, clock) = (tempfile::tempdir().unwrap(), ManualClock::at(START));
+    let engine = Engine::open(Config::at(dir.path()).partitions(2).clock(clock)).unwrap();
+    engine.put_sku(Sku::new("LATE", eur("10.00")).backorder_max(20)).wait().unwrap();
+    let customers: Vec<String> = (0..8).map(|number| format!("c{number}")).collect();
+    let orders: Vec<_> = customers
+        .iter()
+        .map(|customer| {
+            engine.credit(customer, eur("100.00")).wait().unwrap();
+            let wallet = |part: &str| Payment::wallet().amount(eur(part));
+            let wanted = NewOrder::one("LATE", 1).customer(customer).charge_time(ChargeTime::AtFill).allow_backorder();
+            engine.place(wanted.pay(wallet("4.00")).pay(wallet("6.00"))).wait().unwrap().id
+        })
+        .collect();
+    engine.receive("LATE", 8).wait().unwrap();
+    let is_paid = |id| engine.read_order(id).wait().unwrap().order.secured;
+    let unpaid: Vec<_> = orders.iter().filter(|id| !is_paid(**id)).collect();
+    assert!(!unpaid.is_empty() && unpaid.len() < orders.len(), "some wallets are here, some there");
+    for id in &unpaid {
+        engine.pay(**id, Payment::wallet()).wait().unwrap();
+    }
+    for customer in &customers {
+        let wallet = serde_json::to_value(engine.wallet(customer).wait().unwrap()).unwrap();
+        assert!(wallet.to_string().contains("90.00"), "{wallet}");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(engine.close()).unwrap();
+    drop(engine);
+    let report = audit(dir.path(), |_, _| {}).unwrap();
+    assert!(report.is_clean(), "{:#?}", report.faults);
+}

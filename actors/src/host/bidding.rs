@@ -48,8 +48,14 @@ impl Host {
     }
 
     /// Starts the payments that an order came with: one of a bid's fill, or one whose last units have come. One that cannot
-    /// be paid now waits for another payment until its deadline.
-    pub(super) fn charge(&mut self, id: OrderId, tenders: &[Tender]) -> Result<(), Refusal> {
+    /// be paid so waits for another payment until its deadline: whoever filled it is not refused for it.
+    pub(super) fn charge(&mut self, id: OrderId, tenders: &[Tender]) {
+        if let Err(refusal) = self.start_charge(id, tenders) {
+            tracing::info!(order = %id, %refusal, "the payments it came with come to nothing: it waits for others");
+        }
+    }
+
+    fn start_charge(&mut self, id: OrderId, tenders: &[Tender]) -> Result<(), Refusal> {
         let now = self.now;
         let Some(hosted) = self.load_order(id) else { return Ok(()) };
         let order = &hosted.state;
@@ -61,13 +67,7 @@ impl Host {
         }
         let due = order.check_payable(now)?;
         let customer = order.customer.clone();
-        let plan = match order::plan_payments(due, tenders, customer.as_ref()) {
-            Ok(plan) => plan,
-            Err(refusal) => {
-                tracing::info!(order = %id, %refusal, "the payments it came with do not fit it any more");
-                return Ok(());
-            }
-        };
+        let plan = order::plan_payments(due, tenders, customer.as_ref())?;
         let first = order.payments.len();
         let ids = (first..).map(|number| Order::payment_id(id, order.attempt, number, order.hold_expires_at));
         let wallet = wallet_payments(&plan, ids, due.currency);
@@ -77,17 +77,10 @@ impl Host {
         {
             return self.pay_across(id, tenders, None, Duration::ZERO, &mut None).map(|_| ());
         }
-        match self.decide_wallet(customer.as_ref(), &wallet, !plan.needs_gateway()) {
-            Ok(spends) => {
-                for (customer, event) in spends {
-                    self.change_account(&customer, &[event]);
-                }
-                self.record_payment_start(id, &plan, None);
-            }
-            Err(refusal) => {
-                tracing::info!(order = %id, %refusal, "the payments it came with come to nothing: it waits for others")
-            }
+        for (customer, event) in self.decide_wallet(customer.as_ref(), &wallet, !plan.needs_gateway())? {
+            self.change_account(&customer, &[event]);
         }
+        self.record_payment_start(id, &plan, None);
         Ok(())
     }
 
@@ -256,22 +249,21 @@ impl Host {
     /// An order whose payments are due and that was never paid, because a crash came between, is paid as its bid says, or as
     /// it said itself.
     pub(super) fn charge_again(&mut self, id: OrderId) {
-        let now = self.now;
         let Some(hosted) = self.orders.get(&id) else { return };
         let order = &hosted.state;
-        if let Some(tenders) = order.charge_due().filter(|_| order.check_payable(now).is_ok()) {
-            if !self.paying.values().any(|paying| paying.order == id) {
-                self.messages.push_back(Message::Charge(id, tenders.to_vec()));
-            }
+        if order.check_payable(self.now).is_err() || self.paying.values().any(|paying| paying.order == id) {
             return;
         }
-        let waits = order.bid.is_some() && order.payments.is_empty() && order.check_payable(now).is_ok();
-        if waits
-            && !self.paying.values().any(|paying| paying.order == id)
-            && let Some((_, _, payment)) = self.bid_of(id)
-        {
-            self.messages.push_back(Message::Charge(id, vec![order::tender_of_bid(&payment)]));
-        }
+        let (due, is_unpaid_bid) = (order.charge_due(), order.bid.is_some() && order.payments.is_empty());
+        let tenders = match due {
+            Some(tenders) => tenders.to_vec(),
+            None if is_unpaid_bid => match self.bid_of(id) {
+                Some((_, _, payment)) => vec![order::tender_of_bid(&payment)],
+                None => return,
+            },
+            None => return,
+        };
+        self.messages.push_back(Message::Charge(id, tenders));
     }
 
     fn tell_wallet_of_bid(&mut self, customer: &CustomerId, payment: PaymentId, money: Money, backing: Backing) {

@@ -116,7 +116,7 @@ enum Message {
     Payment(PaymentId, PaymentCommand),
     Account(CustomerId, AccountCommand, PaymentId),
     Uses(Subject, UsesCommand, OrderId),
-    /// A bid has bought this; it is to be paid.
+    /// It is to be paid now: a bid has bought it, or its last units have come.
     Charge(OrderId, Vec<Tender>),
 }
 
@@ -402,7 +402,7 @@ impl Host {
                 Message::Payment(payment, command) => self.ask_payment(payment, &command)?,
                 Message::Account(customer, command, payment) => self.ask_account(customer, command, payment)?,
                 Message::Uses(subject, command, order) => self.ask_uses(subject, &command, order)?,
-                Message::Charge(order, tenders) => self.charge(order, &tenders)?,
+                Message::Charge(order, tenders) => self.charge(order, &tenders),
             }
         }
         Ok(())
