@@ -1,11 +1,11 @@
-//! Deliberate mistakes in the engine itself, each of which the simulation should catch. Those that it does not, the protocol
-//! model must (`loom-tests/tests/protocol_model.rs`); `cargo xtask ci mistakes` runs both and makes `docs/mistakes.md`.
+//! Deliberate mistakes in the engine itself, each of which the simulation must catch; several the protocol model catches, too
+//! (`loom-tests/tests/protocol_model.rs`). `cargo xtask ci mistakes` runs both and makes `docs/mistakes.md`.
 #![cfg(feature = "mistakes")]
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use stockade::sim::{Options, silence_injected_panics, simulate};
+use stockade::sim::{Options, simulate};
 use stockade_domain::mistake::{self, Mistake};
 
 /// Runs that a mistake may survive before it counts as not caught.
@@ -49,9 +49,9 @@ fn first_failure() -> Option<String> {
 #[test]
 #[ignore = "the pipeline's step `mistakes` runs it with optimisation"]
 fn the_simulation_catches_mistakes() {
-    silence_injected_panics();
+    // Panics are what is looked for, not what is read.
     std::panic::set_hook(Box::new(|_| ()));
-    let (mut caught, mut first) = (0, None);
+    let mut survived = Vec::new();
     mistake::make(None);
     assert_eq!(
         simulate(0, &Options::default()).err().map(|failure| failure.what),
@@ -62,9 +62,8 @@ fn the_simulation_catches_mistakes() {
         mistake::make(Some(*mistake));
         let failure = first_failure();
         println!("mistake\t{name}\tsimulation\t{}", failure.as_deref().unwrap_or("-"));
-        caught += usize::from(failure.is_some());
-        first = first.or(failure);
+        survived.extend(failure.is_none().then_some(*name));
     }
     mistake::make(None);
-    assert!(caught * 4 >= Mistake::ALL.len() * 3, "{caught} of {} mistakes are caught", Mistake::ALL.len());
+    assert!(survived.is_empty(), "nobody noticed {survived:?}");
 }

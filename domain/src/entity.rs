@@ -301,6 +301,27 @@ pub enum StepCommand {
 }
 
 impl RemoteStep {
+    /// Whom it is for.
+    pub fn target(&self) -> EntityKey {
+        match self {
+            Self::Confirm { sku }
+            | Self::Settle { sku }
+            | Self::ReleaseAll { sku, .. }
+            | Self::Release { sku, .. }
+            | Self::Ship { sku, .. }
+            | Self::Return { sku, .. }
+            | Self::ReleaseClaim { sku, .. }
+            | Self::ShipClaim { sku, .. }
+            | Self::ReturnClaim { sku, .. } => EntityKey::Sku(sku.clone()),
+            Self::AccountSettle { customer, .. }
+            | Self::AccountRelease { customer, .. }
+            | Self::AccountRefund { customer, .. } => EntityKey::Account(customer.clone()),
+            Self::UsesSettle { subject } | Self::UsesRelease { subject, .. } | Self::UsesGiveBack { subject } => {
+                EntityKey::Uses(subject.clone())
+            }
+        }
+    }
+
     /// The step that carries a SKU's command; only commands that end or confirm commitments can be steps.
     pub fn of_stock(sku: SkuId, command: &StockCommand) -> Option<Self> {
         Some(match command {

@@ -4,7 +4,7 @@
 //! a fault unless the order's own record still owes the step that explains it, or the end of the journal cut the
 //! step off: those are counted as in flight.
 
-use stockade_domain::entity::RemoteStep;
+use stockade_domain::entity::{EntityKey, RemoteStep};
 use stockade_domain::order::Outcome;
 use stockade_domain::payment::{Method, PaymentState};
 use stockade_domain::{OrderId, PaymentId, SkuId, Timestamp};
@@ -251,32 +251,11 @@ fn pending<'a>(
 ) -> impl Iterator<Item = &'a RemoteStep> {
     let handled = sku.and_then(|sku| sku.handled.get(&id)).copied();
     let open = move |(step, _): &&(u32, RemoteStep)| handled.is_none_or(|handled| handled < *step);
-    order.owed.iter().filter(open).map(|(_, to)| to).filter(move |to| sku_of(to) == Some(name))
+    order.owed.iter().filter(open).map(|(_, to)| to).filter(move |to| is_for(to, name))
 }
 
 pub(super) fn has_steps(order: &Order, name: &SkuId, sku: &Sku, id: OrderId) -> bool {
     pending(order, name, Some(sku), id).next().is_some()
-}
-
-/// The SKU that a step is for.
-pub(super) fn sku_of(step: &RemoteStep) -> Option<&SkuId> {
-    match step {
-        RemoteStep::Confirm { sku }
-        | RemoteStep::Settle { sku }
-        | RemoteStep::ReleaseAll { sku, .. }
-        | RemoteStep::Release { sku, .. }
-        | RemoteStep::Ship { sku, .. }
-        | RemoteStep::Return { sku, .. }
-        | RemoteStep::ReleaseClaim { sku, .. }
-        | RemoteStep::ShipClaim { sku, .. }
-        | RemoteStep::ReturnClaim { sku, .. } => Some(sku),
-        RemoteStep::AccountSettle { .. }
-        | RemoteStep::AccountRelease { .. }
-        | RemoteStep::AccountRefund { .. }
-        | RemoteStep::UsesSettle { .. }
-        | RemoteStep::UsesRelease { .. }
-        | RemoteStep::UsesGiveBack { .. } => None,
-    }
 }
 
 fn payment_differs(id: OrderId, order: &Order, pay: &Pay, payment: Option<&Payment>) -> Option<String> {
@@ -350,4 +329,9 @@ fn releases(step: &RemoteStep, id: PaymentId) -> bool {
 
 fn refunds(step: &RemoteStep, id: PaymentId) -> bool {
     matches!(step, RemoteStep::AccountRefund { payment, .. } if *payment == id)
+}
+
+/// Whether a step is for this SKU.
+fn is_for(step: &RemoteStep, name: &SkuId) -> bool {
+    matches!(step.target(), EntityKey::Sku(sku) if sku == *name)
 }

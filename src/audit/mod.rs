@@ -291,8 +291,9 @@ impl Auditor {
             return scene.fault(Rule::OrderUnknown, format!("{} came before it was placed", event.name()));
         };
         if let OrderEvent::StepDone { step } = event
-            && let Some(sku) = order.owed.iter().find(|(owed, _)| owed == step).and_then(|(_, to)| cross::sku_of(to))
-            && let Some(sku) = self.skus.get_mut(sku)
+            && let Some((_, to)) = order.owed.iter().find(|(owed, _)| owed == step)
+            && let EntityKey::Sku(sku) = to.target()
+            && let Some(sku) = self.skus.get_mut(&sku)
             && sku.handled.get(&id).is_some_and(|handled| handled <= step)
         {
             // The order knows it, so nobody asks for this step again.
@@ -353,6 +354,11 @@ impl Auditor {
         wallet.take(owner, event, &mut self.for_payments, &mut self.books, scene);
     }
 
+    /// Units promised so far that were not there.
+    pub fn oversold(&self) -> u64 {
+        self.skus.values().map(|sku| sku.oversold).sum()
+    }
+
     /// The records are all in: checks what only the whole shows, and reports.
     pub fn finish(mut self) -> AuditReport {
         self.cross_check();
@@ -369,7 +375,7 @@ impl Auditor {
         report.orders = self.orders.len() as u64;
         report.payments = self.payments.len() as u64;
         report.accounts = self.wallets.len() as u64;
-        report.oversold = self.skus.values().map(|sku| sku.oversold).sum();
+        report.oversold = self.oversold();
         report.displaced = self.skus.values().map(|sku| sku.displaced).sum();
         report.ledger = self.books.report();
         report.faults_found = self.faults.found;

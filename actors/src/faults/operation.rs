@@ -1,7 +1,7 @@
 //! What messages are called, whom they concern, and which may come twice.
 
 use stockade_domain::OrderId;
-use stockade_domain::entity::{EntityKey, RemoteStep};
+use stockade_domain::entity::EntityKey;
 use stockade_domain::order::OrderCommand;
 use stockade_domain::payment::PaymentCommand;
 use stockade_domain::promotion::uses::UsesCommand;
@@ -139,26 +139,6 @@ fn command_names(command: &Command) -> Vec<String> {
     }
 }
 
-fn step_target(step: &RemoteStep) -> EntityKey {
-    match step {
-        RemoteStep::Confirm { sku }
-        | RemoteStep::Settle { sku }
-        | RemoteStep::ReleaseAll { sku, .. }
-        | RemoteStep::Release { sku, .. }
-        | RemoteStep::Ship { sku, .. }
-        | RemoteStep::Return { sku, .. }
-        | RemoteStep::ReleaseClaim { sku, .. }
-        | RemoteStep::ShipClaim { sku, .. }
-        | RemoteStep::ReturnClaim { sku, .. } => EntityKey::Sku(sku.clone()),
-        RemoteStep::AccountSettle { customer, .. }
-        | RemoteStep::AccountRelease { customer, .. }
-        | RemoteStep::AccountRefund { customer, .. } => EntityKey::Account(customer.clone()),
-        RemoteStep::UsesSettle { subject }
-        | RemoteStep::UsesRelease { subject, .. }
-        | RemoteStep::UsesGiveBack { subject } => EntityKey::Uses(subject.clone()),
-    }
-}
-
 /// The actors that a message between partitions is from and to, as far as it names them.
 fn ends(message: &PeerMessage) -> (Vec<String>, Vec<String>) {
     use EntityKey::{Account, Order, Payment, Sku, Uses};
@@ -191,7 +171,7 @@ fn ends(message: &PeerMessage) -> (Vec<String>, Vec<String>) {
             one(Sku(sku.clone()), Order(*order))
         }
         PeerMessage::StockHeard { order, sku, .. } => one(Order(*order), Sku(sku.clone())),
-        PeerMessage::Step { order, what, .. } => one(Order(*order), step_target(what)),
+        PeerMessage::Step { order, what, .. } => one(Order(*order), what.target()),
         PeerMessage::Order { order, .. } => (Vec::new(), names_of([Order(*order)])),
     }
 }

@@ -8,7 +8,7 @@ mod placing;
 mod statuses;
 mod table;
 
-use super::{Order, OrderAsk, OrderCommand, OrderEvent, PlacedLine, PlannedPayment, decide};
+use super::{Fill, Order, OrderAsk, OrderCommand, OrderEvent, PlacedLine, PlannedPayment, decide};
 use crate::payment::{Method, PaymentCommand};
 use crate::stock::StockCommand;
 use crate::{Amount, CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId, Timestamp};
@@ -28,6 +28,21 @@ fn amount(text: &str) -> Amount {
 }
 
 /// A line: its SKU, the price of one, units filled, units that wait.
+/// What a shelf answers: at a price, so many units at once, and so many that wait.
+fn fill(price: &str, filled: Quantity, backordered: Quantity) -> Fill {
+    let (category, brand) = (None, None);
+    Fill {
+        price: eur(price),
+        hold_ttl_seconds: 900,
+        commission_bps: 0,
+        filled,
+        backordered,
+        waiting: false,
+        category,
+        brand,
+    }
+}
+
 fn line(name: &str, price: &str, filled: Quantity, backordered: Quantity) -> PlacedLine {
     let quantity = filled + backordered;
     PlacedLine {

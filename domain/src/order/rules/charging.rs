@@ -1,9 +1,9 @@
 //! When the money is taken: with the order, with the last of its units, or when goods are sent.
 
-use super::{CANCEL, Desk, START, amount, cancel, eur, line, sku};
+use super::{CANCEL, Desk, START, amount, cancel, eur, fill, line, sku};
 use crate::order::{
-    ChargeTime, Deferred, Demand, Fill, NewOrder, OrderAsk, OrderCommand, OrderEvent, OrderStatus, PlannedPayment,
-    Tender, demand, place,
+    ChargeTime, Deferred, Demand, NewOrder, OrderAsk, OrderCommand, OrderEvent, OrderStatus, PlannedPayment, Tender,
+    demand, place,
 };
 use crate::payment::{Method, PaymentCommand};
 use crate::stock::StockCommand;
@@ -22,24 +22,10 @@ fn wanted(charge: ChargeTime, payments: &[Tender]) -> (NewOrder, Demand) {
     (order, demand)
 }
 
-fn fill(filled: Quantity, backordered: Quantity) -> Fill {
-    let (category, brand) = (None, None);
-    Fill {
-        price: eur("2.00"),
-        hold_ttl_seconds: 900,
-        commission_bps: 0,
-        filled,
-        backordered,
-        waiting: false,
-        category,
-        brand,
-    }
-}
-
 /// What is recorded of an order of three at 2.00: the payments that start, and those that start later.
 fn placed(charge: ChargeTime, payments: &[Tender], waits: Quantity) -> (Vec<PlannedPayment>, Option<Box<Deferred>>) {
     let (order, demand) = wanted(charge, payments);
-    let placement = place(&order, &demand, &[fill(3 - waits, waits)], &[], START).unwrap();
+    let placement = place(&order, &demand, &[fill("2.00", 3 - waits, waits)], &[], START).unwrap();
     let OrderEvent::Placed { payments, deferred, .. } = placement.placed else { panic!("placed") };
     (payments.to_vec(), deferred)
 }
@@ -65,7 +51,7 @@ fn payments_that_will_not_do_are_refused_when_the_order_is_placed_and_not_when_t
     ];
     for (charge, payments) in cases {
         let (order, demand) = wanted(charge, payments);
-        let refusal = place(&order, &demand, &[fill(2, 1)], &[], START).unwrap_err();
+        let refusal = place(&order, &demand, &[fill("2.00", 2, 1)], &[], START).unwrap_err();
         assert_eq!(refusal.code(), "body_invalid", "{charge:?} {payments:?}");
     }
 }
@@ -73,7 +59,7 @@ fn payments_that_will_not_do_are_refused_when_the_order_is_placed_and_not_when_t
 #[test]
 fn at_ship_only_sets_a_cards_money_aside() {
     let (order, demand) = wanted(ChargeTime::AtShip, &[card()]);
-    let placement = place(&order, &demand, &[fill(3, 0)], &[], START).unwrap();
+    let placement = place(&order, &demand, &[fill("2.00", 3, 0)], &[], START).unwrap();
     assert_eq!(placement.plan.captures_later.as_slice(), [true]);
 }
 

@@ -1,6 +1,6 @@
 //! What is refused when an order is placed, in which order, and how its units are priced and spread.
 
-use super::{START, eur, sku};
+use super::{START, eur, fill, sku};
 use crate::order::{Charge, ChargeKind, Fill, LINES_MAX, NewLine, NewOrder, Order, OrderEvent, Tender, demand, place};
 use crate::payment::Method;
 use crate::{Money, OrderId, PaymentId, QUANTITY_MAX, Quantity, Refusal};
@@ -11,20 +11,6 @@ fn new_line(name: &str, quantity: Quantity) -> NewLine {
 
 fn new_order(lines: &[NewLine]) -> NewOrder {
     NewOrder::new(OrderId::new(START, 1), lines.iter().cloned())
-}
-
-fn fill(price: &str, filled: Quantity, backordered: Quantity) -> Fill {
-    let (category, brand) = (None, None);
-    Fill {
-        price: eur(price),
-        hold_ttl_seconds: 900,
-        commission_bps: 0,
-        filled,
-        backordered,
-        waiting: false,
-        category,
-        brand,
-    }
 }
 
 fn priced(order: &NewOrder, fills: &[Fill]) -> Result<crate::order::Placement, Refusal> {
