@@ -44,6 +44,7 @@ pub fn run(named: &[String], skipped: &[String]) -> Result<bool, UnknownStep> {
                         println!("== {}: {error}", step.name);
                     }
                     let took = begun.elapsed();
+                    println!("== {}: ended after {} s", step.name, took.as_secs());
                     ended.lock().expect("no step panics with it").insert(index, Ended { took, outcome });
                 }
             });
