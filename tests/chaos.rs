@@ -11,16 +11,18 @@ use ask::ask;
 use serde_json::{Value, json};
 use stockade::chaos::experiment::Document;
 use stockade::chaos::private::PrivateEngine;
-use stockade::chaos::run::{Verdict, run};
+use stockade::chaos::run::{Phase, Verdict, run};
+use stockade::chaos::sample::Sample;
 use stockade::chaos::served::Served;
 use stockade::http::{Server, ServerOptions};
 use stockade::{Config, Engine, Money, NewOrder, Payment, Sku};
 
 fn experiment(name: &str, faults: &str, target: &str) -> stockade::chaos::experiment::Experiment {
+    let check = if target == "private" { "oversold == 0" } else { "in_flight < 100" };
     let text = format!(
         "apiVersion: stockade/v1\nkind: Experiment\nmetadata: {{ name: {name} }}\nspec:\n  hypothesis: It goes on.\n  target: \
          {target}\n  load: {{ buyers: 8, partitions: 2 }}\n  control_group: true\n  faults: [{faults}]\n  warm_up: 300ms\n  duration: \
-         1s\n  cooldown: 500ms\n  probes:\n    - {{ name: exact, check: oversold == 0, when: continuous }}\n"
+         1s\n  cooldown: 500ms\n  probes:\n    - {{ name: {name}, check: {check}, when: continuous }}\n"
     );
     match Document::parse(&text).unwrap() {
         Document::Experiment(one) => *one,
@@ -38,7 +40,7 @@ fn lost_answers_and_a_failing_gateway_harm_nobody_and_the_engine_is_audited_afte
                   20 } }";
     let report = runtime().block_on(async {
         let experiment = experiment("lost", faults, "private");
-        let mut engine = PrivateEngine::open(&experiment.load, 1).await.unwrap();
+        let mut engine = PrivateEngine::open(&experiment).await.unwrap();
         run(&experiment, &mut engine, std::future::pending()).await.unwrap()
     });
     assert_eq!(report.verdict, Verdict::Pass, "{:?}", report.reasons);
@@ -51,7 +53,7 @@ fn an_engine_whose_disk_fails_is_opened_again_and_nothing_acknowledged_is_lost()
     let report = runtime().block_on(async {
         let experiment =
             experiment("eio", "{ fault: { disk: eio }, select: { operation: write, count: 1 } }", "private");
-        let mut engine = PrivateEngine::open(&experiment.load, 2).await.unwrap();
+        let mut engine = PrivateEngine::open(&experiment).await.unwrap();
         run(&experiment, &mut engine, std::future::pending()).await.unwrap()
     });
     assert_eq!(report.verdict, Verdict::Pass, "{:?}", report.reasons);
@@ -104,13 +106,13 @@ fn a_running_server_is_hurt_only_where_it_is_configured_and_one_request_ends_it(
 #[test]
 fn an_experiment_runs_against_a_server_and_leaves_nothing_armed() {
     let (engine, server) = server(true);
-    let url = format!("http://{}", server.addresses().1);
-    let buyer = engine.clone();
+    let (public, admin) = server.addresses();
+    let url = format!("http://{admin}");
     let done = &std::sync::atomic::AtomicBool::new(false);
     let report = std::thread::scope(|scope| {
         scope.spawn(move || {
             while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                let _ = buyer.read_stock("MUG").wait();
+                ask(public, "GET", "/api/v1/skus/MUG/stock", &[], "");
             }
         });
         let target = format!("{{ admin: '{url}' }}");
@@ -126,6 +128,15 @@ fn an_experiment_runs_against_a_server_and_leaves_nothing_armed() {
     });
     assert_eq!(report.verdict, Verdict::Pass, "{:?}", report.reasons);
     assert!(!engine.switchboard().is_armed());
+    let seen = |phase, of: fn(&Sample) -> Option<f64>| {
+        let moments = report.moments.iter().filter(|moment| moment.phase == phase);
+        moments.filter_map(|moment| of(&moment.sample)).fold(0.0, f64::max)
+    };
+    assert!(seen(Phase::WarmUp, |sample| sample.throughput) > 0.0);
+    assert_eq!(seen(Phase::WarmUp, |sample| sample.error_percent), 0.0);
+    assert!(seen(Phase::Active, |sample| sample.error_percent) > 0.0, "half of the reads are refused");
+    assert!(seen(Phase::Active, |sample| sample.p99_ms) > 0.0);
+    assert!(report.moments.iter().all(|moment| moment.sample.oversold.is_none()), "nobody measures it there");
     server.shutdown(Duration::from_secs(5));
 }
 

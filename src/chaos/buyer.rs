@@ -12,7 +12,7 @@ use stockade_domain::promotion::CouponCode;
 use stockade_domain::stock::{Disposition, StockCommand, Unsellable};
 use stockade_domain::{Location, OrderId, Refusal};
 
-use super::private::{GOODS, SCARCE, Shop, eur};
+use super::private::{CONTROL, SCARCE, Shop, eur};
 use crate::engine::{Bid, Engine, NewOrder, Offer, Payment, coupon_terms};
 
 /// How long a buyer waits for an answer.
@@ -62,7 +62,8 @@ impl Buyer {
     }
 
     fn goods(&mut self) -> &'static str {
-        GOODS[self.below(GOODS.len() as u64) as usize]
+        let which = self.below(self.shop.goods.len() as u64) as usize;
+        self.shop.goods[which]
     }
 
     fn customer(&mut self) -> &'static str {
@@ -98,11 +99,11 @@ impl Buyer {
 
     fn order(&mut self) -> (NewOrder, bool) {
         let goods = self.goods();
-        let is_control = goods.starts_with("control");
+        let is_control = CONTROL.contains(&goods);
         let mut order = NewOrder::one(goods, 1 + self.below(2)).customer(self.customer());
         if self.below(3) == 0 {
             let mut other = self.goods();
-            while other.starts_with("control") != is_control || other == goods {
+            while CONTROL.contains(&other) != is_control || other == goods {
                 other = self.goods();
             }
             order = order.line(other, 1);

@@ -136,7 +136,8 @@ pub struct Experiment {
     /// What ends it early: as soon as one has held for its time, all faults are taken back.
     #[serde(default)]
     pub abort: Vec<Condition>,
-    /// Whether goods that no fault names are sold beside, and compared.
+    /// Whether goods that faults' keys do not name (`control-1`, `control-2`) are sold beside; how many who wanted them had
+    /// them is measured as `control_success_percent`.
     #[serde(default)]
     pub control_group: bool,
 }
@@ -265,7 +266,28 @@ impl Document {
             other => return Err(invalid("kind", format!("`{other}` is none of Experiment, Schedule, Workflow"))),
         };
         document.experiments().into_iter().try_for_each(Experiment::check)?;
+        document.check_alone()?;
         Ok(document)
+    }
+
+    /// Whoever arms faults in a server takes the place of whoever did before: only one may at a time.
+    fn check_alone(&self) -> Result<(), DocumentError> {
+        let is_served = |one: &Experiment| one.target != TargetSpec::Private;
+        match self {
+            Self::Schedule(schedule)
+                if schedule.concurrency == Concurrency::Allow && is_served(&schedule.experiment) =>
+            {
+                Err(invalid("spec.concurrency", "two runs at once need a private engine each: say forbid or replace"))
+            }
+            Self::Workflow(workflow) => {
+                let crowded = |step: &Step| matches!(step, Step::Parallel(several) if several.iter().any(|one| is_served(&one.spec)));
+                match workflow.steps.iter().any(crowded) {
+                    true => Err(invalid("spec.steps.parallel", "experiments at once need a private engine each")),
+                    false => Ok(()),
+                }
+            }
+            _ => Ok(()),
+        }
     }
 
     /// All experiments in it.
@@ -351,6 +373,13 @@ impl Experiment {
                 return Err(invalid(format!("spec.{field}"), "up to a day, and faults for some time"));
             }
         }
+        let probes = self.probes.iter().enumerate().map(|(at, probe)| (format!("spec.probes[{at}]"), &probe.check));
+        let aborts = self.abort.iter().enumerate().map(|(at, condition)| (format!("spec.abort[{at}]"), condition));
+        for (field, condition) in probes.chain(aborts) {
+            if let Some(why) = condition.metric.missing_at(&self.target, self.control_group) {
+                return Err(invalid(field, why));
+            }
+        }
         if self.load.buyers == 0 || self.load.buyers > 1024 || self.load.partitions == 0 || self.load.partitions > 8 {
             return Err(invalid("spec.load", "1 to 1,024 buyers on 1 to 8 partitions"));
         }
@@ -434,6 +463,16 @@ mod tests {
     }
 
     #[test]
+    fn a_condition_on_what_nobody_measures_there_is_refused() {
+        let served = GOOD.replace("  warm_up", "  target: { admin: 'http://127.0.0.1:1' }\n  warm_up");
+        let error = Document::parse(&served).unwrap_err().to_string();
+        assert!(error.contains("spec.probes[0]") && error.contains("oversold"), "{error}");
+        let error = Document::parse(&GOOD.replace("oversold == 0", "control_success_percent > 99")).unwrap_err();
+        assert!(error.to_string().contains("control_group"), "{error}");
+        assert!(Document::parse(&served.replace("oversold == 0", "error_percent < 1")).is_ok());
+    }
+
+    #[test]
     fn schedules_and_workflows_hold_experiments() {
         let spec = GOOD.split_once("spec:\n").unwrap().1;
         let inner: String = spec.lines().map(|line| format!("  {line}\n")).collect();
@@ -444,6 +483,12 @@ mod tests {
         let Document::Schedule(nightly) = Document::parse(&schedule).unwrap() else { panic!("a schedule") };
         assert_eq!((nightly.experiment.name.as_str(), nightly.runs), ("nightly", Some(2)));
         assert!(Document::parse(&schedule.replace("0 3 * * *", "61 * * * *")).is_err());
+        let both = schedule.replace("forbid", "allow");
+        assert!(Document::parse(&both).is_ok());
+        let served = both
+            .replace("  warm_up", "  target: { admin: 'http://127.0.0.1:1' }\n    warm_up")
+            .replace("oversold == 0", "error_percent < 1");
+        assert!(Document::parse(&served).unwrap_err().to_string().contains("concurrency"));
         let deep: String = spec.lines().map(|line| format!("        {line}\n")).collect();
         let workflow = format!(
             "apiVersion: stockade/v1\nkind: Workflow\nmetadata: {{ name: both }}\nspec:\n  steps:\n    - run:\n        name: \

@@ -155,6 +155,49 @@ pub const GATEWAY_OPERATIONS: &[&str] = &["charge", "authorize", "capture", "ren
 /// What clocks are asked.
 pub const CLOCK_OPERATIONS: &[&str] = &["now"];
 
+/// One of each fault, with the least that it can be.
+pub fn every_fault() -> Vec<Fault> {
+    use {ClockFault as C, DiskFault as D, GatewayFault as G, HttpFault as H, MailboxFault as M};
+    let late = Delay::fixed(1);
+    let cut = M::Partition { from: "*".into(), to: "*".into() };
+    let mailbox = [
+        M::Drop,
+        M::Delay(late),
+        M::Duplicate,
+        M::Reorder,
+        cut,
+        M::SlowConsumer(late),
+        M::Full,
+        M::CrashBefore,
+        M::CrashAfter,
+        M::LostReply,
+    ];
+    let disk = [
+        D::Eio,
+        D::Enospc,
+        D::ShortWrite,
+        D::TornWrite,
+        D::FailedFsync,
+        D::LostUnsynced,
+        D::BitFlip,
+        D::MisdirectedWrite,
+        D::Slow(late),
+    ];
+    let gateway = [
+        G::Refuse,
+        G::LostBefore,
+        G::LostAfter,
+        G::DuplicateCallback,
+        G::LateCallback(late),
+        G::OutOfOrderCallback,
+        G::Slow(late),
+    ];
+    let clock = [C::StepForward { ms: 1 }, C::StepBack { ms: 1 }, C::Drift { ppm: 1 }];
+    let http = [H::Slow(late), H::LostReply, H::Refuse];
+    let all = mailbox.map(Fault::Mailbox).into_iter().chain(disk.map(Fault::Disk));
+    all.chain(gateway.map(Fault::Gateway)).chain(clock.map(Fault::Clock)).chain(http.map(Fault::Http)).collect()
+}
+
 impl FaultSpec {
     /// Strikes everywhere and always.
     pub fn always(fault: Fault) -> Self {
@@ -293,6 +336,21 @@ mod tests {
             spec.check().unwrap();
             let json = serde_json::to_string(&spec).unwrap();
             assert_eq!(serde_json::from_str::<FaultSpec>(&json).unwrap(), spec, "{json}");
+        }
+    }
+
+    #[test]
+    fn one_of_each_is_all_there_are_and_each_is_possible() {
+        let all = every_fault();
+        // What the format refuses to name tells all the names it knows: one of each is among them, and no more.
+        for (port, count) in [("mailbox", 10), ("disk", 9), ("gateway", 7), ("clock", 3), ("http", 3)] {
+            let error = serde_json::from_str::<Fault>(&format!("{{\"{port}\":\"none\"}}")).unwrap_err().to_string();
+            let of_port = all.iter().filter(|fault| fault.port().name() == port);
+            let named = of_port.filter(|fault| error.contains(&format!("`{}`", fault.name()))).count();
+            assert_eq!((named, error.matches('`').count()), (count, 2 * count + 2), "{error}");
+        }
+        for fault in all {
+            FaultSpec::always(fault).check().unwrap();
         }
     }
 

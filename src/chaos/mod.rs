@@ -28,6 +28,7 @@
 //! | [`served`] | a running server, by its admin listener |
 //! | [`report`], [`matrix`] | what it came to; which faults have struck which operations |
 //! | [`run`] | the phases, the watch, the verdict |
+//! | [`sample`] | what is measured, and of which target |
 //! | [`schedule`] | when an experiment starts again |
 //! | [`switchboard`] | arms faults in an engine, and takes them back |
 
@@ -42,8 +43,10 @@ pub mod matrix;
 pub mod private;
 pub mod report;
 pub mod run;
+pub mod sample;
 pub mod schedule;
 pub mod served;
+mod shadow;
 pub mod switchboard;
 
 pub(crate) use clock::FaultyClock;

@@ -18,16 +18,19 @@ use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 
 use super::buyer::Buyer;
-use super::condition::Sample;
-use super::experiment::LoadSpec;
+use super::experiment::Experiment;
 use super::fault::FaultSpec;
 use super::run::{Strikes, Target};
+use super::sample::Sample;
+use super::shadow::Shadow;
 use super::switchboard::Fired;
 use crate::engine::{Config, Engine, Sku};
 use crate::gateway::SimulatedGateway;
 
-/// Goods that faults may name, and goods that none names.
-pub(super) const GOODS: [&str; 6] = ["chaos-1", "chaos-2", "chaos-3", "chaos-4", "control-1", "control-2"];
+/// Goods that faults may name.
+pub(super) const GOODS: &[&str] = &["chaos-1", "chaos-2", "chaos-3", SCARCE];
+/// Goods that experiments with a control group sell beside, and that faults do not name.
+pub(super) const CONTROL: &[&str] = &["control-1", "control-2"];
 /// Of these there are only what comes in: who orders them waits in line.
 pub(super) const SCARCE: &str = "chaos-4";
 /// Units of each when the doors open.
@@ -75,9 +78,25 @@ impl Counts {
     }
 }
 
+impl Counts {
+    /// Of a hundred buyers of a group so many were served; none, if there was none.
+    fn success_percent(&self, group: usize) -> Option<f64> {
+        let at = |of: &AtomicU64| of.load(Ordering::Relaxed);
+        let served = at(&self.served[group]);
+        share(served, served + at(&self.left[group]))
+    }
+}
+
+/// Of a hundred; none, if there was none.
+fn share(part: u64, of: u64) -> Option<f64> {
+    (of > 0).then(|| part as f64 * 100.0 / of as f64)
+}
+
 /// The engine that is there now, shared by the buyers.
 pub(super) struct Shop {
     pub engine: RwLock<Engine>,
+    /// What is sold.
+    pub goods: Vec<&'static str>,
     pub counts: Counts,
     pub closing: AtomicBool,
 }
@@ -96,6 +115,8 @@ pub struct PrivateEngine {
     fired_before: Vec<Fired>,
     restarts: u64,
     sampled: (Instant, u64, u64),
+    /// Follows the journal; none while it is at work.
+    shadow: Option<Shadow>,
 }
 
 /// The machine's clock, which is set forward when everything is to come to rest: nobody waits for an hour's pause.
@@ -124,27 +145,31 @@ impl PrivateEngine {
     /// # Errors
     ///
     /// A sentence, when it cannot be opened.
-    pub async fn open(load: &LoadSpec, seed: u64) -> Result<Self, String> {
+    pub async fn open(experiment: &Experiment) -> Result<Self, String> {
         let dir = tempfile::tempdir().map_err(said)?;
+        let Experiment { load, seed, control_group, .. } = experiment;
         let (gateway, partitions) = (SimulatedGateway::default(), load.partitions);
         let clock = Hurried::default();
         let opening = config(dir.path().join("shop"), partitions, &gateway, &clock);
         let engine = tokio::task::spawn_blocking(move || Engine::open(opening)).await.map_err(said)?.map_err(said)?;
-        for name in GOODS {
+        let goods: Vec<&'static str> = GOODS.iter().chain(CONTROL.iter().filter(|_| *control_group)).copied().collect();
+        for &name in &goods {
             engine.put_sku(Sku::new(name, eur(500)).backorder_max(1_000)).await.map_err(said)?;
             if name != SCARCE {
                 engine.receive(name, STOCK).await.map_err(said)?;
             }
         }
         super::buyer::set_up(&engine).await.map_err(said)?;
-        let shop = Shop { engine: RwLock::new(engine), counts: Counts::default(), closing: AtomicBool::new(false) };
+        let (counts, closing) = (Counts::default(), AtomicBool::new(false));
+        let shop = Shop { engine: RwLock::new(engine), goods, counts, closing };
         let shop = Arc::new(shop);
         let mut buyers = JoinSet::new();
         for number in 0..load.buyers {
-            buyers.spawn(Buyer::new(Arc::clone(&shop), seed, number as u64).shop());
+            buyers.spawn(Buyer::new(Arc::clone(&shop), *seed, number as u64).shop());
         }
         let (armed, fired_before, sampled) = (Vec::new(), Vec::new(), (Instant::now(), 0, 0));
-        Ok(Self { dir, partitions, gateway, clock, shop, buyers, armed, fired_before, restarts: 0, sampled })
+        let shadow = Some(Shadow::default());
+        Ok(Self { dir, partitions, gateway, clock, shop, buyers, armed, fired_before, restarts: 0, sampled, shadow })
     }
 
     /// Whether the engine has ended: nothing is written any more.
@@ -191,6 +216,18 @@ impl PrivateEngine {
         sums.into_iter().map(one).collect()
     }
 
+    /// What was promised and not there, as far as the journal tells.
+    async fn oversold(&mut self) -> Result<Option<f64>, String> {
+        let Some(mut shadow) = self.shadow.take() else { return Ok(None) };
+        let engine = self.shop.engine.read().await.clone();
+        let followed = tokio::task::spawn_blocking(move || {
+            shadow.catch_up(&engine);
+            shadow
+        });
+        let shadow = self.shadow.insert(followed.await.map_err(said)?);
+        Ok(Some(shadow.oversold() as f64))
+    }
+
     /// What buyers were told must be there.
     async fn lost(&self) -> Vec<String> {
         let acknowledged = std::mem::take(&mut *self.shop.counts.acknowledged.lock());
@@ -232,18 +269,18 @@ impl Target for PrivateEngine {
             std::mem::replace(&mut self.sampled, (Instant::now(), answered, errors));
         let (news, wrong) = (answered - answered_before, errors - errors_before);
         let histogram = counts.latencies.lock().take();
-        let quantile = |q| histogram.as_ref().map_or(0.0, |h| h.value_at_quantile(q) as f64 / 1_000.0);
-        let percent = |part: u64, of: u64, none: f64| if of == 0 { none } else { part as f64 * 100.0 / of as f64 };
-        let (served, left) = (at(&counts.served[0]) + at(&counts.served[1]), at(&counts.left[0]) + at(&counts.left[1]));
+        let quantile = |q| histogram.as_ref().map(|h| h.value_at_quantile(q) as f64 / 1_000.0);
+        let in_flight = at(&counts.in_flight) as f64;
+        let (success_percent, control_success_percent) = (counts.success_percent(0), counts.success_percent(1));
         Ok(Sample {
             p50_ms: quantile(0.5),
             p99_ms: quantile(0.99),
-            throughput: news as f64 / since.elapsed().as_secs_f64().max(1e-3),
-            error_percent: percent(wrong, news, 0.0),
-            success_percent: percent(served, served + left, 100.0),
-            // Counted by the auditor at the end; each SKU's own counters refuse it before.
-            oversold: 0.0,
-            in_flight: at(&counts.in_flight) as f64,
+            throughput: Some(news as f64 / since.elapsed().as_secs_f64().max(1e-3)),
+            error_percent: share(wrong, news),
+            in_flight: Some(in_flight),
+            success_percent,
+            control_success_percent,
+            oversold: self.oversold().await?,
         })
     }
 
@@ -303,18 +340,17 @@ impl PrivateEngine {
     fn figures(&self) -> BTreeMap<String, f64> {
         let counts = &self.shop.counts;
         let at = |of: &AtomicU64| of.load(Ordering::Relaxed) as f64;
-        let rate = |group: usize| {
-            let (served, left) = (at(&counts.served[group]), at(&counts.left[group]));
-            if served + left == 0.0 { 100.0 } else { served * 100.0 / (served + left) }
-        };
         let figures = [
             ("requests", at(&counts.answered)),
             ("retries", at(&counts.retries)),
             ("errors", at(&counts.errors)),
             ("restarts", self.restarts as f64),
-            ("final_success_percent", rate(0)),
-            ("final_success_percent_of_control_group", rate(1)),
         ];
-        figures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        let shares = [
+            ("final_success_percent", counts.success_percent(0)),
+            ("final_success_percent_of_control_group", counts.success_percent(1)),
+        ];
+        let shares = shares.into_iter().filter_map(|(name, share)| Some((name, share?)));
+        figures.into_iter().chain(shares).map(|(name, value)| (name.to_owned(), value)).collect()
     }
 }

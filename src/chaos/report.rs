@@ -68,10 +68,10 @@ pub fn html(report: &Report) -> String {
         report.rollback_ms
     );
     for (title, of) in [
-        ("p99 latency, ms", (|moment: &Moment| moment.sample.p99_ms) as fn(&Moment) -> f64),
+        ("p99 latency, ms", (|moment: &Moment| moment.sample.p99_ms) as fn(&Moment) -> Option<f64>),
         ("throughput, requests a second", |moment| moment.sample.throughput),
         ("requests that failed, percent", |moment| moment.sample.error_percent),
-        ("strikes of faults, in all", |moment| moment.strikes as f64),
+        ("strikes of faults, in all", |moment| Some(moment.strikes as f64)),
     ] {
         let _ = writeln!(page, "<h2>{title}</h2>{}", chart(&report.moments, of));
     }
@@ -87,17 +87,16 @@ pub fn html(report: &Report) -> String {
     page
 }
 
-/// A line over time; while faults were armed the ground is grey.
-fn chart(moments: &[Moment], of: impl Fn(&Moment) -> f64) -> String {
+/// A line over time; while faults were armed the ground is grey. Where nothing was measured the line goes straight on.
+fn chart(moments: &[Moment], of: impl Fn(&Moment) -> Option<f64>) -> String {
     const WIDTH: f64 = 800.0;
     const HEIGHT: f64 = 140.0;
     let end = moments.last().map_or(1, |moment| moment.at_ms).max(1) as f64;
-    let top = moments.iter().map(&of).fold(1e-9, f64::max);
+    let top = moments.iter().filter_map(&of).fold(1e-9, f64::max);
     let x = |moment: &Moment| moment.at_ms as f64 / end * WIDTH;
-    let points: Vec<String> = moments
-        .iter()
-        .map(|moment| format!("{:.1},{:.1}", x(moment), HEIGHT - of(moment) / top * (HEIGHT - 15.0)))
-        .collect();
+    let measured = moments.iter().filter_map(|moment| Some((x(moment), of(moment)?)));
+    let points: Vec<String> =
+        measured.map(|(x, value)| format!("{x:.1},{:.1}", HEIGHT - value / top * (HEIGHT - 15.0))).collect();
     let mut active = moments.iter().filter(|moment| moment.phase == Phase::Active).map(x);
     let ground = active.next().map_or_else(String::new, |from| {
         let to = active.next_back().unwrap_or(from);
@@ -113,11 +112,15 @@ fn chart(moments: &[Moment], of: impl Fn(&Moment) -> f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chaos::condition::Sample;
+    use crate::chaos::sample::Sample;
 
     fn report(verdict: Verdict) -> Report {
-        let moment =
-            |at_ms, phase| Moment { at_ms, phase, sample: Sample { p99_ms: 5.0, ..Sample::default() }, strikes: 1 };
+        let moment = |at_ms, phase| Moment {
+            at_ms,
+            phase,
+            sample: Sample { p99_ms: Some(5.0), ..Sample::default() },
+            strikes: 1,
+        };
         Report {
             name: "slow-disk".into(),
             hypothesis: "p99 < 1 & nothing is lost".into(),

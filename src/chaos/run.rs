@@ -12,9 +12,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep_until};
 
-use super::condition::{Condition, Sample};
+use super::condition::Condition;
 use super::experiment::{Experiment, When};
 use super::fault::FaultSpec;
+use super::sample::Sample;
 use super::switchboard::Fired;
 
 /// How often everything is looked at: an abort comes within a second of its hold time.
@@ -169,7 +170,7 @@ impl<T: Target> Watch<'_, T> {
     }
 
     fn broken(&self, when: &[When], sample: &Sample) -> Vec<String> {
-        let broken = self.probes(when).filter(|(_, check)| !check.holds(sample));
+        let broken = self.probes(when).filter(|(_, check)| check.holds(sample) == Some(false));
         broken.map(|(name, check)| format!("probe `{name}` did not hold: {check}")).collect()
     }
 
@@ -205,15 +206,19 @@ impl<T: Target> Watch<'_, T> {
                 }
             }
             for (at, condition) in self.experiment.abort.iter().enumerate() {
-                let holds = condition.holds(&sample);
-                let since = *self.since[at].get_or_insert(Instant::now());
-                if !holds {
-                    self.since[at] = None;
-                } else if since.elapsed() + TICK > condition.held_for {
+                // An interval in which nothing was measured neither begins a hold time nor ends one: whoever is stuck altogether
+                // answers nothing, slowly or fast.
+                match condition.holds(&sample) {
+                    Some(true) => self.since[at] = self.since[at].or(Some(Instant::now())),
+                    Some(false) => self.since[at] = None,
+                    None => {}
+                }
+                if self.since[at].is_some_and(|since| since.elapsed() + TICK > condition.held_for) {
                     return Ok(Ended::Aborted(condition.to_string()));
                 }
             }
-            let strikes = self.moments.last().map_or(0, |moment| moment.strikes) - struck_before;
+            // A server that was started again counts from nothing.
+            let strikes = self.moments.last().map_or(0, |moment| moment.strikes).saturating_sub(struck_before);
             if phase == Phase::Active && self.experiment.blast_radius.max_strikes.is_some_and(|most| strikes >= most) {
                 return Ok(Ended::Spent);
             }

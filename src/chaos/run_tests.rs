@@ -12,6 +12,9 @@ struct Patient {
     slow_ms: f64,
     calm_ms: f64,
     sticks: bool,
+    /// Answers nothing while faults are armed, but for the first time.
+    is_stuck: bool,
+    sold_too_much: f64,
     unsafe_because: Option<String>,
 }
 
@@ -33,7 +36,13 @@ impl Target for Patient {
 
     async fn sample(&mut self) -> Result<Sample, String> {
         self.strikes += u64::from(self.armed && self.slow_ms > 0.0);
-        Ok(Sample { p99_ms: if self.armed { self.slow_ms } else { self.calm_ms }, ..Sample::default() })
+        let p99_ms = if self.armed { self.slow_ms } else { self.calm_ms };
+        let is_silent = self.is_stuck && self.armed && self.strikes > 1;
+        Ok(Sample {
+            p99_ms: (!is_silent).then_some(p99_ms),
+            oversold: Some(if self.armed { self.sold_too_much } else { 0.0 }),
+            ..Sample::default()
+        })
     }
 
     async fn fired(&mut self) -> Result<Vec<Strikes>, String> {
@@ -87,6 +96,22 @@ async fn an_abort_comes_within_a_second_of_its_hold_time() {
 async fn a_condition_that_does_not_hold_all_the_time_does_not_abort() {
     let mut patient = Patient { slow_ms: 700.0, ..Patient::default() };
     assert_eq!(outcome(&experiment("  abort: ['p99_ms > 800 for 2m']\n"), &mut patient).await.verdict, Verdict::Pass);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_stuck_altogether_is_still_too_slow() {
+    let mut patient = Patient { slow_ms: 900.0, is_stuck: true, ..Patient::default() };
+    let report = outcome(&experiment("  abort: ['p99_ms > 800 for 2m']\n"), &mut patient).await;
+    assert_eq!(report.verdict, Verdict::Aborted, "{:?}", report.reasons);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_unit_sold_too_much_for_a_moment_is_a_failure() {
+    let exact = experiment("  probes: [{ name: exact, check: oversold == 0, when: continuous }]\n");
+    let mut patient = Patient { slow_ms: 1.0, sold_too_much: 1.0, ..Patient::default() };
+    let report = outcome(&exact, &mut patient).await;
+    assert_eq!(report.verdict, Verdict::Fail, "{:?}", report.reasons);
+    assert!(report.reasons[0].contains("exact"), "{:?}", report.reasons);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::experiment::seconds;
 
@@ -114,6 +116,74 @@ impl Timing {
     }
 }
 
+/// Ends a run of a schedule early; a run whose handle is gone goes on.
+pub struct Cancel(oneshot::Receiver<()>);
+
+impl Cancel {
+    /// Resolves when the run is to end.
+    pub async fn wanted(self) {
+        if self.0.await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+struct Running<R> {
+    cancel: oneshot::Sender<()>,
+    task: JoinHandle<R>,
+}
+
+/// Starts runs at their times until there were as many as wanted, or `stop` resolves; all that were started are waited for.
+/// A run that is replaced is told to end, and has ended before the next begins.
+///
+/// # Errors
+///
+/// A sentence, when it never starts, or a run panicked.
+pub async fn repeat<R, F>(
+    (timing, concurrency, runs): (&Timing, Concurrency, Option<u32>),
+    scale: f64,
+    stop: impl Future<Output = ()>,
+    start: impl Fn(Cancel) -> F,
+) -> Result<Vec<R>, String>
+where
+    R: Send + 'static,
+    F: Future<Output = R> + Send + 'static,
+{
+    let mut stop = std::pin::pin!(stop);
+    let mut running: Vec<Running<R>> = Vec::new();
+    let mut done = Vec::new();
+    let mut starts = 0;
+    while runs.is_none_or(|runs| starts < runs) {
+        let pause = timing.next_after(jiff::Timestamp::now()).ok_or("it never starts")?;
+        tokio::select! {
+            () = &mut stop => break,
+            () = tokio::time::sleep(pause.mul_f64(scale)) => {}
+        }
+        let mut last = Vec::new();
+        for one in running.drain(..) {
+            match concurrency {
+                _ if one.task.is_finished() => done.push(one.task.await.map_err(|error| error.to_string())?),
+                Concurrency::Replace => {
+                    let _ = one.cancel.send(());
+                    done.push(one.task.await.map_err(|error| error.to_string())?);
+                }
+                Concurrency::Allow | Concurrency::Forbid => last.push(one),
+            }
+        }
+        running = last;
+        if concurrency == Concurrency::Forbid && !running.is_empty() {
+            continue;
+        }
+        starts += 1;
+        let (cancel, cancelled) = oneshot::channel();
+        running.push(Running { cancel, task: tokio::spawn(start(Cancel(cancelled))) });
+    }
+    for one in running {
+        done.push(one.task.await.map_err(|error| error.to_string())?);
+    }
+    Ok(done)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,6 +210,38 @@ mod tests {
             assert_eq!(after(cron, now).as_deref(), Some(expected), "{cron}");
         }
         assert_eq!(after("0 0 31 2 *", now), None, "there is no such day");
+    }
+
+    /// Three runs of ten seconds, one wanted every four: when each began and ended, and whether it was cancelled.
+    async fn runs(concurrency: Concurrency) -> Vec<(u64, u64, bool)> {
+        let begun = tokio::time::Instant::now();
+        let run = move |cancel: Cancel| async move {
+            let from = begun.elapsed().as_secs();
+            let is_cancelled = tokio::time::timeout(Duration::from_secs(10), cancel.wanted()).await.is_ok();
+            (from, begun.elapsed().as_secs(), is_cancelled)
+        };
+        let every = Timing::Every("4s".into());
+        repeat((&every, concurrency, Some(3)), 1.0, std::future::pending(), run).await.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_start_while_the_last_run_goes_on_is_what_the_schedule_says() {
+        let both = [(4, 14, false), (8, 18, false), (12, 22, false)];
+        assert_eq!(runs(Concurrency::Allow).await, both);
+        let one_after_the_other = [(4, 14, false), (16, 26, false), (28, 38, false)];
+        assert_eq!(runs(Concurrency::Forbid).await, one_after_the_other);
+        let replaced = [(4, 8, true), (8, 12, true), (12, 22, false)];
+        assert_eq!(runs(Concurrency::Replace).await, replaced);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_stops_a_schedule_waits_for_what_runs() {
+        let stop = tokio::time::sleep(Duration::from_secs(6));
+        let run = |_: Cancel| tokio::time::sleep(Duration::from_secs(10));
+        let begun = tokio::time::Instant::now();
+        let every = Timing::Every("4s".into());
+        let done = repeat((&every, Concurrency::Allow, None), 1.0, stop, run).await.unwrap();
+        assert_eq!((done.len(), begun.elapsed().as_secs()), (1, 14));
     }
 
     #[test]

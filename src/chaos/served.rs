@@ -1,24 +1,27 @@
-//! A running server as a target, by its admin listener: it must be configured to let itself be hurt (`[chaos] armed = true`).
+//! A running server as a target, by its admin listener: it must be configured to let itself be hurt (`chaos = true`).
 //!
 //! Its load is its own; latency and errors are what its metrics say, faults what its switchboard says.
 
+mod page;
+
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Method, Request};
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-use super::condition::Sample;
 use super::fault::FaultSpec;
 use super::run::{Strikes, Target};
+use super::sample::Sample;
 use crate::http_client::{Address, exchange};
+use page::Requests;
 
 /// See the module.
 pub struct Served {
     address: Address,
-    sampled: Option<(f64, f64)>,
-    since: std::time::Instant,
+    sampled: Option<(Instant, Requests)>,
 }
 
 impl Served {
@@ -29,7 +32,7 @@ impl Served {
     /// A sentence, when it is no address.
     pub fn at(url: &str) -> Result<Self, String> {
         let address = Address::parse(url, None).map_err(|error| error.to_string())?;
-        Ok(Self { address, sampled: None, since: std::time::Instant::now() })
+        Ok(Self { address, sampled: None })
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<Bytes, String> {
@@ -55,12 +58,6 @@ impl Served {
     }
 }
 
-/// The sum of a counter's samples in a page of metrics.
-fn counter(page: &str, name: &str, only: impl Fn(&str) -> bool) -> f64 {
-    let rows = page.lines().filter(|line| line.starts_with(name) && only(line));
-    rows.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
-}
-
 impl Target for Served {
     async fn arm(&mut self, faults: &[FaultSpec]) -> Result<(), String> {
         self.call(Method::POST, "/chaos", Some(json!({ "faults": faults }))).await.map(drop)
@@ -79,15 +76,19 @@ impl Target for Served {
     async fn sample(&mut self) -> Result<Sample, String> {
         let page = self.call(Method::GET, "/metrics", None).await?;
         let page = String::from_utf8_lossy(&page);
-        let all = counter(&page, "stockade_requests_total", |_| true);
-        let wrong = counter(&page, "stockade_requests_total", |line| line.contains("status=\"5"));
-        let (all_before, wrong_before) = self.sampled.replace((all, wrong)).unwrap_or((all, wrong));
-        let (news, broken) = (all - all_before, wrong - wrong_before);
-        let took = std::mem::replace(&mut self.since, std::time::Instant::now()).elapsed();
+        let now = Requests::read(&page).ok_or("the page of metrics has no requests: is this an admin listener?")?;
+        let in_flight = Some(now.in_flight);
+        // Before the second look there is no interval.
+        let Some((since, before)) = self.sampled.replace((Instant::now(), now.clone())) else {
+            return Ok(Sample { in_flight, ..Sample::default() });
+        };
+        let news = now.since(&before);
         Ok(Sample {
-            throughput: news / took.as_secs_f64().max(1e-3),
-            error_percent: if news > 0.0 { broken * 100.0 / news } else { 0.0 },
-            success_percent: 100.0,
+            p50_ms: news.quantile_ms(0.5),
+            p99_ms: news.quantile_ms(0.99),
+            throughput: Some(news.all() / since.elapsed().as_secs_f64().max(1e-3)),
+            error_percent: news.error_percent(),
+            in_flight,
             ..Sample::default()
         })
     }
@@ -98,7 +99,7 @@ impl Target for Served {
     }
 
     async fn finish(&mut self) -> Result<(Vec<String>, BTreeMap<String, f64>), String> {
-        // A server that serves others is not stopped for an audit; `stockade audit` reads its directory while it runs.
+        // A server that serves others is not stopped for an audit; whoever stops it may run `stockade audit` on its directory.
         Ok((Vec::new(), BTreeMap::new()))
     }
 }

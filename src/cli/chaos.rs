@@ -12,7 +12,7 @@ use crate::chaos::experiment::{Document, Experiment, Schedule, Step, TargetSpec}
 use crate::chaos::matrix::Matrix;
 use crate::chaos::private::PrivateEngine;
 use crate::chaos::run::{self, Report, Strikes};
-use crate::chaos::schedule::Concurrency;
+use crate::chaos::schedule::{self, Cancel};
 use crate::chaos::served::Served;
 use crate::chaos::{report, run::Verdict as Outcome};
 
@@ -119,53 +119,35 @@ async fn interrupted() {
     }
 }
 
-async fn run_one(experiment: &Experiment) -> Result<Report, String> {
+async fn run_one(experiment: &Experiment, cancel: impl Future<Output = ()>) -> Result<Report, String> {
     match &experiment.target {
         TargetSpec::Private => {
-            let mut target = PrivateEngine::open(&experiment.load, experiment.seed).await?;
-            run::run(experiment, &mut target, interrupted()).await
+            let mut target = PrivateEngine::open(experiment).await?;
+            run::run(experiment, &mut target, cancel).await
         }
-        TargetSpec::Admin(url) => run::run(experiment, &mut Served::at(url)?, interrupted()).await,
+        TargetSpec::Admin(url) => run::run(experiment, &mut Served::at(url)?, cancel).await,
     }
 }
 
 /// Runs an experiment as often as its schedule says.
 async fn run_schedule(schedule: &Schedule, scale: f64) -> Result<Vec<Report>, String> {
     let experiment = scaled(&schedule.experiment, scale);
-    let mut reports = Vec::new();
-    let mut running: Option<tokio::task::JoinHandle<Result<Report, String>>> = None;
-    let mut starts = 0;
-    while schedule.runs.is_none_or(|runs| starts < runs) {
-        let now = jiff::Timestamp::now();
-        let pause = schedule.timing.next_after(now).ok_or("it never starts")?;
-        tokio::select! {
-            () = interrupted() => break,
-            () = tokio::time::sleep(pause.mul_f64(scale)) => {}
+    let one = |cancel: Cancel| {
+        let experiment = experiment.clone();
+        async move {
+            let cancel = async {
+                tokio::select! { () = cancel.wanted() => {}, () = interrupted() => {} }
+            };
+            run_one(&experiment, cancel).await
         }
-        starts += 1;
-        if let Some(last) = running.take() {
-            match schedule.concurrency {
-                _ if last.is_finished() => reports.push(last.await.map_err(|error| error.to_string())??),
-                Concurrency::Forbid => {
-                    running = Some(last);
-                    continue;
-                }
-                Concurrency::Replace => last.abort(),
-                Concurrency::Allow => reports.push(last.await.map_err(|error| error.to_string())??),
-            }
-        }
-        let one = experiment.clone();
-        running = Some(tokio::spawn(async move { run_one(&one).await }));
-    }
-    if let Some(last) = running {
-        reports.push(last.await.map_err(|error| error.to_string())??);
-    }
-    Ok(reports)
+    };
+    let when = (&schedule.timing, schedule.concurrency, schedule.runs);
+    schedule::repeat(when, scale, interrupted(), one).await?.into_iter().collect()
 }
 
 async fn run_document(document: &Document, scale: f64) -> Result<Vec<Report>, String> {
     match document {
-        Document::Experiment(one) => Ok(vec![run_one(&scaled(one, scale)).await?]),
+        Document::Experiment(one) => Ok(vec![run_one(&scaled(one, scale), interrupted()).await?]),
         Document::Schedule(schedule) => run_schedule(schedule, scale).await,
         Document::Workflow(workflow) => {
             let mut reports = Vec::new();
@@ -173,7 +155,7 @@ async fn run_document(document: &Document, scale: f64) -> Result<Vec<Report>, St
                 let mut together = tokio::task::JoinSet::new();
                 for one in Step::experiments(step) {
                     let one = scaled(one, scale);
-                    together.spawn(async move { run_one(&one).await });
+                    together.spawn(async move { run_one(&one, interrupted()).await });
                 }
                 while let Some(done) = together.join_next().await {
                     reports.push(done.map_err(|error| error.to_string())??);

@@ -10,6 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use stockade_actors::shelf::{Shelf, ShelfError};
 use stockade_domain::book::{BookEvent, Maker, Side};
 use stockade_domain::entity::{EntityKey, EntityKind, Event};
 use stockade_domain::stock::StockEvent;
@@ -89,6 +90,11 @@ impl Engine {
     /// Follows the journal from behind this sequence; 0 is the beginning of everything, [`durable`](Self::durable) now.
     pub fn follow(&self, after: u64) -> Feed {
         Feed { engine: self.clone(), next: after.saturating_add(1), ready: VecDeque::new() }
+    }
+
+    /// Shows durable records from a sequence on, as they were written.
+    pub(crate) fn durable_records(&self, from: u64, visit: &mut dyn FnMut(u64, &[u8])) -> Result<(), ShelfError> {
+        self.0.threads.history().records_from(from, visit)
     }
 }
 
