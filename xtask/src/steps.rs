@@ -129,12 +129,19 @@ fn release() -> Result<String, StepError> {
     Ok("built".into())
 }
 
-/// Only the programs that have a long test: each is linked with everything optimised across crates.
+/// The profile of what proves things: that of the tests where they are optimised (`.ci/run` does so, and builds once), else
+/// one of its own.
+fn proof() -> &'static str {
+    let is_optimised = std::env::var("CARGO_PROFILE_TEST_OPT_LEVEL").is_ok_and(|level| level != "0");
+    if is_optimised { "test" } else { "test --profile proof" }
+}
+
+/// Only the programs that have a long test.
 fn long() -> Result<String, StepError> {
     if !root().join("../shared/data").is_dir() {
         return Ok("not run: the data is not beside the checkout".into());
     }
-    let mut arguments = String::from("test --profile proof --locked -p stockade");
+    let mut arguments = format!("{} --locked -p stockade", proof());
     let tests = std::fs::read_dir(root().join("tests")).map_err(|error| StepError::Fault(error.to_string()))?;
     let mut programs: Vec<_> = tests.flatten().map(|entry| entry.path()).collect();
     programs.sort();
@@ -149,15 +156,15 @@ fn long() -> Result<String, StepError> {
 }
 
 fn duel() -> Result<String, StepError> {
-    counted("test --profile proof --locked -p stockade-domain --test book_against_naive -- --ignored")
+    counted(&format!("{} --locked -p stockade-domain --test book_against_naive -- --ignored", proof()))
 }
 
 fn model() -> Result<String, StepError> {
-    counted("test --profile proof --locked -p stockade-loom-tests --test protocol_model -- --ignored")
+    counted(&format!("{} --locked -p stockade-loom-tests --test protocol_model -- --ignored", proof()))
 }
 
 fn fuzz() -> Result<String, StepError> {
-    let tests = cargo("test --profile proof --locked -p stockade --lib fuzz::");
+    let tests = cargo(&format!("{} --locked -p stockade --lib fuzz::", proof()));
     let output = tests.env("STOCKADE_FUZZ_ROUNDS", "200000").env("STOCKADE_FUZZ_SEED", "20261123").run()?;
     let layers = Layers::of(&output);
     if layers.passed() == 0 {

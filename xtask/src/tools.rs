@@ -18,8 +18,8 @@ pub fn from_crates(name: &str, version: &str, features: &str) -> Result<PathBuf,
             .arg("--root")
             .arg(&home)
             .env("CARGO_TARGET_DIR", home.join("build"))
-            // They run for seconds and would be built for minutes.
-            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
+            // They run for seconds and would be optimised for minutes.
+            .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
             .env("CARGO_PROFILE_RELEASE_DEBUG", "0")
             .env("CARGO_PROFILE_RELEASE_LTO", "off")
             .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "256")
