@@ -290,3 +290,12 @@ fn a_simulation_tells_what_it_did_and_the_same_seed_takes_the_same_way() {
         assert_ne!(code(&stockade(wrong, dir.path())), 0, "{wrong:?}");
     }
 }
+
+#[test]
+fn the_interface_is_told_as_a_document() {
+    let dir = tempfile::tempdir().unwrap();
+    let told = stockade(&["openapi", "--json"], dir.path());
+    assert_eq!((code(&told), json(&told)["openapi"].as_str()), (0, Some("3.1.0")));
+    let shown = stockade(&["openapi"], dir.path());
+    assert_eq!(serde_json::from_slice::<Value>(&shown.stdout).unwrap(), json(&told), "the same, in many lines");
+}

@@ -25,6 +25,7 @@ mod demo;
 mod load;
 mod logs;
 mod matching;
+mod openapi;
 mod output;
 mod replay;
 mod serve;
@@ -84,6 +85,8 @@ enum Verb {
     Match(matching::Arguments),
     /// Put HTTP load on a server, and check that nothing was oversold.
     Load(load::Arguments),
+    /// The HTTP interface as an OpenAPI document.
+    Openapi(openapi::Arguments),
 }
 
 /// Runs the command that the process was started with.
@@ -110,6 +113,7 @@ pub fn main() -> ExitCode {
         Verb::Chaos(arguments) => chaos::run(&arguments, &mut output),
         Verb::Match(arguments) => matching::run(&arguments, &mut output),
         Verb::Load(arguments) => load::run(&arguments, &mut output),
+        Verb::Openapi(arguments) => Ok(openapi::run(&arguments, &mut output)),
     };
     match ended {
         Ok(verdict) => verdict.code(),

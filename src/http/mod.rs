@@ -19,6 +19,7 @@
 //! | `batch` | orders by the line, streamed both ways |
 //! | `handler`, `callers` | from a request to its answer, and who asks |
 //! | `admin`, `metrics`, [`log_level`] | the admin listener: what operators see and steer |
+//! | [`openapi`] | the interface as a document and as a page |
 //! | [`Server`] | both listeners and their threads |
 //!
 //! What it is not: a general web framework, a TLS terminator or an HTTP/2 server; a proxy in front does both.
@@ -45,6 +46,7 @@ pub mod log_level;
 mod market;
 mod market_body;
 mod metrics;
+pub mod openapi;
 mod order_body;
 pub mod paging;
 mod payments;

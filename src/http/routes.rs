@@ -27,7 +27,7 @@ use super::requests::{
 use super::stock_body::{
     AnnouncementBody, ArrivalBody, DrawBody, LossBody, TransferBody, WithdrawalBody, WriteOffBody,
 };
-use super::{body, books, headers, market, paging, payments, promotions, render};
+use super::{body, books, headers, market, openapi, paging, payments, promotions, render};
 use crate::engine::{
     Engine, GATEWAY_WAIT, Listed, Movement, OrderFilter, OrderSnapshot, Page, RequestKey, SkuSnapshot, StockSnapshot,
     Target, WalletSnapshot,
@@ -99,6 +99,17 @@ async fn any_other(request: Request<'_>) -> Reply {
             request.only("GET", &[&Method::GET])?;
             readiness(request.engine, request.drain.has_begun())?;
             return reply(StatusCode::OK, &json!({"status": "ready"}));
+        }
+        "/openapi.json" => {
+            request.only("GET", &[&Method::GET])?;
+            return Ok(json_reply(StatusCode::OK, openapi::json().into()));
+        }
+        "/docs" => {
+            request.only("GET", &[&Method::GET])?;
+            let mut page = Response::new(Bytes::from_static(openapi::page().as_bytes()));
+            let html = HeaderValue::from_static("text/html; charset=utf-8");
+            page.headers_mut().insert(http::header::CONTENT_TYPE, html);
+            return Ok(page);
         }
         _ => {}
     }
