@@ -3,7 +3,9 @@
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicU64, Ordering};
 use loom::thread;
-use stockade_loom_tests::broken::credit_gate::{BrokenDrain, Bug, Drains, Gives, LooksThenTakes, OneInUse};
+use stockade_loom_tests::broken::credit_gate::{
+    BrokenDrain, Bug, Drains, Gives, LooksThenTakes, LooksThenWaits, OneInUse, Polls,
+};
 use stockade_loom_tests::credit_gate::CreditGate;
 use stockade_loom_tests::model::{LOST_WAKE_UP, Witness, prove};
 use stockade_loom_tests::refuted;
@@ -106,3 +108,28 @@ fn two_holders_and_a_task_that_drains_a_closed_gate() {
         }
     });
 }
+
+/// A task waits for the last credit, whose holder has done something before.
+fn the_task_is_woken<P: Polls>(gate: P) {
+    let gate = Arc::new(gate);
+    let done = Arc::new(AtomicU64::new(0));
+    let holder = {
+        let (gate, done) = (gate.clone(), done.clone());
+        thread::spawn(move || {
+            done.store(1, Ordering::Relaxed);
+            gate.give_back();
+        })
+    };
+    loom::future::block_on(std::future::poll_fn(|cx| gate.poll_idle(cx)));
+    assert_eq!(done.load(Ordering::Relaxed), 1, "what was done under a credit is done when the gate is idle");
+    holder.join().unwrap();
+}
+
+#[test]
+fn a_task_that_drains_the_gate_is_woken_by_the_last_credit() {
+    prove(|| the_task_is_woken(OneInUse::new()));
+}
+
+refuted!(a_twin_that_looks_before_it_leaves_its_waker_drains_for_ever, LOST_WAKE_UP, || {
+    the_task_is_woken(LooksThenWaits::default())
+});

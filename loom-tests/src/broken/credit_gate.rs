@@ -1,5 +1,7 @@
 //! Roles and twins of [`CreditGate`].
 
+use std::task::{Context, Poll, Waker};
+
 use crate::credit_gate::{CreditGate, Credits};
 use crate::primitives::{AtomicU64, Condvar, Deadline, Mutex, Ordering};
 
@@ -144,5 +146,47 @@ impl Drains for BrokenDrain {
         while self.in_use.load(Ordering::Acquire) != 0 {
             (guard, _) = self.idle.wait(guard, &Deadline::after(None));
         }
+    }
+}
+
+/// Tells a task when all credits are back.
+pub trait Polls: Send + Sync + 'static {
+    /// Gives the one credit back that is in use.
+    fn give_back(&self);
+    /// See [`CreditGate::poll_idle`].
+    fn poll_idle(&self, cx: &mut Context<'_>) -> Poll<()>;
+}
+
+impl Polls for OneInUse {
+    fn give_back(&self) {
+        Drains::give_back(self);
+    }
+
+    fn poll_idle(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.gate.poll_idle(cx)
+    }
+}
+
+/// Looks whether the credit is back, and leaves its waker afterwards.
+#[derive(Debug, Default)]
+pub struct LooksThenWaits {
+    is_back: AtomicU64,
+    waker: Mutex<Option<Waker>>,
+}
+
+impl Polls for LooksThenWaits {
+    fn give_back(&self) {
+        self.is_back.store(1, Ordering::Release);
+        let waker = self.waker.lock().take();
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    fn poll_idle(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_back.load(Ordering::Acquire) == 1 {
+            return Poll::Ready(());
+        }
+        // BUG: the credit may have come back since, when nobody's waker was there.
+        *self.waker.lock() = Some(cx.waker().clone());
+        Poll::Pending
     }
 }

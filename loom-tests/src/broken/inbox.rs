@@ -10,6 +10,8 @@ use crate::primitives::Mutex;
 pub trait Receives: Send + Sync + 'static {
     /// See [`Inbox::push`].
     fn push(&self, item: u64) -> Result<bool, u64>;
+    /// See [`Inbox::push_many`]; none: it is closed, and the items are untouched.
+    fn push_many(&self, items: &mut Vec<u64>) -> Option<bool>;
     /// See [`Inbox::drain`]; everything.
     fn drain(&self, out: &mut VecDeque<u64>);
     /// See [`Inbox::rest`].
@@ -21,6 +23,10 @@ pub trait Receives: Send + Sync + 'static {
 impl Receives for Inbox<u64> {
     fn push(&self, item: u64) -> Result<bool, u64> {
         self.push(item)
+    }
+
+    fn push_many(&self, items: &mut Vec<u64>) -> Option<bool> {
+        self.push_many(items).ok()
     }
 
     fn drain(&self, out: &mut VecDeque<u64>) {
@@ -45,6 +51,10 @@ pub enum Bug {
     WakesTheWakeful,
     /// Closing takes what is left first and refuses pushes later.
     ClosesInTwoSteps,
+    /// Several items are pushed one by one.
+    PushesOneByOne,
+    /// Several items wake nobody.
+    WakesNobody,
 }
 
 /// An inbox with one bug.
@@ -79,6 +89,22 @@ impl Receives for BrokenInbox {
         let was_resting = mem::replace(&mut inner.resting, false);
         // BUG with `WakesTheWakeful`: a batch costs a wake-up for every time that the consumer has drained.
         Ok(if self.bug == Bug::WakesTheWakeful { was_empty } else { was_resting })
+    }
+
+    fn push_many(&self, items: &mut Vec<u64>) -> Option<bool> {
+        if self.bug == Bug::PushesOneByOne {
+            // BUG: others come in between, and what is left of a refused batch is not all of it.
+            let pushed: Result<Vec<bool>, u64> = items.drain(..).map(|item| self.push(item)).collect();
+            return pushed.ok().map(|wakes| wakes.contains(&true));
+        }
+        let mut inner = self.inner.lock();
+        if inner.closed {
+            return None;
+        }
+        inner.queue.extend(items.drain(..));
+        let was_resting = mem::replace(&mut inner.resting, false);
+        // BUG with `WakesNobody`: a consumer that rests sleeps beside them.
+        Some(was_resting && self.bug != Bug::WakesNobody)
     }
 
     fn drain(&self, out: &mut VecDeque<u64>) {
