@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
+use stockade_actors::faults::is_like;
 use stockade_actors::ports::{Clock, SystemClock};
 use stockade_domain::ledger::LedgerAccount;
 use stockade_domain::{Money, OrderId, Quantity, Timestamp};
@@ -135,6 +136,25 @@ fn config(dir: PathBuf, partitions: usize, gateway: &SimulatedGateway, clock: &H
     Config { segment_bytes: 1 << 20, checkpoint_records: 20_000, ..config }
 }
 
+/// What is still to strike after an engine has ended of it: faults that strike only so often are not given another chance.
+fn left_of(armed: &[FaultSpec], fired: &[Fired]) -> Vec<FaultSpec> {
+    let struck = |spec: &FaultSpec| {
+        let is_named = |operation| spec.select.operation.as_deref().is_none_or(|pattern| is_like(operation, pattern));
+        let of_spec =
+            |one: &&Fired| one.port == spec.fault.port() && one.fault == spec.fault.name() && is_named(one.operation);
+        fired.iter().filter(of_spec).map(|one| one.count).sum::<u64>()
+    };
+    let left = |spec: &FaultSpec| {
+        let mut spec = spec.clone();
+        if let Some(count) = spec.select.count {
+            spec.select.count = Some(count.saturating_sub(struck(&spec))).filter(|left| *left > 0);
+            spec.select.count?;
+        }
+        Some(spec)
+    };
+    armed.iter().filter_map(left).collect()
+}
+
 fn said(error: impl ToString) -> String {
     error.to_string()
 }
@@ -183,7 +203,9 @@ impl PrivateEngine {
             return Ok(());
         }
         let mut slot = self.shop.engine.write().await;
-        self.fired_before.extend(slot.switchboard().fired());
+        let fired = slot.switchboard().fired();
+        self.armed = left_of(&self.armed, &fired);
+        self.fired_before.extend(fired);
         slot.switchboard().disarm();
         let old = slot.clone();
         // What could not be written is unknown to whoever asked for it; closing says so, too.
@@ -352,5 +374,29 @@ impl PrivateEngine {
         ];
         let shares = shares.into_iter().filter_map(|(name, share)| Some((name, share?)));
         figures.into_iter().chain(shares).map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chaos::fault::{DiskFault, Fault, Port, Selector};
+
+    #[test]
+    fn a_fault_that_strikes_once_has_struck_also_when_the_engine_ended_of_it() {
+        let spec = |fault, operation: &str, count| {
+            let select = Selector { operation: Some(operation.into()), count, ..Selector::default() };
+            FaultSpec { fault: Fault::Disk(fault), select }
+        };
+        let armed = [
+            spec(DiskFault::Eio, "write", Some(1)),
+            spec(DiskFault::Eio, "sync*", Some(3)),
+            spec(DiskFault::TornWrite, "write", Some(1)),
+            spec(DiskFault::Enospc, "write", None),
+        ];
+        let fired = |fault, operation, count| Fired { port: Port::Disk, fault, operation, count };
+        let left = left_of(&armed, &[fired("eio", "write", 1), fired("eio", "sync", 1), fired("enospc", "write", 9)]);
+        let counts: Vec<_> = left.iter().map(|spec| (spec.fault.name(), spec.select.count)).collect();
+        assert_eq!(counts, [("eio", Some(2)), ("torn_write", Some(1)), ("enospc", None)]);
     }
 }
