@@ -54,7 +54,7 @@ pub use gateway::DECLINED_TOKEN;
 pub use http_client::AddressInvalid;
 pub use stockade_actors::ports::{Clock, Gateway, GatewayAnswer, ManualClock, Notifier, SystemClock};
 pub use stockade_domain::book::{Side, TimeInForce};
-pub use stockade_domain::order::ChargeTime;
+pub use stockade_domain::order::{ChargeTime, LatePayment};
 pub use stockade_domain::payment::gateway::{GatewayCall, GatewayOutcome, Operation};
 pub use stockade_domain::stock::{Admission, Lottery, StockCommand};
 pub use stockade_domain::{

@@ -13,8 +13,8 @@ use stockade::audit::audit;
 use stockade::gateway::{AUTHENTICATION_TOKEN, Fate, Signer, SimulatedGateway, TWO_STEP_TOKEN};
 use stockade::http::{Server, ServerOptions};
 use stockade::{
-    ChargeTime, Config, Engine, GatewayOutcome, ManualClock, Money, NewOrder, Operation, Payment, PaymentId, Sku,
-    Timestamp,
+    ChargeTime, Config, Engine, GatewayOutcome, LatePayment, ManualClock, Money, NewOrder, Operation, Payment,
+    PaymentId, Sku, Timestamp,
 };
 use stockade_domain::ledger::LedgerAccount;
 use stockade_domain::payment::gateway::Notice;
@@ -35,9 +35,13 @@ struct Shop {
 
 impl Shop {
     fn open() -> Self {
+        Self::open_with(LatePayment::default())
+    }
+
+    fn open_with(policy: LatePayment) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (gateway, clock) = (SimulatedGateway::default(), ManualClock::at(START));
-        let config = Config::at(dir.path()).gateway(gateway.clone()).clock(clock.clone());
+        let config = Config::at(dir.path()).gateway(gateway.clone()).clock(clock.clone()).late_payment(policy);
         let engine = Engine::open(config).unwrap();
         engine.put_sku(Sku::new("mug", eur("10.00"))).wait().unwrap();
         engine.receive("mug", 1_000).wait().unwrap();
@@ -501,4 +505,28 @@ fn payments_that_cannot_be_taken_when_they_come_due_do_not_refuse_the_goods() {
     drop(engine);
     let report = audit(dir.path(), |_, _| {}).unwrap();
     assert!(report.is_clean(), "{:#?}", report.faults);
+}
+
+/// The gateway has taken the money, nobody heard of it for so long that it was to be undone, and it cannot be.
+#[test]
+fn money_that_comes_too_late_goes_back_or_pays_the_order_as_the_shop_says() {
+    for (policy, status, sub_status) in [
+        (LatePayment::Refund, "refused", "automatically"),
+        (LatePayment::Reacquire, "paid", "captured"),
+        (LatePayment::Backorder, "paid", "captured"),
+    ] {
+        let shop = Shop::open_with(policy);
+        shop.gateway.script(|call, _| match call.operation {
+            Operation::Charge { .. } => Fate::LoseAnswer,
+            _ => Fate::CannotUndo,
+        });
+        let (order, id) = shop.order(Payment::card("tok"));
+        // Only its charge is overdue; what comes then comes at once.
+        shop.clock.advance_seconds(1_000);
+        shop.until(id, sub_status);
+        assert_eq!(shop.status(order), status, "{policy:?}");
+        let card = shop.gateway.card(id);
+        assert_eq!((card.captures, card.captured - card.refunded), (1, if status == "paid" { 100_000 } else { 0 }));
+        shop.close();
+    }
 }

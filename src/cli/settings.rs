@@ -7,6 +7,9 @@ use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use serde::{Deserialize, Serialize};
 
+use stockade_domain::order::LatePayment;
+use stockade_domain::promotion::Lane;
+
 use super::output::Failure;
 use crate::Config;
 use crate::gateway::{BreakerRules, GuardedGateway, HttpGateway, HttpGatewayOptions};
@@ -64,6 +67,11 @@ pub(super) struct Settings {
     /// Cache for derived records.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) cache_bytes: Option<u64>,
+    /// What becomes of money that comes when its charge was being undone: `refund`, `reacquire` or `backorder`.
+    pub(super) late_payment: LatePayment,
+    /// The lanes of promotions, in their order; none: goods, order, coupon, shipping, gift.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) lanes: Option<Vec<Lane>>,
     /// The card gateway; none: a simulated one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) gateway: Option<GatewaySettings>,
@@ -141,6 +149,8 @@ impl Default for Settings {
             checkpoint_records: None,
             orders_in_memory_max: None,
             cache_bytes: None,
+            late_payment: LatePayment::default(),
+            lanes: None,
             gateway: None,
             webhooks: Vec::new(),
         }
@@ -207,6 +217,8 @@ impl Settings {
         config.checkpoint_records = self.checkpoint_records.unwrap_or(config.checkpoint_records).max(1);
         config.orders_in_memory_max = self.orders_in_memory_max.unwrap_or(config.orders_in_memory_max);
         config.cache_bytes = self.cache_bytes.unwrap_or(config.cache_bytes);
+        config.late_payment = self.late_payment;
+        config.lanes = self.lanes.clone().unwrap_or(config.lanes);
         config
     }
 
@@ -221,6 +233,12 @@ impl Settings {
 
     /// The engine's part with the gateway that is configured.
     pub(super) fn engine_with_gateway(&self) -> Result<Config, Failure> {
+        let names: Vec<&str> = self.lanes.iter().flatten().map(|lane| lane.name.as_str()).collect();
+        let is_twice = names.iter().enumerate().any(|(at, name)| names[..at].contains(name));
+        if is_twice || self.lanes.as_ref().is_some_and(Vec::is_empty) {
+            let message = "configuration: lanes: at least one, and each with a name of its own";
+            return Err(Failure::usage("config_invalid", message));
+        }
         let Some(settings) = &self.gateway else { return Ok(self.engine()) };
         let invalid = |why: String| Failure::usage("config_invalid", format!("configuration: gateway: {why}"));
         if settings.webhook_secrets.iter().any(String::is_empty) {
@@ -251,6 +269,21 @@ mod tests {
         for name in ["PARTITIONS", "LISTEN", "PORTS", "API_KEYS"] {
             assert!(!is_of_a_cluster(name), "{name}");
         }
+    }
+
+    #[test]
+    fn lanes_and_late_payments_are_the_shops_to_set() {
+        let text = "late_payment = \"backorder\"\nlanes = [{ name = \"member\", pick = \"first\" }, { name = \"goods\", pick = \"best\" }]\n";
+        let settings = Settings::load(Some(file(text).path()), &Overrides::default()).unwrap();
+        let config = settings.engine_with_gateway().unwrap();
+        assert_eq!(config.late_payment, LatePayment::Backorder);
+        assert_eq!(config.lanes.iter().map(|lane| lane.name.as_str()).collect::<Vec<_>>(), ["member", "goods"]);
+        for wrong in [text.replace("member", "goods"), "lanes = []\n".into()] {
+            let settings = Settings::load(Some(file(&wrong).path()), &Overrides::default()).unwrap();
+            assert!(settings.engine_with_gateway().is_err(), "{wrong}");
+        }
+        let wrong = text.replace("backorder", "keep");
+        assert!(Settings::load(Some(file(&wrong).path()), &Overrides::default()).is_err());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use stockade_storage::packed::Blocks;
 
 use stockade_domain::Location;
 use stockade_domain::name::Region;
+use stockade_domain::order::LatePayment;
 use stockade_domain::promotion::Lane;
 use stockade_domain::stock::Distances;
 
@@ -43,6 +44,8 @@ pub struct Config {
     pub distances: Distances,
     /// The lanes of promotions, in their order.
     pub lanes: Vec<Lane>,
+    /// What becomes of money that a gateway has taken although it was silent for so long that its charge was being undone.
+    pub late_payment: LatePayment,
     /// The key of the engine's own ids; none: random.
     pub id_key: Option<[u8; 32]>,
     /// Nobody relies on what it keeps: faults may be armed that break its promises by their nature.
@@ -72,6 +75,7 @@ impl Config {
             storage: None,
             distances: Distances::default(),
             lanes: Lane::standard(),
+            late_payment: LatePayment::default(),
             id_key: None,
             private: false,
         }
@@ -109,6 +113,13 @@ impl Config {
     #[must_use]
     pub const fn private(mut self) -> Self {
         self.private = true;
+        self
+    }
+
+    /// With this policy for money that comes late.
+    #[must_use]
+    pub const fn late_payment(mut self, policy: LatePayment) -> Self {
+        self.late_payment = policy;
         self
     }
 

@@ -267,6 +267,7 @@ pub(super) fn open(mut config: Config) -> Result<Engine, EngineError> {
         kits: Arc::default(),
         rules: Arc::clone(&rules),
         distances: distances_of(&config),
+        late_payment: config.late_payment,
         shelf: Arc::clone(&history) as _,
         orders_in_memory_max: config.orders_in_memory_max,
     };

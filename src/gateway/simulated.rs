@@ -42,6 +42,8 @@ pub enum Fate {
     Silence,
     /// This much more (or less) moves than was asked for, in ten-thousandths.
     MoveOther(i64),
+    /// It is done and answered; but what has been taken cannot be undone, only refunded.
+    CannotUndo,
 }
 
 /// What the gateway tells by itself after it has done something.
@@ -170,7 +172,7 @@ impl Books {
         let extra = if let Fate::MoveOther(extra) = fate { *extra } else { 0 };
         let outcome = match fate {
             Fate::Decline => GatewayOutcome::Declined { reason: "card declined".into() },
-            _ => self.decide(call, extra),
+            _ => self.decide(call, extra, *fate != Fate::CannotUndo),
         };
         if outcome.is_final() {
             self.done.insert(key, outcome.clone());
@@ -180,7 +182,7 @@ impl Books {
         outcome
     }
 
-    fn decide(&mut self, call: &GatewayCall, extra: i64) -> GatewayOutcome {
+    fn decide(&mut self, call: &GatewayCall, extra: i64, can_undo: bool) -> GatewayOutcome {
         let card = self.cards.entry(call.payment).or_default();
         let amount = call.money.amount.0;
         let reference = format!("sim-{}", call.idempotency_key());
@@ -214,6 +216,7 @@ impl Books {
                 moved(reference, amount, extra)
             }
             Operation::Renew { .. } => GatewayOutcome::Authorized { reference, amount: None, expires_at: None },
+            Operation::Void if !can_undo && card.captured > card.refunded => GatewayOutcome::AlreadyMoved { reference },
             Operation::Void => {
                 // A charge that arrives after its void is not made.
                 card.voided = true;

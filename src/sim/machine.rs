@@ -14,6 +14,7 @@ use stockade_actors::ports::{Clock, LogNotifier, ManualClock, Ports};
 use stockade_actors::release::{Departure, Departures, Envelope, Outlet, Receipt, depart, give_up};
 use stockade_actors::shelf::{Shelf, ShelfError};
 use stockade_domain::entity::{EntityKey, EntityKind};
+use stockade_domain::order::LatePayment;
 use stockade_domain::stock::Distances;
 use stockade_domain::{Refusal, Timestamp};
 use stockade_storage::disk::{SimulatedDisk, Survival};
@@ -104,6 +105,7 @@ pub(super) struct Machine {
     pub(super) faults: Arc<Faults>,
     disk: SimulatedDisk,
     partitions: usize,
+    late_payment: LatePayment,
     life: Life,
     /// How often it came up.
     pub(super) lives: u64,
@@ -112,11 +114,12 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn new(partitions: usize, start: Timestamp) -> Self {
+    pub(super) fn new(partitions: usize, late_payment: LatePayment, start: Timestamp) -> Self {
         let (disk, clock) = (SimulatedDisk::new(), ManualClock::at(start));
         let (gateway, faults) = (SimulatedGateway::default(), Arc::new(Faults::default()));
-        let life = boot(&disk, &clock, &gateway, &faults, partitions).expect("an empty disk can be opened");
-        Self { clock, gateway, faults, disk, partitions, life, lives: 1, has_ended: false }
+        let life =
+            boot(&disk, &clock, &gateway, &faults, (partitions, late_payment)).expect("an empty disk can be opened");
+        Self { clock, gateway, faults, disk, partitions, late_payment, life, lives: 1, has_ended: false }
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -186,7 +189,7 @@ impl Machine {
         self.disk.disarm();
         self.disk.limit(None);
         self.partitions = partitions;
-        self.life = boot(&self.disk, &self.clock, &self.gateway, &self.faults, partitions)?;
+        self.life = boot(&self.disk, &self.clock, &self.gateway, &self.faults, (partitions, self.late_payment))?;
         self.lives += 1;
         self.has_ended = false;
         Ok(())
@@ -214,7 +217,7 @@ fn boot(
     clock: &ManualClock,
     gateway: &SimulatedGateway,
     faults: &Arc<Faults>,
-    partitions: usize,
+    (partitions, late_payment): (usize, LatePayment),
 ) -> Result<Life, String> {
     let options = JournalOptions { segment_bytes: SEGMENT_BYTES, free_bytes_min: 0, ..JournalOptions::new([9; 16]) };
     let opened = open_journal(Arc::new(disk.clone()), &options).map_err(|error| error.to_string())?;
@@ -247,6 +250,7 @@ fn boot(
         kits: Arc::default(),
         rules: Arc::default(),
         distances: &NOWHERE,
+        late_payment,
         shelf: Arc::new(shelf),
         orders_in_memory_max: usize::MAX,
     };

@@ -9,7 +9,8 @@ use stockade_actors::command::{Answer, Command};
 use stockade_actors::faults::{Fault, FaultRule, MailboxFault};
 use stockade_domain::account::AccountEvent;
 use stockade_domain::entity::{EntityKey, EntityKind, Event};
-use stockade_domain::order::OrderEvent;
+use stockade_domain::order::{LatePayment, OrderEvent};
+use stockade_domain::payment::gateway::Operation;
 use stockade_domain::payment::{Method, PaymentEvent};
 use stockade_domain::{OrderId, PaymentId, Timestamp};
 use stockade_storage::disk::{Fault as DiskFault, Survival};
@@ -141,6 +142,8 @@ struct Fates {
     plan: FaultPlan,
     /// Calls that are answered late.
     held: Vec<String>,
+    /// Payments whose charges are not answered any more.
+    silent: BTreeSet<PaymentId>,
     /// Nothing fails any more.
     is_over: bool,
 }
@@ -161,19 +164,25 @@ struct Run {
     latest: Timestamp,
 }
 
+/// Every policy in its turn, so that a seed says it.
+fn late_payment(seed: u64) -> LatePayment {
+    LatePayment::ALL[(seed % LatePayment::ALL.len() as u64) as usize].0
+}
+
 impl Run {
     fn new(seed: u64, options: &Options) -> Self {
         let mut dice = Dice::of(seed, "world");
         let drawn = 1 + dice.below(3) as usize;
         let partitions = options.partitions.unwrap_or(drawn);
         let plan = FaultPlan::drawn(seed, &options.faults);
-        let fates = Fates { plan: plan.with_dice(Dice::of(seed, "fates")), held: Vec::new(), is_over: false };
+        let plan_of_fates = plan.with_dice(Dice::of(seed, "fates"));
+        let fates = Fates { plan: plan_of_fates, held: Vec::new(), silent: BTreeSet::new(), is_over: false };
         Self {
             seed,
             plan,
             fates: Arc::new(Mutex::new(fates)),
             clients: Clients::new(seed),
-            machine: Machine::new(partitions, START),
+            machine: Machine::new(partitions, late_payment(seed), START),
             keeps_partitions: options.partitions.is_some(),
             dice,
             step: 0,
@@ -203,17 +212,26 @@ impl Run {
     fn script_gateway(&self) {
         let fates = Arc::clone(&self.fates);
         self.machine.gateway.script(move |call, _| {
-            let Fates { plan, held, is_over } = &mut *fates.lock();
+            let Fates { plan, held, silent, is_over } = &mut *fates.lock();
+            // Every third card's money cannot be undone once it is taken; of these nothing more is heard once an answer was lost,
+            // until the charge is to be undone.
+            let is_stubborn = call.payment.to_bytes()[15] % 3 == 0;
+            let at_last = if is_stubborn { Fate::CannotUndo } else { Fate::Answer };
+            let is_charge = matches!(call.operation, Operation::Charge { .. });
             match () {
-                () if *is_over => Fate::Answer,
+                () if is_charge && silent.contains(&call.payment) => Fate::LoseAnswer,
+                () if *is_over => at_last,
                 () if plan.strikes(FaultKind::GatewayDeclines) => Fate::Decline,
                 () if plan.strikes(FaultKind::GatewayLosesRequest) => Fate::LoseRequest,
-                () if plan.strikes(FaultKind::GatewayLosesAnswer) => Fate::LoseAnswer,
+                () if plan.strikes(FaultKind::GatewayLosesAnswer) => {
+                    silent.extend((is_charge && is_stubborn).then_some(call.payment));
+                    Fate::LoseAnswer
+                }
                 () if plan.strikes(FaultKind::GatewayLate) => {
                     held.push(call.idempotency_key());
                     Fate::Hold
                 }
-                () => Fate::Answer,
+                () => at_last,
             }
         });
     }
@@ -297,7 +315,14 @@ impl Run {
         };
         released.iter().for_each(|key| self.machine.gateway.release(key));
         self.callbacks.extend(self.machine.gateway.take_callbacks());
-        let (is_over, mut delivered) = (self.fates.lock().is_over, !released.is_empty());
+        let (is_over, mut delivered) = {
+            let fates = self.fates.lock();
+            let is_silent = |told: &Callback| {
+                matches!(told.operation, Operation::Charge { .. }) && fates.silent.contains(&told.payment)
+            };
+            self.callbacks.retain(|callback| !is_silent(callback));
+            (fates.is_over, !released.is_empty())
+        };
         let mut later = Vec::new();
         for callback in std::mem::take(&mut self.callbacks) {
             if !is_over && self.dice.per_mille(700) {

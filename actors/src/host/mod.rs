@@ -40,7 +40,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use stockade_domain::account::{Account, AccountCommand};
 use stockade_domain::entity::EntityKey;
 use stockade_domain::ledger::{Ledger, Postings};
-use stockade_domain::order::{Order, OrderCommand, Tender};
+use stockade_domain::order::{LatePayment, Order, OrderCommand, Tender};
 use stockade_domain::payment::{Payment, PaymentCommand};
 use stockade_domain::promotion::uses::{Subject, UsesCommand, UsesState};
 use stockade_domain::stock::{Distances, Stock, StockCommand};
@@ -103,6 +103,8 @@ pub struct Shared {
     pub rules: Arc<Rules>,
     /// How far locations are from regions.
     pub distances: &'static Distances,
+    /// What becomes of money that comes late.
+    pub late_payment: LatePayment,
     /// Where snapshots and old records are read.
     pub shelf: Arc<dyn Shelf>,
     /// The most orders that stay in memory when they could be loaded again.

@@ -44,6 +44,9 @@ impl Host {
                     continue;
                 }
                 PaymentAsk::OrderPaid => OrderCommand::PaymentPaid { payment: id },
+                PaymentAsk::OrderPaidLate => {
+                    OrderCommand::PaymentPaidLate { payment: id, policy: self.shared.late_payment }
+                }
                 PaymentAsk::OrderFailed { reason } => OrderCommand::PaymentFailed { payment: id, reason },
                 PaymentAsk::CaptureFailed { reason } => OrderCommand::CaptureFailed { payment: id, reason },
                 PaymentAsk::OrderRefunded { amount, done } => {

@@ -13,6 +13,7 @@ use stockade_actors::ports::{Gateway, GatewayAnswer, LogNotifier, ManualClock, P
 use stockade_actors::release::{Departures, Envelope, Outlet, Receipt, depart};
 use stockade_actors::shelf::{Shelf, ShelfError};
 use stockade_domain::entity::{EntityKey, EntityKind};
+use stockade_domain::order::LatePayment;
 use stockade_domain::payment::gateway::{GatewayCall, GatewayOutcome};
 use stockade_domain::stock::{Definition, Distances, StockCommand};
 use stockade_domain::{Location, Money, OrderId, Refusal, SkuId, Timestamp};
@@ -152,6 +153,7 @@ impl World {
             kits: Arc::default(),
             rules: Arc::default(),
             distances,
+            late_payment: LatePayment::default(),
             shelf: Arc::clone(&journal) as _,
             orders_in_memory_max: in_memory,
         };

@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 use super::charge::{charge_when_filled, request_shipment};
 use super::earn::earn;
 use super::event::{LineUnits, OrderEvent};
+use super::late::{self, LatePayment};
 use super::promoted;
 use super::refund;
 use super::request::Tender;
@@ -68,6 +69,11 @@ pub enum OrderCommand {
     // Told by other actors:
     PaymentPaid {
         payment: PaymentId,
+    },
+    /// Its charge was being undone, and had gone through.
+    PaymentPaidLate {
+        payment: PaymentId,
+        policy: LatePayment,
     },
     PaymentFailed {
         payment: PaymentId,
@@ -176,6 +182,7 @@ fn decide_command(
             grant_refund(order, amount, reason, out, asks)
         }
         OrderCommand::PaymentPaid { payment } => told::payment_paid(order, *payment, out, asks),
+        OrderCommand::PaymentPaidLate { payment, policy } => late::paid_late(order, *payment, *policy, out, asks),
         OrderCommand::PaymentFailed { payment, reason } => {
             told::payment_failed(order, *payment, reason, now, out, asks)
         }

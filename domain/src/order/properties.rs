@@ -19,10 +19,12 @@ use proptest::test_runner::{Config, TestRunner};
 
 use self::acts::{Act, acts};
 use self::shop::{Post, Shop};
+use super::LatePayment;
 
 /// Runs a day; says which events occurred and with which codes acts were refused.
 fn run(currency: &str, post: Post, day: &[Act]) -> BTreeSet<String> {
     let mut shop = Shop::new(currency.parse().unwrap(), post);
+    shop.late_payment = LatePayment::ALL[day.len() % 3].0;
     shop.open();
     shop.check();
     for act in day {

@@ -3,6 +3,7 @@
 mod charging;
 mod earning;
 mod giving_back;
+mod late;
 mod learning;
 mod placing;
 mod statuses;

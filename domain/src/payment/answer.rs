@@ -200,12 +200,14 @@ fn voided(desk: &mut Desk<'_>, outcome: &GatewayOutcome) {
                 let number = progress.captures.len();
                 progress.captures.last().filter(|last| last.moved.is_none()).map(|last| (number as u32, last.amount))
             });
-            desk.record(PaymentEvent::LateSuccess { reference: reference.clone() });
             desk.record(match open {
                 Some((number, moved)) => PaymentEvent::Captured { number, moved, reference },
                 None => PaymentEvent::Paid { reference: Some(reference) },
             });
-            desk.give_back_all("taken after the order gave up");
+            match desk.payment.captured() >= desk.payment.money.amount {
+                true => desk.ask(PaymentAsk::OrderPaidLate),
+                false => desk.give_back_all("a part was taken after the order gave up"),
+            }
         }
         _ => {
             // The gateway cannot undo it now: the money may have moved, so the outcome is still unknown.

@@ -28,6 +28,8 @@ pub enum PaymentCommand {
     Secure,
     /// The order gave up: nothing may be charged.
     Abandon,
+    /// The order does not want money that came late.
+    GiveBack,
     /// Take money that is set aside.
     Capture {
         /// How much; none: all of it.
@@ -57,6 +59,8 @@ pub enum PaymentAsk {
     Account(CustomerId, AccountCommand),
     /// Tell the order that the money is secured.
     OrderPaid,
+    /// Tell the order that money is here after all, whose charge was being undone: it takes it, or has it given back.
+    OrderPaidLate,
     /// Tell the order that the payment failed.
     OrderFailed {
         /// Why.
@@ -147,6 +151,7 @@ pub fn decide(
         PaymentCommand::Notice(notice) => notice::heed(&mut desk, notice)?,
         PaymentCommand::Secure => desk.secure(),
         PaymentCommand::Abandon => desk.abandon(),
+        PaymentCommand::GiveBack => desk.give_back(),
         PaymentCommand::Capture { amount } => desk.capture(*amount)?,
         PaymentCommand::CaptureSetAside => desk.capture_set_aside(),
         PaymentCommand::Void => desk.void()?,
@@ -292,6 +297,14 @@ impl Desk<'_> {
         self.record(PaymentEvent::RefundRequested { number, amount });
         self.call_open();
         self.failed(reason.into());
+    }
+
+    /// Only money of which nothing is on its way back.
+    fn give_back(&mut self) {
+        let is_here = self.payment.state == PaymentState::Paid && self.payment.open.is_none();
+        if is_here && !self.payment.goes_back_by_itself() && self.payment.refunds.is_empty() {
+            self.give_back_all("taken after the order gave up");
+        }
     }
 
     fn refund(&mut self, amount: Amount) -> Result<(), Refusal> {

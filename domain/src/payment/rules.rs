@@ -151,6 +151,33 @@ fn a_charge_of_unknown_outcome_is_undone_after_its_time_and_only_then_it_has_fai
     assert!(matches!(till.asks[..], [PaymentAsk::OrderFailed { .. }, PaymentAsk::Notify { .. }]));
 }
 
+/// A charge that was being undone, and had gone through.
+fn taken_late() -> Till {
+    let mut till = Till::with(Method::Card);
+    till.now = START.plus_seconds(600);
+    till.run(PaymentCommand::AskAgain).unwrap();
+    assert_eq!(till.answer(Operation::Void, GatewayOutcome::AlreadyMoved { reference: "ref-1".into() }), ["paid"]);
+    assert_eq!(till.asks, [PaymentAsk::OrderPaidLate, PaymentAsk::Notify { state: PaymentState::Paid }]);
+    till
+}
+
+#[test]
+fn money_that_was_taken_although_it_was_being_undone_is_its_orders_to_take_or_to_give_back() {
+    let mut back = taken_late();
+    assert_eq!(back.run(PaymentCommand::GiveBack).unwrap(), ["late_success", "refund_requested"]);
+    assert_eq!(back.called(), [back.key("refund:1")]);
+    assert!(back.asks.iter().any(|ask| matches!(ask, PaymentAsk::OrderFailed { .. })));
+    assert!(back.run(PaymentCommand::GiveBack).unwrap().is_empty(), "once");
+    assert_eq!(back.answer(Operation::Refund { number: 1 }, approved()), ["refunded"]);
+    assert_eq!(back.payment.stage(), Stage::RefundedAutomatically);
+    assert!(back.run(PaymentCommand::GiveBack).unwrap().is_empty());
+
+    let mut kept = taken_late();
+    assert_eq!(kept.payment.stage(), Stage::Captured, "a payment like any other");
+    assert_eq!(kept.refund(40_000).unwrap(), ["refund_requested"]);
+    assert!(kept.run(PaymentCommand::GiveBack).unwrap().is_empty(), "some of it is on its way already");
+}
+
 #[test]
 fn an_abandoned_charge_is_undone_first_and_once() {
     let mut till = Till::with(Method::Card);

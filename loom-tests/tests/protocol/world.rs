@@ -16,6 +16,7 @@ use stockade_actors::ports::{LogNotifier, ManualClock, Ports};
 use stockade_actors::release::{Departures, Envelope, Outlet, Receipt, depart};
 use stockade_actors::shelf::{Shelf, ShelfError};
 use stockade_domain::entity::{EntityKey, EntityKind};
+use stockade_domain::order::LatePayment;
 use stockade_domain::stock::{Definition, Distances, StockCommand};
 use stockade_domain::{Location, Money, OrderId, Refusal, Timestamp};
 use stockade_storage::record::{next_record, parse_record};
@@ -443,6 +444,7 @@ fn boot(scenario: &Scenario, log: &Arc<Mutex<Log>>, clock: &ManualClock, gateway
         kits: Arc::default(),
         rules: Arc::default(),
         distances: &NOWHERE,
+        late_payment: LatePayment::Refund,
         shelf: Arc::new(LogShelf(Arc::clone(log))),
         orders_in_memory_max: usize::MAX,
     };

@@ -9,7 +9,7 @@ use super::gateway::Gateway;
 use crate::account::{self, Account, AccountCommand, AccountEvent};
 use crate::entity::{EntityKey, Event};
 use crate::ledger::{self, Ledger, Postings};
-use crate::order::{self, NewOrder, Order, OrderAsk, OrderCommand, OrderEvent, Outcome, Tender};
+use crate::order::{self, LatePayment, NewOrder, Order, OrderAsk, OrderCommand, OrderEvent, Outcome, Tender};
 use crate::payment::{self, Method, Payment, PaymentAsk, PaymentCommand, PaymentEvent};
 use crate::stock::{self, HoldMode, Stock, StockCommand, StockEvent, units};
 use crate::{Currency, CustomerId, Money, OrderId, PaymentId, Refusal, SkuId, Timestamp};
@@ -34,11 +34,14 @@ impl Message {
             Self::Order(_, command) => matches!(
                 command,
                 OrderCommand::PaymentPaid { .. }
+                    | OrderCommand::PaymentPaidLate { .. }
                     | OrderCommand::PaymentFailed { .. }
                     | OrderCommand::PaymentRefunded { .. }
                     | OrderCommand::DeadlineReached
             ),
-            Self::Payment(_, command) => matches!(command, PaymentCommand::Secure | PaymentCommand::Abandon),
+            Self::Payment(_, command) => {
+                matches!(command, PaymentCommand::Secure | PaymentCommand::Abandon | PaymentCommand::GiveBack)
+            }
             Self::Account(_, command) => !matches!(command, AccountCommand::Credit { .. }),
         }
     }
@@ -63,6 +66,7 @@ pub(super) struct Shop {
     pub(super) gateway: Gateway,
     pub(super) journal: Vec<(EntityKey, Event, Timestamp)>,
     pub(super) seen: BTreeSet<String>,
+    pub(super) late_payment: LatePayment,
     messages: VecDeque<Message>,
     /// Payments outside that have become actors.
     opened: BTreeSet<PaymentId>,
@@ -82,6 +86,7 @@ impl Shop {
             gateway: Gateway::default(),
             journal: Vec::new(),
             seen: BTreeSet::new(),
+            late_payment: LatePayment::default(),
             messages: VecDeque::new(),
             opened: BTreeSet::new(),
         }
@@ -360,6 +365,7 @@ impl Shop {
                 }
                 PaymentAsk::OrderWaits => continue,
                 PaymentAsk::OrderPaid => OrderCommand::PaymentPaid { payment: id },
+                PaymentAsk::OrderPaidLate => OrderCommand::PaymentPaidLate { payment: id, policy: self.late_payment },
                 PaymentAsk::OrderFailed { reason } => OrderCommand::PaymentFailed { payment: id, reason },
                 PaymentAsk::CaptureFailed { reason } => OrderCommand::CaptureFailed { payment: id, reason },
                 PaymentAsk::OrderRefunded { amount, done } => {
