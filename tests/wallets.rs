@@ -4,7 +4,10 @@
 #[path = "support/wire.rs"]
 mod wire;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use serde_json::{Value, json};
+use stockade::audit::audit;
 use stockade::http::{Server, ServerOptions};
 use stockade::{Config, Engine};
 use wire::Wire;
@@ -56,4 +59,51 @@ fn a_statement_tells_what_moved_a_wallet_newest_first_and_page_by_page() {
     drop(wire);
     server.shutdown(std::time::Duration::from_secs(5));
     engine.close_blocking().unwrap();
+}
+
+#[test]
+fn of_fifty_connections_that_spend_one_wallet_of_a_hundred_in_sevens_fourteen_are_served() {
+    const CONNECTIONS: u64 = 50;
+    for partitions in [1, 3] {
+        let dir = tempfile::tempdir().unwrap();
+        let engine = Engine::open(Config::at(dir.path()).partitions(partitions)).unwrap();
+        let free = ([127, 0, 0, 1], 0).into();
+        let options = ServerOptions { listen: free, admin: free, ..ServerOptions::default() };
+        let server = Server::start(engine.clone(), options).unwrap();
+        let address = server.addresses().0;
+        let mut wire = Wire::connect(address).unwrap();
+        wire.send("PUT", "/api/v1/skus/SEVEN", &[], Some(&json!({"name": "Seven", "price": eur("7.00")}))).unwrap();
+        wire.post("/api/v1/skus/SEVEN/receipts", &[], &json!({"quantity": 1_000})).unwrap();
+        wire.post("/api/v1/wallets/ann/credits", &[], &json!({"amount": eur("100.00")})).unwrap();
+
+        let (served, refused) = (AtomicU64::new(0), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            for _ in 0..CONNECTIONS {
+                scope.spawn(|| {
+                    let mut wire = Wire::connect(address).unwrap();
+                    let order =
+                        json!({"sku": "SEVEN", "quantity": 1, "customer": "ann", "payment": {"method": "wallet"}});
+                    for _ in 0..2 {
+                        let answer = wire.post("/api/v1/orders", &[], &order).unwrap();
+                        match (answer.status, answer.body["code"].as_str()) {
+                            (201, None) => served.fetch_add(1, Ordering::Relaxed),
+                            (402, Some("insufficient_balance")) => refused.fetch_add(1, Ordering::Relaxed),
+                            _ => panic!("{}: {}", answer.status, answer.body),
+                        };
+                    }
+                });
+            }
+        });
+        assert_eq!((served.into_inner(), refused.into_inner()), (14, 2 * CONNECTIONS - 14), "with {partitions}");
+        let wallet = wire.get("/api/v1/wallets/ann").unwrap().body;
+        assert_eq!((&wallet["balance"], &wallet["held"]), (&eur("2.00"), &eur("0.00")));
+        let stock = wire.get("/api/v1/skus/SEVEN/stock").unwrap().body;
+        assert_eq!((stock["available"].as_u64(), stock["held"].as_u64()), (Some(986), Some(0)));
+        drop(wire);
+        server.shutdown(std::time::Duration::from_secs(5));
+        engine.close_blocking().unwrap();
+        drop(engine);
+        let report = audit(dir.path(), |_, _| {}).unwrap();
+        assert!(report.is_clean(), "{:#?}", report.faults);
+    }
 }

@@ -126,6 +126,8 @@ pub enum Command {
     },
     /// Asserts every invariant of every actor in memory; the answer counts them.
     Check,
+    /// As one number: what there is.
+    StateHash,
 }
 
 impl Command {

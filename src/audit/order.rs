@@ -168,6 +168,7 @@ impl Order {
                 self.failed_seq = scene.seq;
                 self.pay_step(*number, &[PaymentState::Pending], PaymentState::Failed, scene);
             }
+            E::Accepted => self.placing = false,
             E::Extended { hold_expires_at } => self.expires_at = *hold_expires_at,
             E::Edited { lines, promoted } => {
                 self.edit(lines, promoted.as_deref(), scene);
@@ -269,6 +270,7 @@ impl Order {
                 (!self.sends && !self.cancel_requested, "it was being sent or cancelled"),
             ],
             E::ShipmentDropped { .. } => &[(self.sends, "nothing of it was being sent")],
+            E::Accepted => &[(open && self.placing, "no first payment was awaited, or it was accepted already")],
             E::PaymentSecured { .. }
             | E::PaidOutside { .. }
             | E::PaymentFailed { .. }

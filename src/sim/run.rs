@@ -446,6 +446,7 @@ impl Run {
             for event in Event::decode_all(kind, events).map_err(|error| error.to_string())? {
                 match (&key, event) {
                     (Some(EntityKey::Order(id)), Event::Order(OrderEvent::Placed { .. })) => drop(placed.insert(*id)),
+                    (Some(EntityKey::Order(id)), Event::Order(OrderEvent::Refused { .. })) => drop(placed.remove(id)),
                     (
                         Some(EntityKey::Payment(id)),
                         Event::Payment(PaymentEvent::Created { method: Method::Card, .. }),
@@ -459,7 +460,7 @@ impl Run {
         }
         let promises = &self.clients.promises;
         if let Some(lost) = promises.orders.iter().find(|order| !placed.contains(order)) {
-            return Err(format!("order {lost} was acknowledged and is lost"));
+            return Err(format!("order {lost} was acknowledged and is lost, or was refused afterwards"));
         }
         let most = promises.credited + promises.maybe_credited;
         if !(promises.credited..=most).contains(&credited) {

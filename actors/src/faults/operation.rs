@@ -133,9 +133,11 @@ fn command_names(command: &Command) -> Vec<String> {
         Command::Uses { subject, .. } | Command::ReadUses { subject } => names_of([EntityKey::Uses(subject.clone())]),
         Command::Payment { payment, .. } | Command::ReadPayment { payment } => names_of([EntityKey::Payment(*payment)]),
         Command::Enter { .. } | Command::ReadLedger => names_of([EntityKey::Ledger]),
-        Command::ReadDeadLetters | Command::Checkpoint { .. } | Command::CheckpointDone { .. } | Command::Check => {
-            vec!["engine".into()]
-        }
+        Command::ReadDeadLetters
+        | Command::Checkpoint { .. }
+        | Command::CheckpointDone { .. }
+        | Command::Check
+        | Command::StateHash => vec!["engine".into()],
     }
 }
 
@@ -201,7 +203,7 @@ impl Command {
             Self::ReadPayment { .. } | Self::ReadDeadLetters => "read_payment",
             Self::Enter { .. } => "enter",
             Self::ReadLedger => "read_ledger",
-            Self::Checkpoint { .. } | Self::CheckpointDone { .. } | Self::Check => "engine",
+            Self::Checkpoint { .. } | Self::CheckpointDone { .. } | Self::Check | Self::StateHash => "engine",
         }
     }
 

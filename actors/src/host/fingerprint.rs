@@ -1,8 +1,11 @@
-//! A partition's state as one number, for whoever searches through states: two partitions with the same fingerprint will do
-//! the same from now on.
+//! A partition's state as one number.
 //!
-//! Sequences are not in it: they tell only how long an answer waits for the disk, and two histories that differ in nothing
-//! but the order of what does not touch would count as two states.
+//! Its *fingerprint* is for whoever searches through states: two partitions with the same fingerprint will do the same from
+//! now on. Sequences are not in it: they tell only how long an answer waits for the disk, and two histories that differ in
+//! nothing but the order of what does not touch would count as two states.
+//!
+//! Its *state hash* is for whoever compares what there is before and after something: stock, wallets, uses, the books and
+//! the orders that stand.
 
 use std::fmt::Debug;
 use std::hash::{Hash, Hasher};
@@ -43,6 +46,37 @@ impl Host {
             (until.0, told(incoming)).hash(hasher);
         }
     }
+}
+
+impl Host {
+    /// What there is, of what is in memory. An order that was refused left nothing: neither it nor its payments count. The
+    /// partitions' numbers add up to the engine's.
+    pub(super) fn state_hash(&self) -> u64 {
+        let orders = self.orders.iter().filter(|(_, hosted)| !Self::is_refused(&hosted.state));
+        let orders = orders.fold(0, |sum: u64, (id, hosted)| sum.wrapping_add(row(id, &hosted.state)));
+        let skus = self.skus.iter().fold(0, |sum: u64, (sku, hosted)| {
+            // How many have asked so far, and what was heard of others, is no stock.
+            let mut stock = hosted.state.clone();
+            stock.next_ordinal = 0;
+            stock.handled.clear();
+            sum.wrapping_add(row(sku, &stock))
+        });
+        [skus, rows(&self.accounts), rows(&self.uses), orders, row("ledger", &self.ledger)]
+            .into_iter()
+            .fold(0, u64::wrapping_add)
+    }
+}
+
+fn rows<K: Debug + Hash + Eq + Clone, T: Encode<()>>(table: &Table<K, T>) -> u64 {
+    table.iter().fold(0, |sum, (key, hosted)| sum.wrapping_add(row(key, &hosted.state)))
+}
+
+/// Hashes are added, so that the order of the rows does not matter.
+fn row(key: impl Debug, state: &impl Encode<()>) -> u64 {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(format!("{key:?}").as_bytes());
+    hasher.update(&minicbor::to_vec(state).expect("writing to memory cannot fail"));
+    u64::from_le_bytes(hasher.finalize().as_bytes()[..8].try_into().expect("eight bytes"))
 }
 
 impl Agenda {

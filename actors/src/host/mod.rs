@@ -392,6 +392,7 @@ impl Host {
             }
             Command::CheckpointDone { cut } => Ok(Handled::Answered(Answer::Count(self.passivate(cut)), Basis::Seq(0))),
             Command::Check => Ok(Handled::Answered(Answer::Count(self.check_all()), Basis::Seq(0))),
+            Command::StateHash => Ok(Handled::Answered(Answer::Count(self.state_hash()), Basis::Turn)),
         }
     }
 

@@ -19,8 +19,10 @@ use crate::release::Reply;
 pub(super) struct Awaited {
     reply: Reply,
     until: Timestamp,
-    /// How many payments had failed when the wait began.
-    failures: usize,
+    /// How many payments had failed when the wait began; none if the order is being placed: then it is refused, or it stands.
+    failures: Option<usize>,
+    /// Whether it asked again for what was asked for already.
+    replayed: bool,
 }
 
 impl Host {
@@ -139,7 +141,7 @@ impl Host {
         }
         self.record_payment_start(id, &plan, key);
         self.run_messages()?;
-        self.answer_placed(id, wait, reply)
+        self.answer_when_known(id, wait, false, reply)
     }
 
     /// Records new payments of an order; those that are secured at once settle it.
@@ -163,14 +165,33 @@ impl Host {
         }
     }
 
-    /// Keeps a caller until the gateway has answered, or the wait is over.
-    pub(super) fn await_gateway(&mut self, order: OrderId, wait: Duration, reply: &mut Option<Reply>) {
+    /// The answer to a placed or paid order: at once, or when its gateway has answered, or the wait is over.
+    pub(super) fn answer_when_known(
+        &mut self,
+        order: OrderId,
+        wait: Duration,
+        replayed: bool,
+        reply: &mut Option<Reply>,
+    ) -> Result<Handled, Refusal> {
+        let state = &self.orders.get(&order).expect("the order is loaded").state;
+        let is_told_already = replayed && !state.placing;
+        if !state.is_pinned() || wait.is_zero() || is_told_already {
+            self.accept(order);
+            return self.order_answer(order, replayed);
+        }
+        let failures = (!state.placing).then(|| failures(state));
         let until = self.now.plus_micros(i64::try_from(wait.as_micros()).unwrap_or(i64::MAX / 2));
-        let hosted = self.orders.get(&order).expect("the order is recorded");
-        let failures = failures(&hosted.state);
         if let Some(reply) = reply.take() {
-            self.awaited.entry(order).or_default().push(Awaited { reply, until, failures });
+            self.awaited.entry(order).or_default().push(Awaited { reply, until, failures, replayed });
             self.agenda.add(until, EntityKey::Order(order));
+        }
+        Ok(Handled::Kept)
+    }
+
+    /// Somebody is told that the order stands while its payment is under way: it is not refused any more.
+    fn accept(&mut self, order: OrderId) {
+        if self.orders.get(&order).is_some_and(|hosted| hosted.state.placing) {
+            self.tell_order(order, &OrderCommand::Accept).expect("an order that is there can be accepted");
         }
     }
 
@@ -188,14 +209,15 @@ impl Host {
             return;
         }
         let (state, basis) = (hosted.state.share(), hosted.basis());
-        for Awaited { reply, failures: before, .. } in self.awaited.remove(&order).unwrap_or_default() {
+        for Awaited { reply, failures: before, replayed, .. } in self.awaited.remove(&order).unwrap_or_default() {
             let reason = state.payments.iter().rev().find_map(|payment| payment.failure.as_ref());
-            let declined = state.outcome == Outcome::Refused || (!state.secured && failures(&state) > before);
+            let has_failed = before.is_some_and(|before| !state.secured && failures(&state) > before);
+            let declined = state.outcome == Outcome::Refused || has_failed;
             let answer = if declined {
                 let reason = reason.map_or_else(|| "declined".to_owned(), ToString::to_string);
                 Err(Refusal::PaymentDeclined { reason })
             } else {
-                Ok(Answer::Order(OrderView { order: Arc::clone(&state), as_of: 0, replayed: false }))
+                Ok(Answer::Order(OrderView { order: Arc::clone(&state), as_of: 0, replayed }))
             };
             self.answer(Some(reply), answer, basis);
         }
@@ -212,22 +234,27 @@ impl Host {
 
     /// Answers those whose wait is over: their payment is under way.
     pub(super) fn give_up_waiting(&mut self, order: OrderId) {
-        let Some(waiting) = self.awaited.get_mut(&order) else { return };
         let now = self.now;
-        let (over, rest): (Vec<_>, Vec<_>) =
-            std::mem::take(waiting).into_iter().partition(|awaited| awaited.until <= now);
+        let is_over = |awaited: &Awaited| awaited.until <= now;
+        if !self.awaited.get(&order).is_some_and(|waiting| waiting.iter().any(is_over)) {
+            return;
+        }
+        if self.load_order(order).is_none() {
+            return;
+        }
+        // First of all: should it panic, they still wait.
+        self.accept(order);
+        let Some(waiting) = self.awaited.get_mut(&order) else { return };
+        let (over, rest): (Vec<_>, Vec<_>) = std::mem::take(waiting).into_iter().partition(is_over);
         if rest.is_empty() {
             self.awaited.remove(&order);
         } else {
             *waiting = rest;
         }
-        if over.is_empty() {
-            return;
-        }
-        let Some(hosted) = self.load_order(order) else { return };
+        let Some(hosted) = self.orders.get(&order) else { return };
         let (state, basis) = (hosted.state.share(), hosted.basis());
-        for Awaited { reply, .. } in over {
-            let view = OrderView { order: Arc::clone(&state), as_of: 0, replayed: false };
+        for Awaited { reply, replayed, .. } in over {
+            let view = OrderView { order: Arc::clone(&state), as_of: 0, replayed };
             self.answer(Some(reply), Ok(Answer::Order(view)), basis);
         }
     }

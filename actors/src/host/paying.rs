@@ -110,7 +110,7 @@ impl Host {
                 if !plan.needs_gateway() {
                     self.owe_step(id, RemoteStep::AccountSettle { customer, payment });
                 }
-                if let Ok(Handled::Answered(answer, basis)) = self.answer_placed(id, wait, &mut reply) {
+                if let Ok(Handled::Answered(answer, basis)) = self.answer_when_known(id, wait, false, &mut reply) {
                     self.answer(reply, Ok(answer), basis);
                 }
             }

@@ -19,7 +19,7 @@ use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, 
 
 use super::uses::HeldUses;
 use super::{Handled, Host};
-use crate::command::{Answer, Command, KeyDigest, OrderView};
+use crate::command::{Command, KeyDigest};
 use crate::faults::MailboxFault;
 use crate::mailbox::Incoming;
 use crate::release::{Envelope, Reply};
@@ -119,8 +119,8 @@ impl Host {
         wait: Duration,
         reply: &mut Option<Reply>,
     ) -> Result<Handled, Refusal> {
-        if let Some(known) = self.known_order(&order)? {
-            return Ok(known);
+        if self.is_known(&order)? {
+            return self.answer_when_known(order.id, wait, true, reply);
         }
         self.check_age(&order)?;
         if self.owes_attempt(order.id) {
@@ -172,7 +172,7 @@ impl Host {
         self.record_order(&order, key, &placement, &[]);
         self.crash_point(&MailboxFault::CrashAfter, || EntityKey::Order(order.id));
         self.run_messages()?;
-        self.answer_placed(order.id, wait, reply)
+        self.answer_when_known(order.id, wait, false, reply)
     }
 
     /// Lets every SKU and every owner of uses decide, without changing them. What promotions cannot have, a use or a
@@ -222,22 +222,22 @@ impl Host {
         }
     }
 
-    /// An order with this id that is there already: the same thing if the request is the same.
-    fn known_order(&mut self, order: &NewOrder) -> Result<Option<Handled>, Refusal> {
+    /// Whether an order with this id is there already: the same thing if the request is the same.
+    fn is_known(&mut self, order: &NewOrder) -> Result<bool, Refusal> {
         if self.placing.contains_key(&order.id) {
             return Err(Refusal::IdConflict { id: order.id.to_string() });
         }
         // An id that the engine has just made cannot be known, and costs no look at the disk.
         let made_here = order.body_digest == 0;
         let found = if made_here { self.orders.get(&order.id).is_some() } else { self.load_order(order.id).is_some() };
-        let Some(hosted) = found.then(|| self.orders.get(&order.id)).flatten() else { return Ok(None) };
+        let Some(hosted) = found.then(|| self.orders.get(&order.id)).flatten() else { return Ok(false) };
         if Self::is_refused(&hosted.state) {
-            return Ok(None);
+            return Ok(false);
         }
         if hosted.state.body_digest != order.body_digest || made_here {
             return Err(Refusal::IdConflict { id: order.id.to_string() });
         }
-        self.order_answer(order.id, true).map(Some)
+        Ok(true)
     }
 
     /// An id that nobody knows must be of these days: one that is too old may have been forgotten, and one from the
@@ -483,22 +483,6 @@ impl Host {
                 call.into_iter().for_each(|call| self.effects.call_gateway(call));
             }
         }
-    }
-
-    /// The answer to a placed order: at once, or when its gateway has answered.
-    pub(super) fn answer_placed(
-        &mut self,
-        order: OrderId,
-        wait: Duration,
-        reply: &mut Option<Reply>,
-    ) -> Result<Handled, Refusal> {
-        let hosted = self.orders.get(&order).expect("the order is recorded");
-        if hosted.state.is_pinned() && !wait.is_zero() {
-            self.await_gateway(order, wait, reply);
-            return Ok(Handled::Kept);
-        }
-        let view = OrderView { order: hosted.state.share(), as_of: 0, replayed: false };
-        Ok(Handled::Answered(Answer::Order(view), hosted.basis()))
     }
 }
 

@@ -338,7 +338,9 @@ impl Host {
             owed.push(RemoteStep::AccountSettle { customer: wanted.customer, payment: wanted.payment });
         }
         self.record_order(&placing.order, placing.key, &placement, &owed);
-        if let Ok(Handled::Answered(answer, basis)) = self.answer_placed(id, placing.wait, &mut placing.reply) {
+        if let Ok(Handled::Answered(answer, basis)) =
+            self.answer_when_known(id, placing.wait, false, &mut placing.reply)
+        {
             self.answer(placing.reply, Ok(answer), basis);
         }
     }

@@ -129,6 +129,7 @@ impl Order {
             }
             OrderEvent::ShipRequested { shipment } => self.shipment = Some(shipment.clone()),
             OrderEvent::ShipmentDropped { .. } => self.shipment = None,
+            OrderEvent::Accepted => self.placing = false,
             OrderEvent::Extended { hold_expires_at } => self.hold_expires_at = *hold_expires_at,
             OrderEvent::CancelRequested => self.cancel_requested = true,
             OrderEvent::Cancelled { lines, whole } => self.cancel(lines, *whole),

@@ -67,6 +67,8 @@ pub enum OrderCommand {
         reason: CompactString,
     },
     // Told by other actors:
+    /// Whoever placed it is told that it stands, whatever becomes of its payment.
+    Accept,
     PaymentPaid {
         payment: PaymentId,
     },
@@ -180,6 +182,12 @@ fn decide_command(
         OrderCommand::RefundLines { lines, reason } => {
             let amount = worth_of(order, lines)?;
             grant_refund(order, amount, reason, out, asks)
+        }
+        OrderCommand::Accept => {
+            if order.placing {
+                out.push(OrderEvent::Accepted);
+            }
+            Ok(())
         }
         OrderCommand::PaymentPaid { payment } => told::payment_paid(order, *payment, out, asks),
         OrderCommand::PaymentPaidLate { payment, policy } => late::paid_late(order, *payment, *policy, out, asks),

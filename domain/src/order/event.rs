@@ -322,6 +322,9 @@ pub enum OrderEvent {
         #[cbor(n(0), with = "codec::text")]
         reason: CompactString,
     },
+    /// Whoever placed it was told that it stands, before its first payment's outcome was known: it is not refused any more.
+    #[n(29)]
+    Accepted,
     /// A payment was asked to give this much back.
     #[n(18)]
     RefundStarted {
@@ -373,6 +376,7 @@ impl OrderEvent {
             Self::ChargeDue { .. } => "charge_due",
             Self::ShipRequested { .. } => "ship_requested",
             Self::ShipmentDropped { .. } => "shipment_dropped",
+            Self::Accepted => "accepted",
         }
     }
 }

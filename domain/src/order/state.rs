@@ -220,7 +220,7 @@ pub struct Order {
     /// The whole total is paid, so its holds are settled.
     #[n(10)]
     pub secured: bool,
-    /// The first payment's outcome is still awaited.
+    /// Whoever placed it still awaits the first payment's outcome: if that fails, it is refused and was never made.
     #[n(11)]
     pub placing: bool,
     /// Cancel as soon as the open charge is undone.

@@ -157,6 +157,7 @@ pub fn order() -> Vec<(&'static str, OrderEvent)> {
     all.push(("charge_due", E::ChargeDue { hold_expires_at: TIME }));
     all.push(("ship_requested", E::ShipRequested { shipment }));
     all.push(("shipment_dropped", E::ShipmentDropped { reason: "gone".into() }));
+    all.push(("accepted", E::Accepted));
     let card = Tender { credential: Some("tok".into()), capture_later: true, ..Tender::by(Method::Card) };
     let wallet = Tender { amount: Some(eur("1.00")), ..Tender::by(Method::Wallet) };
     all.push(("placed_deferred", deferred(vec![wallet, card])));

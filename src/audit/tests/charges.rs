@@ -77,6 +77,24 @@ pub(super) fn broken_charges() -> Vec<(Rule, &'static str, Journal)> {
             "a shipment that nobody asked for is dropped",
             with(unpaid(), &[OrderEvent::ShipmentDropped { reason: "gone".into() }]),
         ),
+        (
+            Rule::OrderTransition,
+            "an order is accepted whose first payment nobody awaits",
+            with(unpaid(), &[OrderEvent::Accepted]),
+        ),
+        (
+            Rule::OrderTransition,
+            "an order is refused that was accepted",
+            after(unpaid(), |journal| {
+                journal
+                    .sku(&[held(2, 1, 0)])
+                    .order(2, &[placed(1, 1, 0, &[(Method::Card, 1000)]), OrderEvent::Accepted]);
+                journal.pay(2, 0, &[created(2, Method::Card, 1000), declined()]);
+                let refused = OrderEvent::Refused { reason: "no".into() };
+                journal.order(2, &[OrderEvent::PaymentFailed { number: 0, reason: "no".into() }, refused]);
+                journal.sku(&[released(2, 1)]);
+            }),
+        ),
     ]
 }
 

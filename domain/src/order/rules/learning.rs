@@ -2,7 +2,7 @@
 
 use super::{CANCEL, Desk, START, amount, cancel, line, sku};
 use crate::Timestamp;
-use crate::order::{OrderCommand, Outcome};
+use crate::order::{OrderCommand, OrderStatus, Outcome};
 use crate::payment::{Method, PaymentCommand, PaymentState};
 use crate::stock::StockCommand;
 
@@ -55,6 +55,37 @@ fn a_declined_card_refuses_the_order_whatever_else_was_paid_for_it() {
         assert_eq!(desk.refunds(), [(0, amount("4.00"))]);
         assert!(matches!(desk.stock_asks()[..], [StockCommand::ReleaseAll { .. }]));
     }
+}
+
+/// The gateway took longer than the caller waited: he was told that the order stands, and so it does.
+#[test]
+fn a_card_that_is_declined_after_the_order_was_accepted_leaves_it_awaiting_another_payment() {
+    let mut desk = Desk::with(&[line("sku", "10.00", 1, 0)], &[(Method::Wallet, "3.00"), (Method::Card, "7.00")]);
+    assert_eq!(desk.run(OrderCommand::Accept).unwrap(), ["accepted"]);
+    assert!(desk.run(OrderCommand::Accept).unwrap().is_empty(), "once is enough");
+    assert_eq!(desk.order.status(), OrderStatus::Created);
+    assert_eq!(desk.fail(1), ["payment_failed"]);
+    assert_eq!(
+        (desk.abandoned(), desk.stock_asks()),
+        (vec![0], vec![]),
+        "what the wallet held beside it is free again"
+    );
+    desk.fail(0);
+    assert_eq!(desk.order.status(), OrderStatus::AwaitingPayment);
+    assert_eq!(desk.order.check_payable(START).unwrap().amount, amount("10.00"));
+    desk.now = START.plus_seconds(900);
+    assert_eq!(desk.run(DEADLINE).unwrap(), ["expired"]);
+}
+
+#[test]
+fn an_order_without_an_open_charge_has_nothing_to_accept() {
+    for payments in [&[][..], &[(Method::External, "10.00")], &[(Method::Wallet, "10.00")]] {
+        let mut desk = Desk::with(&[line("sku", "10.00", 1, 0)], payments);
+        assert!(desk.run(OrderCommand::Accept).unwrap().is_empty(), "{payments:?}");
+    }
+    let mut paid = Desk::with(&[line("sku", "10.00", 1, 0)], &[(Method::Card, "10.00")]);
+    paid.secure(0);
+    assert!(paid.run(OrderCommand::Accept).unwrap().is_empty());
 }
 
 #[test]
