@@ -12,7 +12,10 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use parking_lot::Mutex;
+use stockade::engine::coupon_terms;
+use stockade::promotions::promotion_from_json;
 use stockade::{Config, Engine, Money, NewOrder, Payment, Sku};
+use stockade_domain::promotion::CouponCode;
 
 /// As in the binary.
 #[global_allocator]
@@ -57,24 +60,61 @@ fn report(name: &str, engine: &Engine, before: (u64, u64), figure: &Figure) {
     );
 }
 
+/// An order of so many lines, paid outside.
+fn of_lines(n: usize, lines: usize) -> NewOrder {
+    let order = (1..lines).fold(NewOrder::one(sku(n), 1), |order, line| order.line(sku(n + line * 131), 1));
+    order.pay(Payment::external("bench"))
+}
+
+const CUSTOMERS: usize = 10_000;
+const COUPONS: usize = 64;
+
+static CUSTOMER_NAMES: LazyLock<Vec<String>> = LazyLock::new(|| (0..CUSTOMERS).map(|n| format!("c{n:05}")).collect());
+static COUPON_NAMES: LazyLock<Vec<String>> = LazyLock::new(|| (0..COUPONS).map(|n| format!("BENCH{n:02}")).collect());
+
+/// Wallets that are full, and a promotion with a budget whose coupons may be used often: every use and every cent is counted.
+async fn fill_wallets(engine: &Engine) {
+    for chunk in CUSTOMER_NAMES.chunks(1_000) {
+        let full = Money::parse("100000000.00 EUR").expect("money");
+        let credits: Vec<_> = chunk.iter().map(|customer| engine.credit(customer, full)).collect();
+        for credit in credits {
+            credit.await.expect("credited");
+        }
+    }
+    let promotion = br#"{"id":"bench","name":"One off","lane":"coupon","coupon":["bench"],"currency":"EUR",
+        "limits":{"budget":1000000000},"then":{"order":{"amount":1}}}"#;
+    engine.put_promotion(promotion_from_json(promotion).expect("a promotion")).await.expect("defined");
+    for code in COUPON_NAMES.iter() {
+        let terms = coupon_terms("bench", Some(1_000_000_000)).expect("terms");
+        engine.put_coupon(&CouponCode::new(code).expect("a code"), terms).await.expect("defined");
+    }
+}
+
+/// The whole sale: units held, a coupon's use and its promotion's budget, money from a wallet, all of it settled.
+fn whole_sale(n: usize) -> NewOrder {
+    let order = NewOrder::one(sku(n), 1).customer(&CUSTOMER_NAMES[n * 31 % CUSTOMERS]);
+    order.coupon(&COUPON_NAMES[n % COUPONS]).pay(Payment::wallet())
+}
+
 /// Keeps `in_flight` orders under way for a while.
-async fn closed_loop(engine: &Engine, in_flight: usize, lines: usize, period: Duration) -> Figure {
+async fn closed_loop(
+    engine: &Engine,
+    in_flight: usize,
+    order: impl Fn(usize) -> NewOrder + Clone + Send + 'static,
+    period: Duration,
+) -> Figure {
     let begun = Instant::now();
     let end = begun + period;
     let shared = Arc::new(Mutex::new(new_histogram()));
     let tasks: Vec<_> = (0..in_flight)
         .map(|task| {
-            let (engine, histogram) = (engine.clone(), Arc::clone(&shared));
+            let (engine, histogram, order) = (engine.clone(), Arc::clone(&shared), order.clone());
             tokio::spawn(async move {
                 let mut n = task * 7919;
                 while Instant::now() < end {
                     n += 1;
                     let sent = Instant::now();
-                    let mut order = NewOrder::one(sku(n), 1);
-                    for line in 1..lines {
-                        order = order.line(sku(n + line * 131), 1);
-                    }
-                    engine.place(order.pay(Payment::external("bench"))).await.expect("ample stock");
+                    engine.place(order(n)).await.expect("ample stock");
                     record(&histogram, sent, 1);
                 }
             })
@@ -305,8 +345,17 @@ fn main() {
             let dir = tempfile::tempdir_in(place.path()).expect("a directory");
             let engine = shop(dir.path()).await;
             let before = engine.journal_size();
-            let figure = closed_loop(&engine, in_flight, lines, period).await;
+            let figure = closed_loop(&engine, in_flight, move |n| of_lines(n, lines), period).await;
             report(name, &engine, before, &figure);
+            engine.close().await.expect("closed");
+        }
+        if wanted("whole sale") {
+            let dir = tempfile::tempdir_in(place.path()).expect("a directory");
+            let engine = shop(dir.path()).await;
+            fill_wallets(&engine).await;
+            let before = engine.journal_size();
+            let figure = closed_loop(&engine, 1024, whole_sale, period).await;
+            report("whole sale, 1,024 in flight", &engine, before, &figure);
             engine.close().await.expect("closed");
         }
         if wanted("batches of 64") {

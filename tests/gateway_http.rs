@@ -1,8 +1,14 @@
 //! The generic gateway over a real socket, against a gateway of the test's own that loses, garbles and repeats.
 
+#[allow(dead_code, reason = "each test binary uses its part")]
+#[path = "support/wire.rs"]
+mod wire;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -15,6 +21,7 @@ use stockade::{
     Config, Engine, Gateway, GatewayCall, GatewayOutcome, ManualClock, Money, NewOrder, Operation, Payment, PaymentId,
     Sku, Timestamp,
 };
+use wire::Wire;
 
 const START: Timestamp = Timestamp(1_790_000_000_000_000);
 
@@ -250,4 +257,82 @@ fn an_order_is_paid_through_it_and_its_signed_webhook_is_the_same_command() {
     assert_eq!(peer.books.lock().unwrap().captured, 1);
     server.shutdown(Duration::from_secs(5));
     engine.close_blocking().unwrap();
+}
+
+/// A server of its own process, whose cards are charged through a gateway.
+struct Served {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Served {
+    fn start(home: &Path, peer: &Peer) -> Self {
+        let settings =
+            format!("[gateway]\nname = \"acme\"\nurl = \"{}\"\nwebhook_secrets = [\"secret\"]\n", peer.url());
+        let file = home.join("stockade.toml");
+        std::fs::write(&file, settings).unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_stockade"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--json", "--config"])
+            .arg(file)
+            .arg("--data")
+            .arg(home.join("data"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let line: Value = serde_json::from_str(&line).unwrap();
+        Self { child, address: line["listen"].as_str().unwrap().parse().unwrap() }
+    }
+
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+/// What was asked of the gateway before the power went is asked again after it, under the same key: it moves money once.
+#[test]
+fn a_charge_that_was_open_when_the_server_was_killed_is_asked_for_again_under_the_same_key() {
+    let home = tempfile::tempdir().unwrap();
+    // As long as the first server lives it hears nothing of what it asks.
+    let peer = Peer::start(vec![Turn::CloseAfter; 1_000]);
+    let server = Served::start(home.path(), &peer);
+    let mut wire = Wire::connect(server.address).unwrap();
+    let sku = json!({"name": "Mug", "price": {"amount": "10.00", "currency": "EUR"}});
+    wire.send("PUT", "/api/v1/skus/MUG", &[], Some(&sku)).unwrap();
+    wire.post("/api/v1/skus/MUG/receipts", &[], &json!({"quantity": 5})).unwrap();
+    let order = json!({"sku": "MUG", "quantity": 2, "payment": {"method": "card", "token": "tok"}});
+    let placed = wire.post("/api/v1/orders", &[("prefer", "wait=0")], &order).unwrap();
+    assert_eq!((placed.status, &placed.body["status"]), (201, &json!("created")), "{}", placed.body);
+    let path = format!("/api/v1/orders/{}", placed.body["id"].as_str().unwrap());
+    let begun = std::time::Instant::now();
+    while peer.requests().is_empty() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the gateway is not asked");
+        std::thread::yield_now();
+    }
+    server.kill();
+
+    peer.books.lock().unwrap().turns.clear();
+    let before = peer.requests().len();
+    let server = Served::start(home.path(), &peer);
+    let mut wire = Wire::connect(server.address).unwrap();
+    let paid = loop {
+        let order = wire.get(&path).unwrap().body;
+        if order["status"] != "created" {
+            break order;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "it is not asked again: {order}");
+        std::thread::yield_now();
+    };
+    assert_eq!(paid["status"], "paid", "{paid}");
+    let requests = peer.requests();
+    assert!(requests.len() > before, "it was asked after the restart");
+    let keys: std::collections::BTreeSet<_> =
+        requests.iter().map(|(_, headers, _)| &headers["idempotency-key"]).collect();
+    assert_eq!((keys.len(), peer.books.lock().unwrap().captured), (1, 1), "{keys:?}");
+    let stock = wire.get("/api/v1/skus/MUG/stock").unwrap().body;
+    assert_eq!((stock["allocated"].as_u64(), stock["held"].as_u64()), (Some(2), Some(0)), "{stock}");
+    server.kill();
 }

@@ -1,7 +1,9 @@
 //! Coverage of the lines that a change touches, against the main before it (diff-cover).
 
+use std::fs;
 use std::path::Path;
 
+use crate::lcov::Reached;
 use crate::shell::{Program, StepError};
 use crate::tools;
 
@@ -28,19 +30,36 @@ fn base() -> Option<String> {
 }
 
 /// Fails if too few of the changed lines are reached; says in a few words how many are.
-pub fn check(reports: &Path) -> Result<String, StepError> {
+pub fn check(reports: &Path, reached: &Reached) -> Result<String, StepError> {
     let Some(base) = base() else { return Ok("not compared: there is no commit before this one".into()) };
+    // A gate that cannot close guards nothing: it must, had no test reached a line of the change.
+    let unreached = reports.join("unreached.info");
+    fs::write(&unreached, reached.unreached().write()).map_err(|error| StepError::Fault(error.to_string()))?;
+    let is_blind = gate(&base, &unreached, reports).is_ok_and(|output| !has_none(&output));
+    if is_blind {
+        return Err(StepError::Fault("the gate on changed lines passes lines that no test reaches".into()));
+    }
+    let output = gate(&base, &reports.join("lcov.info"), reports)?;
+    let figure = figure(&output);
+    Ok(format!("{figure} (at least {CHANGED_MIN} %, against {})", &base[..base.len().min(12)]))
+}
+
+/// Runs diff-cover: an error if too few of the lines changed since `base` are reached.
+fn gate(base: &str, lcov: &Path, reports: &Path) -> Result<String, StepError> {
     let diff_cover = tools::from_python("diff-cover", "10.6.0", "diff-cover")?;
-    let output = Program::new(diff_cover)
-        .arg(reports.join("lcov.info"))
+    Program::new(diff_cover)
+        .arg(lcov)
         .arg(format!("--compare-branch={base}"))
         .arg("--diff-range-notation=..")
         .arg(format!("--fail-under={CHANGED_MIN}"))
         .arg("--include-untracked")
         .arg(format!("--format=html:{}", reports.join("changed.html").display()))
-        .run()?;
-    let figure = figure(&output);
-    Ok(format!("{figure} (at least {CHANGED_MIN} %, against {})", &base[..base.len().min(12)]))
+        .run()
+}
+
+/// Whether no line of the change can be reached at all.
+fn has_none(output: &str) -> bool {
+    !output.lines().any(|line| line.trim().starts_with("Coverage: "))
 }
 
 /// What diff-cover says: `Coverage: 97%`, or that no line with coverage information is in the diff.
@@ -56,6 +75,8 @@ mod tests {
     #[test]
     fn the_figure_is_what_the_tool_says() {
         assert_eq!(figure("-----\nTotal:   120 lines\nMissing: 3 lines\nCoverage: 97%\n"), "97 %");
-        assert_eq!(figure("No lines with coverage information in this diff.\n"), "none that can be reached");
+        let nothing = "No lines with coverage information in this diff.\n";
+        assert_eq!(figure(nothing), "none that can be reached");
+        assert!(has_none(nothing) && !has_none("Coverage: 0%\n"));
     }
 }

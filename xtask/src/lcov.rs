@@ -55,6 +55,13 @@ impl Reached {
         self.files.values().map(Lines::of).fold(Lines::default(), |sum, of| sum.plus(of))
     }
 
+    /// The same lines, as if no test had reached them.
+    pub fn unreached(&self) -> Self {
+        let none = |lines: &BTreeMap<u32, u64>| lines.keys().map(|line| (*line, 0)).collect();
+        let files = self.files.iter().map(|(file, lines)| (file.clone(), none(lines))).collect();
+        Self { files, functions: self.functions.clone() }
+    }
+
     /// As an `lcov` file.
     pub fn write(&self) -> String {
         let mut text = String::new();
@@ -156,6 +163,7 @@ mod tests {
         assert_eq!((all.lines().percent(), Lines::default().percent()), (50.0, 100.0));
         assert_eq!(Reached::read(&all.write(), "").files, all.files, "it is read as it was written");
         assert_eq!(all.functions["a.rs"][&1], "f");
+        assert_eq!(all.unreached().lines(), Lines { all: 4, reached: 0 });
         assert!(all.html().contains("<tr><td>a.rs<td>66.7<td>3<td>3"), "{}", all.html());
     }
 
