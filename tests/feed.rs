@@ -175,6 +175,64 @@ async fn over_http_whoever_reconnects_misses_nothing() {
     engine.close().await.unwrap();
 }
 
+#[tokio::test]
+async fn stock_that_runs_low_and_sales_beyond_what_is_coming_are_facts_of_their_own() {
+    let engine = Engine::open(Config::in_memory()).unwrap();
+    let (server, address) = serve(&engine);
+    let defined = tokio::task::spawn_blocking(move || {
+        let put = |level: u64| {
+            let price = json!({"amount": "2.00", "currency": "EUR"});
+            let body = json!({"name": "Tea", "price": price, "backorder": {"max": 9}, "low_stock_level": level});
+            ask(address, "PUT", "/api/v1/skus/TEA", &[], &body.to_string())
+        };
+        assert_eq!(put(2_000_000_000).problem(), "quantity_invalid");
+        assert_eq!(put(3).json()["low_stock_level"], 3);
+        ask(address, "GET", "/api/v1/skus/TEA", &[], "").json()
+    });
+    assert_eq!(defined.await.unwrap()["low_stock_level"], 3);
+    let sell = |units| engine.place(NewOrder::one("TEA", units).allow_backorder().pay(Payment::external("x")));
+    engine.receive("TEA", 5).await.unwrap();
+    sell(2).await.unwrap();
+    sell(1).await.unwrap();
+    sell(4).await.unwrap();
+    sell(1).await.unwrap();
+    engine.receive("TEA", 9).await.unwrap();
+    sell(5).await.unwrap();
+    let wanted = [
+        json!({"type": "low_stock", "available": 0, "level": 3}),
+        json!({"type": "low_stock", "available": 3, "level": 3}),
+        json!({"type": "oversold_risk", "backordered": 2, "incoming": 0}),
+        json!({"type": "low_stock", "available": 1, "level": 3}),
+    ];
+    let of = |fact: &Value| {
+        let members = ["type", "available", "level", "backordered", "incoming"];
+        members.iter().filter_map(|member| Some((*member, fact.get(member)?.clone()))).collect::<BTreeMap<_, _>>()
+    };
+    let mut feed = engine.follow(0);
+    let mut told = Vec::new();
+    while told.len() < wanted.len() {
+        let fact = feed.next().await.unwrap();
+        if ["sku.low_stock", "sku.oversold_risk"].contains(&fact.topic().as_str()) {
+            assert_eq!(fact.subject, "sku/TEA");
+            told.push(serde_json::to_value(&fact).unwrap());
+        }
+    }
+    assert_eq!(told.iter().map(of).collect::<Vec<_>>(), wanted.iter().map(of).collect::<Vec<_>>());
+    assert!(told[1]["sequence"].as_str().unwrap().parse::<u64>().unwrap() < engine.durable());
+    let listened = tokio::task::spawn_blocking(move || {
+        let mut listener = Listener::new(address, "?after=0&types=sku.low_stock,sku.oversold_risk", "");
+        (0..4).map(|_| listener.next().unwrap().data.unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(listened.await.unwrap(), told, "over HTTP it is the same");
+    // And in the SKU's own ledger.
+    let movements = tokio::task::spawn_blocking(move || ask(address, "GET", "/api/v1/skus/TEA/movements", &[], ""));
+    let movements = movements.await.unwrap().json();
+    let found = movements["items"].as_array().unwrap().iter().filter(|item| item["type"] == "low_stock");
+    assert_eq!(found.count(), 3, "{movements}");
+    tokio::task::spawn_blocking(move || server.shutdown(Duration::from_secs(5))).await.unwrap();
+    engine.close().await.unwrap();
+}
+
 /// What a client keeps of one SKU's book.
 #[derive(Default)]
 struct Replica {

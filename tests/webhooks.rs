@@ -193,6 +193,44 @@ fn after_a_restart_it_goes_on_where_it_was_and_nothing_is_left_out() {
 }
 
 #[test]
+fn low_stock_is_told_once_and_not_again_after_a_restart_while_it_lasts() {
+    let dir = tempfile::tempdir().unwrap();
+    let (url, calls) = receiver(|_| 200);
+    let types = ["sku.low_stock", "sku.oversold_risk"];
+    let first = engine(dir.path());
+    let to_shop = webhooks(&first, dir.path(), &url, &types, &[OLD], &[1]);
+    let mug = Sku::new("MUG", Money::parse("9.99 EUR").unwrap()).low_stock_level(2);
+    first.put_sku(mug).wait().unwrap();
+    first.receive("MUG", 4).wait().unwrap();
+    sell(&first, 3);
+    // A SKU begins with nothing.
+    let told: Vec<Value> = next(&calls, 2).iter().map(Call::json).collect();
+    for (call, available) in told.iter().zip([0, 2]) {
+        assert_eq!((&call["type"], &call["data"]["subject"]), (&"sku.low_stock".into(), &"sku/MUG".into()), "{call}");
+        assert_eq!((&call["data"]["available"], &call["data"]["level"]), (&available.into(), &2.into()), "{call}");
+    }
+    to_shop.stop();
+    first.close_blocking().unwrap();
+
+    let second = engine(dir.path());
+    let to_shop = webhooks(&second, dir.path(), &url, &types, &[OLD], &[1]);
+    sell(&second, 1);
+    second.receive("MUG", 5).wait().unwrap();
+    sell(&second, 4);
+    // What was on its way when it stopped may come again; nothing else comes.
+    let seen: Vec<Value> = told.iter().map(|call| call["data"]["id"].clone()).collect();
+    let fresh = loop {
+        let call = next(&calls, 1).remove(0).json();
+        if !seen.contains(&call["data"]["id"]) {
+            break call;
+        }
+    };
+    assert_eq!((&fresh["data"]["available"], &fresh["data"]["level"]), (&2.into(), &2.into()), "{fresh}");
+    to_shop.stop();
+    second.close_blocking().unwrap();
+}
+
+#[test]
 fn an_order_whose_facts_are_refused_for_hours_holds_no_other_order_up() {
     let dir = tempfile::tempdir().unwrap();
     let engine = engine(dir.path());

@@ -7,6 +7,7 @@ use minicbor::{Decode, Encode};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 use stockade_domain::Timestamp;
+use stockade_domain::stock::{Alarms, Stock};
 
 /// No record of the turn at hand.
 const NO_RECORD: u32 = u32::MAX;
@@ -28,6 +29,8 @@ pub struct Hosted<T> {
     pub scheduled: Option<Timestamp>,
     /// What the SKU's gauge says, or will when what it rests on is durable.
     pub shown_sold_out: bool,
+    /// What held of the SKU when its last record ended.
+    pub alarms: Alarms,
 }
 
 impl<T> Hosted<T> {
@@ -41,6 +44,7 @@ impl<T> Hosted<T> {
             dirty_since: None,
             scheduled: None,
             shown_sold_out: false,
+            alarms: Alarms::default(),
         }
     }
 
@@ -94,6 +98,13 @@ struct SnapshotRef<'a, T> {
     history: &'a [u64],
     #[n(2)]
     state: &'a T,
+}
+
+impl Hosted<Stock> {
+    /// It is as it was when its last record ended.
+    pub fn note_alarms(&mut self) {
+        self.alarms = self.state.alarms();
+    }
 }
 
 impl<T: Encode<()>> Hosted<T> {

@@ -5,8 +5,9 @@
 
 use smallvec::SmallVec;
 use stockade_domain::Timestamp;
-use stockade_domain::entity::EntityKey;
+use stockade_domain::entity::{EntityKey, EntityKind};
 use stockade_domain::order::note::PLACED;
+use stockade_domain::stock::TELLS_ALARMS;
 use stockade_storage::record::{RecordHead, encode_record};
 
 use crate::command::KeyDigest;
@@ -60,15 +61,16 @@ impl Turn {
     pub fn add_record(&mut self, key: EntityKey) -> u32 {
         let events = self.spare.pop().unwrap_or_default();
         let command = 0;
+        let note = if key.kind() == EntityKind::Sku { TELLS_ALARMS } else { 0 };
         self.records.push(Record {
             key,
-            note: 0,
+            note,
             digests: SmallVec::new(),
             events,
             command,
             length_before: 0,
             digests_before: 0,
-            note_before: 0,
+            note_before: note,
         });
         self.records.len() as u32 - 1
     }

@@ -3,6 +3,11 @@
 #[allow(dead_code, reason = "each test binary uses its part")]
 mod support;
 
+use stockade_actors::command::Command;
+use stockade_domain::entity::{EntityKey, EntityKind, Event};
+use stockade_domain::stock::{Definition, StockCommand, StockEvent};
+use stockade_domain::{Location, Money, SkuId};
+use stockade_storage::record::parse_record;
 use support::World;
 
 fn sku(n: usize) -> String {
@@ -45,4 +50,60 @@ fn a_sku_that_left_memory_holds_what_it_held() {
     world.stock("A", support::receive(4)).unwrap();
     world.checkpoint();
     assert_eq!(on_hand(&mut world, "A"), 7);
+}
+
+/// The facts of low stock in the journal.
+fn told(world: &World) -> Vec<StockEvent> {
+    let records = world.journal.records.lock();
+    let of_record = |record: &Vec<u8>| {
+        let (head, events) = parse_record(record).unwrap();
+        EntityKind::from_byte(head.kind).map_or_else(Vec::new, |kind| Event::decode_all(kind, events).unwrap())
+    };
+    let stock = records.iter().flat_map(of_record).filter_map(|event| match event {
+        Event::Stock(event) => Some(event),
+        _ => None,
+    });
+    stock.filter(|event| matches!(event, StockEvent::LowStock { .. })).collect()
+}
+
+fn take(quantity: i64) -> StockCommand {
+    StockCommand::Adjust {
+        location: Location::main(),
+        lot: None,
+        delta: -quantity,
+        reason: "counted".into(),
+        force: false,
+    }
+}
+
+#[test]
+fn what_a_sku_was_warned_of_is_not_told_again_when_it_comes_back_from_the_shelf_or_after_a_restart() {
+    let mut world = World::with_room_for(0);
+    let level = Definition { low_stock_level: Some(3), ..Definition::new("A", Money::parse("1.00 EUR").unwrap()) };
+    let mut wanted = vec![StockEvent::LowStock { available: 0, level: 3 }];
+    world.stock("A", StockCommand::Define(Box::new(level))).unwrap();
+    world.stock("A", support::receive(5)).unwrap();
+    world.checkpoint();
+    world.stock("A", take(2)).unwrap();
+    wanted.push(StockEvent::LowStock { available: 3, level: 3 });
+    assert_eq!(told(&world), wanted, "it is told of a SKU that was on the shelf");
+    assert_eq!(world.checkpoint(), 1);
+    world.stock("A", take(1)).unwrap();
+    let mut world = world.restart(2);
+    world.stock("A", take(1)).unwrap();
+    assert_eq!(told(&world), wanted, "it lasts");
+
+    // What two commands of one turn take and bring back is no edge.
+    world.stock("A", support::receive(3)).unwrap();
+    let sku = SkuId::new("A").unwrap();
+    let key = EntityKey::Sku(sku.clone());
+    for command in [take(4), support::receive(4)] {
+        let command = Command::Stock { sku: sku.clone(), command: Box::new(command), key: None };
+        drop(world.send(&key, command));
+    }
+    world.settle();
+    assert_eq!(told(&world), wanted);
+    world.stock("A", take(2)).unwrap();
+    wanted.push(StockEvent::LowStock { available: 2, level: 3 });
+    assert_eq!(told(&world), wanted, "it had ended and begins again");
 }

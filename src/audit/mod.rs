@@ -23,6 +23,7 @@
 //! It changes no record, and it is not a repair tool: it names the record, the actor and the rule.
 
 mod account;
+mod alarm;
 mod counters;
 mod cross;
 mod cross_market;
@@ -54,9 +55,9 @@ use stockade_domain::entity::{EntityKey, EntityKind, Event};
 use stockade_domain::order::{OrderEvent, Outcome};
 use stockade_domain::payment::{Method, PaymentEvent};
 use stockade_domain::promotion::uses::Subject;
-use stockade_domain::stock::{MarketEvent, StockEvent};
+use stockade_domain::stock::{MarketEvent, StockEvent, TELLS_ALARMS};
 use stockade_domain::{Amount, CustomerId, Money, OrderId, PaymentId, SkuId, Timestamp};
-use stockade_storage::record::{KIND_SYSTEM, parse_record};
+use stockade_storage::record::{KIND_SYSTEM, RecordHead, parse_record};
 
 pub use files::audit;
 pub use report::{AuditError, AuditReport, Fault, Rule};
@@ -144,11 +145,11 @@ impl Auditor {
             let orders = &self.orders;
             self.keys.take(digest, &key, |order| orders.get(&order).map(|order| order.failed_seq), &mut scene);
         }
-        let Some(mut derived) = self.derived.take() else { return self.take_events(seq, now, &key, events) };
+        let Some(mut derived) = self.derived.take() else { return self.take_events(seq, &head, &key, events) };
         derived.before_change(self, seq, &key);
         self.books.before_cut = derived.is_before_cut(seq, &key);
         let placed = events.iter().any(|event| matches!(event, Event::Order(OrderEvent::Placed { .. })));
-        self.take_events(seq, now, &key, events);
+        self.take_events(seq, &head, &key, events);
         if derived.projects(seq) {
             match &key {
                 EntityKey::Sku(sku) => derived.models.movement(sku.as_str(), seq),
@@ -181,7 +182,8 @@ impl Auditor {
         }
     }
 
-    fn take_events(&mut self, seq: u64, now: Timestamp, key: &EntityKey, events: Vec<Event>) {
+    fn take_events(&mut self, seq: u64, head: &RecordHead<'_>, key: &EntityKey, events: Vec<Event>) {
+        let now = Timestamp(head.time);
         let before = self.number(key, seq, now);
         if before.is_some_and(|before| before > now) {
             let detail = format!("time {} comes after {}", now.0, before.unwrap_or_default().0);
@@ -209,7 +211,8 @@ impl Auditor {
         if let EntityKey::Sku(sku) = key
             && let Some(sku) = self.skus.get_mut(sku)
         {
-            sku.rest(&mut Scene { seq, now, actor: key, faults: &mut self.faults });
+            let must_tell = head.note & TELLS_ALARMS != 0;
+            sku.rest(must_tell, &mut Scene { seq, now, actor: key, faults: &mut self.faults });
         }
     }
 

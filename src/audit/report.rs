@@ -89,6 +89,8 @@ rules! {
     SafetyLevel = "safety_level",
     /// Units past their lot's date are never sold.
     ExpiredSold = "expired_sold",
+    /// That stock runs low, or that more is sold than there is and is coming, is told when it begins, once, and only then.
+    AlarmTold = "alarm_told",
     /// An order id is placed once; only a refused attempt may be placed again.
     OrderTwice = "order_twice",
     /// An order begins with its placing.

@@ -8,6 +8,7 @@ use stockade_domain::stock::MarketEvent;
 use stockade_domain::stock::{Definition, Disposition, Pick, SkuStatus, StockEvent};
 use stockade_domain::{CustomerId, Location, Lot, OrderId, QUANTITY_MAX, Quantity, Timestamp};
 
+use super::alarm::{Alarms, Warning};
 use super::counters::{self, Count, Counts, Step};
 use super::market::{House, Market};
 use super::report::{Faults, Rule, Scene};
@@ -107,6 +108,8 @@ pub(super) struct Sku {
     pub(super) displaced: u64,
     /// Offers, bids and what orders claim of them.
     pub(super) market: Option<Box<Market>>,
+    /// What it is to be warned of, and what it was.
+    pub(super) alarms: Alarms,
 }
 
 impl Sku {
@@ -199,6 +202,14 @@ impl Sku {
                 scene
                     .expect(!again, Rule::CommitmentUnknown, || format!("step {step} of order {order} was done twice"));
             }
+            E::LowStock { available, level } => {
+                self.alarms
+                    .tell(Warning::LowStock(units_or_none(*available, scene), units_or_none(*level, scene)), scene);
+            }
+            E::OversoldRisk { backordered, incoming } => {
+                let (backordered, incoming) = (units_or_none(*backordered, scene), units_or_none(*incoming, scene));
+                self.alarms.tell(Warning::OversoldRisk(backordered, incoming), scene);
+            }
         }
     }
 
@@ -233,8 +244,9 @@ impl Sku {
         House { price, available: by_location.values().map(|free| (free - safety).max(0)).sum() }
     }
 
-    /// The end of a record: the book is at rest.
-    pub(super) fn rest(&mut self, scene: &mut Scene<'_>) {
+    /// The end of a record: the book is at rest, and what began with the record was told by it.
+    pub(super) fn rest(&mut self, must_tell: bool, scene: &mut Scene<'_>) {
+        self.check_alarms(must_tell, scene);
         let house = self.house(scene.now);
         if let Some(market) = &mut self.market {
             market.look_over(&house, scene);

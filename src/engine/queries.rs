@@ -75,6 +75,29 @@ pub struct Movement {
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What a SKU is warned of, in figures.
+    #[serde(flatten)]
+    pub warning: Option<Warning>,
+}
+
+/// How a SKU stood when its stock ran low, or more was sold than there is and is coming.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Warning {
+    /// `low_stock`.
+    LowStock {
+        /// Units for sale, over all locations.
+        available: u64,
+        /// The level that its definition names.
+        level: u64,
+    },
+    /// `oversold_risk`.
+    OversoldRisk {
+        /// Units that customers wait for.
+        backordered: u64,
+        /// Units that are announced.
+        incoming: u64,
+    },
 }
 
 /// How much is under way, for those who operate the engine.
@@ -305,14 +328,24 @@ pub(super) fn movement(seq: u64, at: Timestamp, event: &Event) -> Movement {
         payment: None,
         order: None,
         reason: None,
+        warning: None,
     };
     if let Event::Stock(event) = event {
+        movement.warning = warning(event);
         let (quantity, order, reason) = describe(event);
         movement.quantity = quantity;
         movement.order = order.map(|order| order.to_string());
         movement.reason = reason;
     }
     movement
+}
+
+const fn warning(event: &StockEvent) -> Option<Warning> {
+    match *event {
+        StockEvent::LowStock { available, level } => Some(Warning::LowStock { available, level }),
+        StockEvent::OversoldRisk { backordered, incoming } => Some(Warning::OversoldRisk { backordered, incoming }),
+        _ => None,
+    }
 }
 
 fn describe(event: &StockEvent) -> (Option<u64>, Option<OrderId>, Option<String>) {
@@ -351,7 +384,7 @@ fn describe(event: &StockEvent) -> (Option<u64>, Option<OrderId>, Option<String>
         | StockEvent::TransferredOut { pick, .. } => (Some(pick.quantity), None, None),
         StockEvent::WrittenOff { pick, reason, .. } => (Some(pick.quantity), None, Some(reason.to_string())),
         StockEvent::Market(event) => describe_market(event),
-        StockEvent::Defined(_) => (None, None, None),
+        StockEvent::Defined(_) | StockEvent::LowStock { .. } | StockEvent::OversoldRisk { .. } => (None, None, None),
     }
 }
 

@@ -62,6 +62,13 @@ impl Sku {
         self
     }
 
+    /// When no more than so many units are available, that is a fact: `sku.low_stock`.
+    #[must_use]
+    pub fn low_stock_level(mut self, units: Quantity) -> Self {
+        self.definition.low_stock_level = Some(units);
+        self
+    }
+
     /// From which locations it is sent.
     #[must_use]
     pub fn sourcing(mut self, strategy: SourcingStrategy, locations: impl IntoIterator<Item = Location>) -> Self {

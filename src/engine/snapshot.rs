@@ -406,6 +406,8 @@ impl Serialize for SkuSnapshot {
             backorder: Option<Backorder>,
             safety_level: u64,
             #[serde(skip_serializing_if = "Option::is_none")]
+            low_stock_level: Option<u64>,
+            #[serde(skip_serializing_if = "Option::is_none")]
             sourcing: Option<Sourcing<'a>>,
             #[serde(skip_serializing_if = "std::ops::Not::not")]
             preorder: bool,
@@ -463,6 +465,7 @@ impl Serialize for SkuSnapshot {
             hold_ttl_seconds: definition.hold_ttl_seconds,
             backorder: definition.backorder_max.map(|max| Backorder { max }),
             safety_level: definition.safety_level,
+            low_stock_level: definition.low_stock_level,
             sourcing: definition.sourcing.as_ref().map(|plan| Sourcing {
                 strategy: plan.strategy.name(),
                 locations: plan.locations.iter().map(|location| location.as_str()).collect(),

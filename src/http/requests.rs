@@ -69,6 +69,7 @@ pub(super) struct SkuBody {
     backorder: Option<Object<BackorderBody>>,
     admission: Option<Object<AdmissionBody>>,
     safety_level: Option<u64>,
+    low_stock_level: Option<u64>,
     sourcing: Option<Object<SourcingBody>>,
     preorder: Option<bool>,
     kit: Option<Vec<Object<KitPartBody>>>,
@@ -90,6 +91,7 @@ impl SkuBody {
         definition.hold_ttl_seconds = self.hold_ttl_seconds.unwrap_or(Definition::HOLD_TTL_SECONDS_DEFAULT);
         definition.backorder_max = self.backorder.map(|backorder| backorder.0.max.0);
         definition.safety_level = self.safety_level.unwrap_or(0);
+        definition.low_stock_level = self.low_stock_level;
         definition.sourcing = self.sourcing.map(|body| body.0.plan().map(Box::new)).transpose()?;
         definition.preorder = self.preorder.unwrap_or(false);
         definition.admission = match self.admission {

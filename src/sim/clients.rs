@@ -105,6 +105,7 @@ impl Clients {
             let rules = MarketRules { commission_bps: 1_250, ..MarketRules::default() };
             definition.market = (at % 2 == 1).then(|| Box::new(rules));
             definition.limit_per_customer = (at == 5).then_some(12);
+            definition.low_stock_level = (at % 3 != 1).then_some(4 * at as u64);
             self.ask_stock(machine, name, StockCommand::Define(Box::new(definition)));
             self.ask_stock(machine, name, receive(20));
         }

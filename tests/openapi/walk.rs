@@ -91,7 +91,7 @@ pub fn walk(shop: &Shop, watch: &mut dyn FnMut(&str, &str, &Told)) {
 fn stock(to: &mut Walker<'_>) {
     let sku = |name: &str| {
         json!({"name": name, "price": eur("10.00"), "status": "active", "category": "kitchen", "brand": "Clay",
-        "backorder": {"max": 100}, "hold_ttl_seconds": 600, "safety_level": 1, "market": {"commission_bps": 500},
+        "backorder": {"max": 100}, "hold_ttl_seconds": 600, "safety_level": 1, "low_stock_level": 5, "market": {"commission_bps": 500},
         "sourcing": {"strategy": "priority", "locations": ["main", "annex"]}})
     };
     to.call("PUT /api/v1/skus/{sku}", &["MUG"], &sku("Mug"), 201);

@@ -28,6 +28,7 @@ impl Host {
             }
             let mut hosted = self.unshelve::<Stock>(EntityKind::Sku, sku.as_str().as_bytes())?;
             hosted.shown_sold_out = self.shared.gauges.get(sku).is_some_and(|gauge| gauge.read().is_some());
+            hosted.note_alarms();
             self.cold_skus.remove(sku);
             self.skus.insert(sku.clone(), hosted);
             self.count_tentative(sku);
@@ -134,7 +135,8 @@ impl Host {
         self.snapshot_before_change(|host| host.skus.get_mut(sku), EntityKind::Sku, sku.as_str().as_bytes());
     }
 
-    /// A SKU has changed: its gauge and its place on the agenda follow, and its orders are told.
+    /// A SKU has changed: its gauge and its place on the agenda follow, its orders are told, and what began to hold of it
+    /// is told when the turn ends.
     pub(super) fn end_stock_change(&mut self, sku: &SkuId, record: u32, is_new: bool, events: &[StockEvent]) {
         let hosted = self.skus.get_mut(sku).expect("a SKU that changes is loaded");
         let was_sold_out = hosted.shown_sold_out;
@@ -144,6 +146,9 @@ impl Host {
         hosted.shown_sold_out = sold_out;
         let due = hosted.state.next_due();
         let reschedule = due.is_some() && hosted.scheduled != due;
+        if hosted.state.alarms() != hosted.alarms {
+            self.alarmed.push(sku.clone());
+        }
         if was_sold_out != sold_out || is_new {
             let gauge = self.shared.gauges.entry(sku.clone()).or_default().clone();
             self.effects.set_gauge(gauge, record, sold_out);
@@ -153,6 +158,19 @@ impl Host {
         }
         if reschedule {
             self.schedule_sku(sku);
+        }
+    }
+
+    /// The turn ends: what holds of a SKU now and did not when its last record ended is told by the record that it has in
+    /// this turn.
+    pub(super) fn tell_alarms(&mut self) {
+        while let Some(sku) = self.alarmed.pop() {
+            let Some(hosted) = self.skus.get_mut(&sku) else { continue };
+            let Some(record) = hosted.record() else { continue };
+            for fact in hosted.state.alarms_since(hosted.alarms) {
+                self.turn.push_event(record, &fact);
+            }
+            hosted.note_alarms();
         }
     }
 

@@ -165,6 +165,8 @@ pub struct Host {
     bidding: FxHashMap<PaymentId, Bidding>,
     /// The SKU whose market the command at hand is changing.
     trading: Option<SkuId>,
+    /// SKUs of which something may have begun or ceased to hold in the turn at hand.
+    alarmed: Vec<SkuId>,
     /// Tentative units by SKU.
     tentative: FxHashMap<SkuId, TentativeUnits>,
     /// Orders of other partitions that hold uses here and may not exist.
@@ -228,6 +230,7 @@ impl Host {
             paying: FxHashMap::default(),
             bidding: FxHashMap::default(),
             trading: None,
+            alarmed: Vec::new(),
             tentative: FxHashMap::default(),
             doubted_uses: FxHashMap::default(),
             told: FxHashMap::default(),
@@ -413,6 +416,7 @@ impl Host {
 
     /// Appends the turn and releases its effects.
     fn commit(&mut self) {
+        self.tell_alarms();
         if self.turn.is_empty() && self.effects.is_empty() {
             self.forget_records();
             self.turn.clear();

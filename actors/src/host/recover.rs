@@ -218,7 +218,8 @@ impl Host {
     fn put_snapshot(&mut self, key: &EntityKey) -> u64 {
         match key {
             EntityKey::Sku(sku) => {
-                let hosted = self.snapshot_of(key).unwrap_or_else(|| Hosted::new(Stock::new(sku.clone())));
+                let mut hosted = self.snapshot_of(key).unwrap_or_else(|| Hosted::new(Stock::new(sku.clone())));
+                hosted.note_alarms();
                 self.skus.insert(sku.clone(), hosted).last_seq
             }
             EntityKey::Account(customer) => {
@@ -264,7 +265,10 @@ impl Host {
             self.postings.truncate(postings_before);
         }
         match key {
-            EntityKey::Sku(sku) => number(self.skus.get_mut(sku), seq, false),
+            EntityKey::Sku(sku) => {
+                number(self.skus.get_mut(sku), seq, false);
+                self.skus.get_mut(sku).into_iter().for_each(Hosted::note_alarms);
+            }
             EntityKey::Order(order) => number(self.orders.get_mut(order), seq, true),
             EntityKey::Payment(payment) => number(self.payments.get_mut(payment), seq, false),
             EntityKey::Account(customer) => number(self.accounts.get_mut(customer), seq, false),

@@ -86,6 +86,8 @@ impl Stock {
             StockEvent::Market(event) => self.apply_market(event, live),
             StockEvent::Unpromised { .. }
             | StockEvent::ShippedShort { .. }
+            | StockEvent::LowStock { .. }
+            | StockEvent::OversoldRisk { .. }
             | StockEvent::AdjustedUp { .. }
             | StockEvent::AdjustedDown { .. }
             | StockEvent::Reclassified { .. }
@@ -416,7 +418,9 @@ pub(super) fn apply_to_bins(bins: &mut Bins, event: &StockEvent) {
         | StockEvent::Market(_)
         | StockEvent::Handled { .. }
         | StockEvent::Untold { .. }
-        | StockEvent::Heard { .. } => {}
+        | StockEvent::Heard { .. }
+        | StockEvent::LowStock { .. }
+        | StockEvent::OversoldRisk { .. } => {}
     }
 }
 

@@ -4,7 +4,7 @@ use super::admission::Admission;
 use super::definition::{Definition, KitPart};
 use super::event::StockEvent;
 use super::state::Stock;
-use crate::{Refusal, check_quantity};
+use crate::{QUANTITY_MAX, Refusal, check_quantity};
 
 /// The most components of a kit.
 pub const KIT_PARTS_MAX: usize = 100;
@@ -24,6 +24,9 @@ pub(super) fn define(stock: &Stock, definition: &Definition, out: &mut Vec<Stock
     }
     if definition.hold_ttl_seconds == 0 {
         return Err(invalid("hold_ttl_seconds", "must be at least 1"));
+    }
+    if definition.low_stock_level.is_some_and(|level| level > QUANTITY_MAX) {
+        return Err(Refusal::QuantityInvalid);
     }
     if definition.sourcing.as_ref().is_some_and(|plan| plan.locations.len() > LOCATIONS_MAX) {
         return Err(invalid("sourcing", format!("at most {LOCATIONS_MAX} locations can be put in order")));
@@ -87,12 +90,13 @@ fn check_kit(stock: &Stock, definition: &Definition, parts: &[KitPart]) -> Resul
     let has_own_rules = definition.limit_per_customer.is_some()
         || definition.backorder_max.is_some()
         || definition.safety_level > 0
+        || definition.low_stock_level.is_some()
         || definition.preorder
         || definition.admission.is_some()
         || definition.sourcing.is_some();
     if has_own_rules {
-        let why = "a kit has no stock of its own: limits, backorders, safety level, admission and sourcing are its \
-                   components'";
+        let why =
+            "a kit has no stock of its own: limits, backorders, levels, admission and sourcing are its components'";
         return Err(invalid("kit", why));
     }
     let has_stock =

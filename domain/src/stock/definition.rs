@@ -91,6 +91,9 @@ pub struct Definition {
     /// What prices and quantities its book takes; none: any.
     #[n(13)]
     pub market: Option<Box<MarketRules>>,
+    /// When no more than so many units are available, that is a fact of its own; none: it is not.
+    #[n(14)]
+    pub low_stock_level: Option<Quantity>,
 }
 
 impl Definition {
@@ -114,6 +117,7 @@ impl Definition {
             admission: None,
             kit: None,
             market: None,
+            low_stock_level: None,
         }
     }
 }

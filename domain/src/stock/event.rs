@@ -302,6 +302,22 @@ pub enum StockEvent {
         #[n(0)]
         order: OrderId,
     },
+    /// No more is available now than the level at which somebody wants to be told; before there was.
+    #[n(30)]
+    LowStock {
+        #[n(0)]
+        available: Quantity,
+        #[n(1)]
+        level: Quantity,
+    },
+    /// Customers wait for more units now than are announced; before they did not.
+    #[n(31)]
+    OversoldRisk {
+        #[n(0)]
+        backordered: Quantity,
+        #[n(1)]
+        incoming: Quantity,
+    },
 }
 
 impl StockEvent {
@@ -344,6 +360,8 @@ impl StockEvent {
             Self::Handled { .. } => "handled",
             Self::Untold { .. } => "untold",
             Self::Heard { .. } => "heard",
+            Self::LowStock { .. } => "low_stock",
+            Self::OversoldRisk { .. } => "oversold_risk",
             Self::AnnouncementWithdrawn { .. } => "announcement_withdrawn",
             Self::Unpromised { .. } => "unpromised",
             Self::ShippedShort { .. } => "shipped_short",

@@ -11,6 +11,7 @@
 //! but the expiry of its lots.
 
 mod admission;
+mod alarm;
 mod apply;
 mod backorder;
 mod command;
@@ -34,6 +35,7 @@ pub mod sourcing;
 mod state;
 
 pub use admission::{Admission, Digest, Lottery, largest_remainder};
+pub use alarm::{Alarms, TELLS_ALARMS};
 
 pub use command::{Disposition, HoldMode, StockCommand, Unsellable};
 pub use counters::Counters;

@@ -17,7 +17,7 @@ use proptest::test_runner::{Config, TestRunner};
 use self::commands::{Step, history};
 use self::recount::Recount;
 use super::decide::decide_at_length;
-use super::{Distances, Setting, Stock, StockCommand, StockEvent, decide};
+use super::{Alarms, Distances, Setting, Stock, StockCommand, StockEvent, decide};
 use crate::{OrderId, SkuId, Timestamp};
 
 /// Runs a history and checks everything after each step; says which movements occurred.
@@ -49,6 +49,7 @@ fn run(steps: &[Step]) -> Result<BTreeSet<&'static str>, TestCaseError> {
             check_broken_promises(&promised, &recount.promises(), &events)?;
         }
         check_promises(&stock, &recount)?;
+        seen.extend(check_warnings(&stock, &recount)?);
         prop_assert_eq!(stock.available(now), recount.available(now));
         check_repetition(&stock, &step.command, now)?;
         journal.extend(events);
@@ -65,6 +66,22 @@ fn check_promises(stock: &Stock, recount: &Recount) -> Result<(), TestCaseError>
     prop_assert!(promises.iter().map(|promise| promise.quantity).sum::<u64>() <= stock.incoming);
     prop_assert!(promises.is_sorted_by_key(|promise| promise.available_from.unwrap_or(Timestamp(i64::MAX))));
     Ok(())
+}
+
+/// What there is to warn of is what the second count finds; says what it is.
+fn check_warnings(stock: &Stock, recount: &Recount) -> Result<Vec<&'static str>, TestCaseError> {
+    let told: Vec<StockEvent> = stock.alarms_since(Alarms::default()).collect();
+    let (low, risk) = recount.warnings();
+    let low = low.map(|available| StockEvent::LowStock {
+        available,
+        level: stock.definition.as_ref().unwrap().low_stock_level.unwrap(),
+    });
+    let risk = risk.map(|(waiting, incoming)| StockEvent::OversoldRisk {
+        backordered: waiting.try_into().unwrap(),
+        incoming: incoming.try_into().unwrap(),
+    });
+    prop_assert_eq!(&told, &low.into_iter().chain(risk).collect::<Vec<_>>());
+    Ok(told.iter().map(StockEvent::name).collect())
 }
 
 /// Whoever was promised units and got neither them nor another promise is told so, the newest first.
@@ -152,7 +169,7 @@ proptest! {
 fn random_histories_contain_every_movement() {
     let mut runner = TestRunner::deterministic();
     let mut seen = BTreeSet::new();
-    for _ in 0..300 {
+    for _ in 0..1000 {
         let steps = history(60).new_tree(&mut runner).unwrap().current();
         seen.extend(run(&steps).unwrap());
     }
@@ -184,6 +201,8 @@ fn random_histories_contain_every_movement() {
         "shipped_short",
         "drawn",
         "not_drawn",
+        "low_stock",
+        "oversold_risk",
     ];
     for name in wanted {
         assert!(seen.contains(name), "{name} never occurred");

@@ -360,5 +360,6 @@ fn only_allocated_units_are_shipped() {
 }
 
 mod admission;
+mod alarms;
 mod incoming;
 mod kits;

@@ -24,7 +24,7 @@ pub fn all() -> Vec<Example> {
     let changed = ("held_more", StockEvent::HeldMore { order: order_id(), picks: picks() });
     let with_commission = MarketRules { commission_bps: 1_250, ..MarketRules::default() };
     let commission = ("opened_commission", StockEvent::Market(Box::new(MarketEvent::Opened(with_commission))));
-    let stock = stock().into_iter().chain(market()).chain([changed, commission]);
+    let stock = stock().into_iter().chain(market()).chain([changed, commission]).chain(alarms());
     let stock = stock.map(|(label, event)| (label, Event::Stock(event)));
     let order = super::orders::order().into_iter().map(|(label, event)| (label, Event::Order(event)));
     let payment = super::payments::payment().into_iter().map(|(label, event)| (label, Event::Payment(event)));
@@ -209,6 +209,15 @@ fn stock() -> Vec<(&'static str, StockEvent)> {
         ),
         ("untold", E::Untold { order }),
         ("heard", E::Heard { order }),
+    ]
+}
+
+/// What somebody is warned of, and the level that he names.
+fn alarms() -> [(&'static str, StockEvent); 3] {
+    [
+        ("low_stock", StockEvent::LowStock { available: 3, level: 5 }),
+        ("oversold_risk", StockEvent::OversoldRisk { backordered: 300, incoming: 100 }),
+        ("defined_low_stock_level", defined(|definition| definition.low_stock_level = Some(5))),
     ]
 }
 

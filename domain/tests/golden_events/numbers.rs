@@ -11,7 +11,7 @@ use stockade_domain::stock::StockEvent;
 /// How many events a kind has. A new event does not compile below until it is counted here and has an example.
 pub fn variants(kind: EntityKind) -> usize {
     match kind {
-        EntityKind::Sku => 30,
+        EntityKind::Sku => 32,
         EntityKind::Order => 30,
         EntityKind::Payment => 33,
         EntityKind::Account => 7,
@@ -115,6 +115,8 @@ fn number_of_stock(event: &StockEvent) -> usize {
         StockEvent::HeldMore { .. } => 27,
         StockEvent::Untold { .. } => 28,
         StockEvent::Heard { .. } => 29,
+        StockEvent::LowStock { .. } => 30,
+        StockEvent::OversoldRisk { .. } => 31,
     }
 }
 

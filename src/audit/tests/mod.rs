@@ -1,6 +1,7 @@
 //! Journals written by hand: a whole sale breaks no rule, each rule has a journal that breaks it, and what is derived
 //! is compared.
 
+mod alarms;
 mod charges;
 mod derived;
 mod edits;
@@ -30,15 +31,18 @@ struct Journal {
     records: Vec<(u64, Vec<u8>)>,
     clock: i64,
     key: Option<[u8; 16]>,
+    /// The note of a SKU's records.
+    sku_note: u8,
 }
 
 impl Journal {
     fn record<E: Encode<()>>(&mut self, kind: EntityKind, key: &[u8], events: &[E]) -> &mut Self {
         let mut encoded = Vec::new();
         events.iter().for_each(|event| minicbor::encode(event, &mut encoded).unwrap());
+        let note = if kind == EntityKind::Sku { self.sku_note } else { 0 };
         let (kind, digest) = (kind as u8, self.key.take());
         self.clock += SECOND;
-        let head = RecordHead { kind, key, time: START + self.clock, note: 0, digests: digest.as_slice() };
+        let head = RecordHead { kind, key, time: START + self.clock, note, digests: digest.as_slice() };
         let mut bytes = Vec::new();
         encode_record(&mut bytes, &head, &encoded);
         let body = next_record(&mut &bytes[..]).unwrap().to_vec();

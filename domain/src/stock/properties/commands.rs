@@ -48,14 +48,17 @@ fn definition() -> impl Strategy<Value = Definition> {
     let status =
         prop_oneof![8 => Just(SkuStatus::Active), 1 => Just(SkuStatus::Paused), 1 => Just(SkuStatus::Discontinued)];
     let scarcity = (weighted(0.4, strategy()), weighted(0.25, Just(())), weighted(0.5, admission()));
-    (status, weighted(0.3, 1..40u64), weighted(0.8, 0..30u64), 0..4u64, 0..2i64, scarcity).prop_map(
-        |(status, limit_per_customer, backorder_max, safety_level, cents, (strategy, preorder, admission))| {
+    let levels = (0..4u64, weighted(0.5, 0..20u64));
+    (status, weighted(0.3, 1..40u64), weighted(0.8, 0..30u64), levels, 0..2i64, scarcity).prop_map(
+        |(status, limit_per_customer, backorder_max, levels, cents, (strategy, preorder, admission))| {
+            let (safety_level, low_stock_level) = levels;
             let locations = vec![Location::new("north").unwrap(), Location::new("main").unwrap()];
             Definition {
                 status,
                 limit_per_customer,
                 backorder_max,
                 safety_level,
+                low_stock_level,
                 sourcing: strategy.map(|strategy| Box::new(SourcingPlan { strategy, locations })),
                 preorder: preorder.is_some(),
                 admission: admission.map(Box::new),

@@ -60,6 +60,7 @@ pub(super) struct Recount {
     in_transit: i128,
     lost: i128,
     safety_level: Quantity,
+    low_stock_level: Option<Quantity>,
     limit: Option<Quantity>,
     preorder: bool,
     admission: Option<Admission>,
@@ -140,6 +141,15 @@ impl Recount {
         let wanted = if head.entry { head.waiting } else { 1 };
         let available = i128::from(self.available(now));
         assert!(available < wanted, "somebody waits for {wanted} though {available} are available");
+    }
+
+    /// What there is to warn of: low stock, with the units that are there, and customers who wait for what is not coming.
+    pub(super) fn warnings(&self) -> (Option<Quantity>, Option<(i128, i128)>) {
+        let there = self.available(Timestamp(i64::MIN));
+        let low = self.low_stock_level.is_some_and(|level| there <= level).then_some(there);
+        let waiting = self.queue().iter().map(|(_, demand)| demand.waiting).sum::<i128>();
+        let risk = waiting > self.incoming && !self.lets_wait();
+        (low, risk.then_some((waiting, self.incoming)))
     }
 
     /// Who waits, in turn.
@@ -253,6 +263,7 @@ impl Recount {
         match event {
             E::Defined(definition) => {
                 self.safety_level = definition.safety_level;
+                self.low_stock_level = definition.low_stock_level;
                 self.limit = definition.limit_per_customer;
                 self.preorder = definition.preorder;
                 self.admission = definition.admission.as_deref().cloned();
