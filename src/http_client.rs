@@ -41,6 +41,16 @@ pub enum AddressInvalid {
     CaFile(String),
 }
 
+impl AddressInvalid {
+    /// The setting that is wrong.
+    pub(crate) const fn field(&self) -> &'static str {
+        match self {
+            Self::Url(_) => "url",
+            Self::CaFile(_) => "ca_file",
+        }
+    }
+}
+
 impl Address {
     /// An address of the form `https://host:port/path?query`, or `http`; nobody's name or password is in it. Beside the
     /// authorities that browsers trust, those of `ca_file` (PEM) are trusted.

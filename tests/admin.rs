@@ -343,3 +343,20 @@ fn an_open_door_is_refused_beyond_loopback_unless_asked_for_and_told_on_loopback
         assert_eq!(all.contains("no API keys are configured"), keys == "[]", "{listen} {arguments:?}: {all}");
     }
 }
+
+#[test]
+fn webhook_endpoints_are_made_on_the_admin_listener_alone_and_nothing_shows_their_secrets() {
+    let server = Served::start(&[]);
+    assert_eq!(server.admin("GET", "/webhook-endpoints", "").json(), json!({"items": []}));
+    let body = json!({"name": "shop", "url": "http://127.0.0.1:9/hook"}).to_string();
+    assert_eq!(server.public("POST", "/webhook-endpoints", &body).status, 404);
+    assert_eq!(server.public("POST", "/api/v1/webhook-endpoints", &body).status, 404);
+    let made = server.admin("POST", "/webhook-endpoints", &body);
+    assert_eq!((made.status, made.header("location")), (201, Some("/webhook-endpoints/shop")), "{}", made.text);
+    let secret = made.json()["secret"].as_str().unwrap().to_owned();
+    for path in ["/webhook-endpoints", "/webhook-endpoints/shop", "/config", "/metrics"] {
+        let shown = server.admin("GET", path, "");
+        assert_eq!(shown.status, 200);
+        assert!(!shown.text.contains(&secret), "{path}");
+    }
+}

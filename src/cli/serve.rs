@@ -71,7 +71,7 @@ pub(super) fn run(
     let endpoints = settings.endpoints()?;
     let engine = Engine::open(settings.engine_with_gateway()?)?;
     let started = start_webhooks(&engine, &settings, endpoints).and_then(|webhooks| {
-        let options = ServerOptions { webhooks: webhooks.clone(), ..options(&settings, log_level) };
+        let options = ServerOptions { webhooks: Some(Arc::clone(&webhooks)), ..options(&settings, log_level) };
         Ok((Server::start(engine.clone(), options).map_err(failure)?, webhooks))
     });
     let (server, webhooks) = match started {
@@ -92,7 +92,7 @@ pub(super) fn run(
     let cause = signals.wait_or(server.drain_requested(), || engine.has_failed());
     signals.end_at_once_on_the_second(cause);
     tracing::info!(?cause, "stopping");
-    webhooks.inspect(|webhooks| webhooks.stop());
+    webhooks.stop();
     stop(server, &engine, Duration::from_secs(settings.drain_seconds))?;
     if cause == Cause::Failure {
         let why = "a write to the journal failed; mend the disk and start again: it opens from what the disk holds";
@@ -126,18 +126,11 @@ fn options(settings: &Settings, log_level: Option<Arc<LogLevel>>) -> ServerOptio
     }
 }
 
-/// Tells those who want to hear of facts; none, if nobody does.
-fn start_webhooks(
-    engine: &Engine,
-    settings: &Settings,
-    endpoints: Vec<Endpoint>,
-) -> Result<Option<Arc<Webhooks>>, Failure> {
-    if endpoints.is_empty() {
-        return Ok(None);
-    }
+/// Tells those who want to hear of facts: those who are configured, and those who were made at run time.
+fn start_webhooks(engine: &Engine, settings: &Settings, endpoints: Vec<Endpoint>) -> Result<Arc<Webhooks>, Failure> {
     let started = Webhooks::start(engine, Some(settings.data.join("webhooks")), endpoints);
-    started.map(Arc::new).map(Some).map_err(|error| match &error {
-        WebhooksError::NameTwice(_) => Failure::usage("config_invalid", error),
+    started.map(Arc::new).map_err(|error| match &error {
+        WebhooksError::NameTwice(_) | WebhooksError::NameTaken(_) => Failure::usage("config_invalid", error),
         _ => Failure::cannot("webhooks_not_started", error),
     })
 }

@@ -13,7 +13,7 @@ use stockade_actors::census::Census;
 use super::handler::Shared;
 use super::problem::{Code, Problem};
 use super::routes::{Reply, by_method, health, readiness, reply};
-use super::{body, metrics};
+use super::{body, metrics, webhook_endpoints};
 
 /// The longest time that a drain may be given.
 const DRAIN_SECONDS_MAX: u64 = 3600;
@@ -69,14 +69,10 @@ pub(super) fn answer(shared: &Shared, request: &AdminRequest<'_>) -> Reply {
             request.reads()?;
             reply(StatusCode::OK, &actors(shared))
         }
-        "/webhook-endpoints" => {
-            request.reads()?;
-            let endpoints = shared.webhooks.as_ref().map_or_else(Vec::new, |webhooks| webhooks.status());
-            reply(StatusCode::OK, &json!({"items": endpoints}))
-        }
         "/chaos" => super::chaos::answer(shared, request),
         "/drain" => drain(shared, request),
         "/log-level" => log_level(shared, request),
+        path if path.starts_with(webhook_endpoints::PATH) => webhook_endpoints::answer(shared, request),
         _ => Err(Problem::new(Code::NotFound)),
     }
 }

@@ -18,7 +18,7 @@
 //! | `routes`, `requests`, `order_body`, `stock_body`, `render` | which request is for what, its body, and an order as its answer |
 //! | `batch` | orders by the line, streamed both ways |
 //! | `handler`, `callers` | from a request to its answer, and who asks |
-//! | `admin`, `metrics`, [`log_level`] | the admin listener: what operators see and steer |
+//! | `admin`, `metrics`, [`log_level`], `webhook_endpoints` | the admin listener: what operators see and steer |
 //! | [`openapi`] | the interface as a document and as a page |
 //! | [`Server`] | both listeners and their threads |
 //!
@@ -59,6 +59,7 @@ mod routes;
 mod server;
 mod stock_body;
 pub mod trace;
+mod webhook_endpoints;
 
 pub(crate) use metrics::resource::RESOURCES;
 pub use pulse::{BodyError, RequestBody};

@@ -83,6 +83,8 @@ codes! {
     OrderStateInvalid "order_state_invalid" "order-state-invalid" 409 "Not possible in this state" "read the order and choose what its status allows";
     BelowCommitments "below_commitments" "below-commitments" 409 "Stock is promised" "take no more than what is free, or use `force` to turn promises into backorders";
     IdConflict "id_conflict" "id-conflict" 409 "Id used with another body" "use a new id, or repeat the first body";
+    EndpointConfigured "endpoint_configured" "endpoint-configured" 409 "Endpoint is configured" "change it in the configuration and start the server again; it can be disabled meanwhile";
+    LastSecret "last_secret" "last-secret" 409 "Last secret" "add the next secret first";
     IdExpired "id_expired" "id-expired" 422 "Id too old" "make a new id";
     IdInvalid "id_invalid" "id-invalid" 422 "Id not valid" "send a UUIDv7";
     NotFound "not_found" "not-found" 404 "Not found" "check the path";

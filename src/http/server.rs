@@ -48,7 +48,7 @@ pub struct ServerOptions {
     pub log_level: Option<Arc<LogLevel>>,
     /// Who may send webhooks: each gateway's name in the path, with its active secrets.
     pub webhook_secrets: BTreeMap<String, Vec<String>>,
-    /// Who tells others of facts, for operators to see how that goes.
+    /// Who tells others of facts, for operators to see and to change.
     pub webhooks: Option<Arc<Webhooks>>,
     /// Whether faults may be armed on the admin listener.
     pub chaos: bool,

@@ -8,7 +8,7 @@ use http::{Method, Request, StatusCode};
 use http_body_util::Full;
 use serde_json::json;
 use stockade_actors::ports::Clock;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use super::endpoint::Endpoint;
 use super::secret::signatures;
@@ -45,7 +45,8 @@ pub(super) enum Ended {
 
 /// A fact on its way.
 pub(super) struct Delivery {
-    pub(super) endpoint: Arc<Endpoint>,
+    /// As it is now: what changes holds from the next attempt on.
+    pub(super) endpoint: watch::Receiver<Arc<Endpoint>>,
     pub(super) id: String,
     pub(super) body: Bytes,
     pub(super) pauses: Arc<[Duration]>,
@@ -62,13 +63,16 @@ pub(super) fn body_of(fact: &Fact) -> Bytes {
 }
 
 impl Delivery {
-    /// Tells it until it is taken; `failed` hears of each attempt that was not.
-    pub(super) async fn run(self, failed: impl Fn(&str)) -> Ended {
-        let mut pauses = self.pauses.iter();
+    /// Tells it until it is taken; `failed` hears of each attempt that was not. An endpoint that is changed meanwhile is told
+    /// at once, as often as a new one.
+    pub(super) async fn run(mut self, failed: impl Fn(&str)) -> Ended {
+        let all = Arc::clone(&self.pauses);
+        let mut pauses = all.iter();
         loop {
             // Held for an attempt, not for the pause after it.
             let turn = self.attempts.acquire().await;
-            let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.attempt()).await;
+            let endpoint = Arc::clone(&self.endpoint.borrow_and_update());
+            let answer = tokio::time::timeout(ANSWER_TIMEOUT, self.attempt(&endpoint)).await;
             drop(turn);
             let why = match answer {
                 Ok(Ok(status)) if status.is_success() => return Ended::Told,
@@ -78,12 +82,15 @@ impl Delivery {
             };
             failed(&why);
             let Some(pause) = pauses.next() else { return Ended::GivenUp { why } };
-            tokio::time::sleep(self.spread(*pause)).await;
+            let pause = self.spread(*pause);
+            if tokio::time::timeout(pause, self.endpoint.changed()).await.is_ok_and(|changed| changed.is_ok()) {
+                pauses = all.iter();
+            }
         }
     }
 
-    async fn attempt(&self) -> Result<StatusCode, String> {
-        let address = &self.endpoint.address;
+    async fn attempt(&self, endpoint: &Endpoint) -> Result<StatusCode, String> {
+        let address = &endpoint.address;
         let query = address.query.as_ref().map_or_else(String::new, |query| format!("?{query}"));
         let path = if address.path.is_empty() { "/" } else { &address.path };
         let seconds = self.clock.now().0.div_euclid(1_000_000);
@@ -95,7 +102,7 @@ impl Delivery {
             .header(http::header::CONNECTION, "close")
             .header("webhook-id", &self.id)
             .header("webhook-timestamp", seconds)
-            .header("webhook-signature", signatures(&self.endpoint.secrets, &self.id, seconds, &self.body))
+            .header("webhook-signature", signatures(&endpoint.secrets, &self.id, seconds, &self.body))
             .body(Full::new(self.body.clone()))
             .map_err(|error| error.to_string())?;
         exchange(address, request).await.map(|(status, _)| status)

@@ -29,7 +29,7 @@ pub struct Endpoint {
     pub(super) name: String,
     pub(super) url: String,
     pub(super) address: Address,
-    types: Vec<String>,
+    pub(super) types: Vec<String>,
     pub(super) secrets: Vec<Secret>,
 }
 

@@ -3,12 +3,15 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
+use tokio_rustls::rustls::crypto::ring;
 
 /// What a secret begins with.
 const PREFIX: &str = "whsec_";
 /// The fewest bytes that a secret may have, and the most.
 const BYTES: std::ops::RangeInclusive<usize> = 24..=64;
+/// How many a secret has that is made here.
+const BYTES_MADE: usize = 32;
 
 /// A secret cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -28,6 +31,29 @@ impl Secret {
     pub fn parse(text: &str) -> Result<Self, SecretInvalid> {
         let bytes = STANDARD.decode(text.strip_prefix(PREFIX).ok_or(SecretInvalid)?).map_err(|_| SecretInvalid)?;
         if BYTES.contains(&bytes.len()) { Ok(Self(bytes)) } else { Err(SecretInvalid) }
+    }
+
+    /// Makes one that nobody can guess.
+    ///
+    /// # Errors
+    ///
+    /// The system gives no chance.
+    pub(super) fn make() -> std::io::Result<Self> {
+        let mut bytes = vec![0; BYTES_MADE];
+        let filled = ring::default_provider().secure_random.fill(&mut bytes);
+        filled.map_err(|_| std::io::Error::other("the system gives no random bytes"))?;
+        Ok(Self(bytes))
+    }
+
+    /// It in its usual form: for its owner, once, and for the file it is kept in.
+    pub(super) fn reveal(&self) -> String {
+        format!("{PREFIX}{}", STANDARD.encode(&self.0))
+    }
+
+    /// A name for it, which tells nothing of it.
+    pub(super) fn id(&self) -> String {
+        let digest = Sha256::digest(&self.0);
+        digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// One signature of the header.
@@ -55,6 +81,13 @@ mod tests {
         let secret = Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
         let signed = signatures(&[secret], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, br#"{"test": 2432232314}"#);
         assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+    }
+
+    #[test]
+    fn a_secret_that_is_made_is_of_the_usual_form_and_no_other() {
+        let (one, other) = (Secret::make().unwrap(), Secret::make().unwrap());
+        assert!(Secret::parse(&one.reveal()).unwrap().0 == one.0 && one.0 != other.0);
+        assert!(one.id().len() == 8 && one.id() != other.id());
     }
 
     #[test]

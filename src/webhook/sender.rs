@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::cursor::Cursor;
 use super::delivery::{Delivery, Ended, body_of};
 use super::endpoint::Endpoint;
-use super::service::EndpointStatus;
+use super::status::Progress;
 use super::window::Window;
 use crate::engine::{Engine, Fact, FeedError};
 use crate::gateway::Entropy;
@@ -26,13 +26,14 @@ const ATTEMPTS_MAX: usize = 8;
 /// What tells one endpoint.
 pub(super) struct Sender {
     pub(super) engine: Engine,
-    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) name: String,
+    pub(super) endpoint: watch::Receiver<Arc<Endpoint>>,
     pub(super) cursor: Cursor,
     pub(super) dead_letters: Option<PathBuf>,
     pub(super) pauses: Arc<[Duration]>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
-    pub(super) status: Arc<Mutex<EndpointStatus>>,
+    pub(super) progress: Arc<Mutex<Progress>>,
 }
 
 impl Sender {
@@ -46,9 +47,10 @@ impl Sender {
         loop {
             for (number, fact) in window.start() {
                 let delivery = self.delivery(fact, &attempts);
-                let (id, status) = (fact.id.clone(), Arc::clone(&self.status));
+                let (id, clock) = (fact.id.clone(), Arc::clone(&self.clock));
+                let progress = Arc::clone(&self.progress);
                 under_way.spawn(async move {
-                    let ended = delivery.run(|why| status.lock().failed(why)).await;
+                    let ended = delivery.run(|why| progress.lock().failed(why, clock.now())).await;
                     (number, id, ended)
                 });
             }
@@ -59,7 +61,7 @@ impl Sender {
                 Some(done) = under_way.join_next() => {
                     let Ok((number, id, ended)) = done else {
                         // A bug of ours: what was under way is told again after the next start.
-                        self.status.lock().ended("telling a fact panicked".to_owned());
+                        self.progress.lock().ended("telling a fact panicked".to_owned());
                         break;
                     };
                     self.note(&id, &ended);
@@ -67,7 +69,7 @@ impl Sender {
                 }
                 fact = feed.next(), if window.has_room() => match fact {
                     Ok(fact) => {
-                        let is_wanted = self.endpoint.wants(&fact);
+                        let is_wanted = self.endpoint.borrow().wants(&fact);
                         window.push(fact, is_wanted);
                     }
                     Err(error) => {
@@ -78,20 +80,20 @@ impl Sender {
             }
             // Records without facts are behind it, too, when nothing is under way.
             let told_to = if window.is_empty() { feed.read_to() } else { window.done_to() };
-            self.status.lock().told_to = told_to;
+            self.progress.lock().told_to = told_to;
             if told_to > self.cursor.sequence() && saved_at.elapsed() >= SAVED_EVERY {
                 saved_at = Instant::now();
                 self.save(told_to);
             }
         }
         under_way.shutdown().await;
-        let told_to = self.status.lock().told_to;
+        let told_to = self.progress.lock().told_to;
         self.save(told_to.max(self.cursor.sequence()));
     }
 
     fn delivery(&self, fact: &Fact, attempts: &Arc<Semaphore>) -> Delivery {
         Delivery {
-            endpoint: Arc::clone(&self.endpoint),
+            endpoint: self.endpoint.clone(),
             id: fact.id.clone(),
             body: body_of(fact),
             pauses: Arc::clone(&self.pauses),
@@ -104,17 +106,17 @@ impl Sender {
     fn save(&mut self, sequence: u64) {
         if let Err(error) = self.cursor.save(sequence) {
             // It is told again after a restart; nothing is lost.
-            tracing::warn!(endpoint = self.endpoint.name, %error, "a webhook cursor could not be written");
+            tracing::warn!(endpoint = self.name, %error, "a webhook cursor could not be written");
         }
     }
 
     fn note(&self, id: &str, ended: &Ended) {
         match ended {
-            Ended::Told => self.status.lock().told(),
+            Ended::Told => self.progress.lock().told(),
             Ended::GivenUp { why } => {
-                tracing::error!(endpoint = self.endpoint.name, fact = id, why, "a fact could not be told: dead letter");
+                tracing::error!(endpoint = self.name, fact = id, why, "a fact could not be told: dead letter");
                 self.write_dead_letter(id, why);
-                self.status.lock().given_up(id, why);
+                self.progress.lock().given_up(id, why);
             }
         }
     }
@@ -126,15 +128,15 @@ impl Sender {
         let line = serde_json::json!({"id": id, "why": why}).to_string();
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
         if let Err(error) = file.and_then(|mut file| writeln!(file, "{line}")) {
-            tracing::error!(endpoint = self.endpoint.name, fact = id, %error, "a dead letter could not be written");
+            tracing::error!(endpoint = self.name, fact = id, %error, "a dead letter could not be written");
         }
     }
 
     fn end(&self, error: &FeedError) {
         if let FeedError::Gone { .. } = error {
-            let name = &self.endpoint.name;
-            tracing::error!(endpoint = name, %error, "delete its cursor to go on from now");
+            let why = "the admin listener's `redeliver` says from where to go on";
+            tracing::error!(endpoint = self.name, %error, why);
         }
-        self.status.lock().ended(error.to_string());
+        self.progress.lock().ended(error.to_string());
     }
 }

@@ -1,25 +1,26 @@
-//! All endpoints, on a thread of their own.
+//! All endpoints, on a thread of their own: started with the engine, and made, changed and stopped while it runs.
 
-use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender as Last};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde::{Serialize, Serializer};
 use stockade_actors::ports::{Clock, SystemClock};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use super::cursor::Cursor;
 use super::delivery::RETRY_PAUSES;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, EndpointInvalid};
+use super::saved::{self, Saved};
 use super::sender::Sender;
+use super::status::{EndpointStatus, Progress, SecretShown, Source, State};
 use crate::engine::Engine;
-use crate::gateway::SystemEntropy;
-
-/// Dead letters that are shown; all of them are in the endpoint's file.
-const DEAD_LETTERS_SHOWN: usize = 100;
+use crate::gateway::{Entropy, SystemEntropy};
 
 /// Webhooks cannot be sent.
 #[derive(Debug, thiserror::Error)]
@@ -32,75 +33,97 @@ pub enum WebhooksError {
         /// Why.
         error: std::io::Error,
     },
+    /// The endpoints that were made at run time cannot be read.
+    #[error("the webhook endpoints in {}: {error}", path.display())]
+    Saved {
+        /// In this file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// An endpoint that was made at run time cannot be told any more.
+    #[error("webhook endpoint `{endpoint}` in {}: {why}", path.display())]
+    SavedInvalid {
+        /// Which.
+        endpoint: String,
+        /// In this file.
+        path: PathBuf,
+        /// Why.
+        why: EndpointInvalid,
+    },
     /// Two endpoints have one name, and so one cursor.
     #[error("two webhook endpoints are named `{0}`")]
     NameTwice(String),
+    /// The configuration names an endpoint like one that was made at run time.
+    #[error("a webhook endpoint named `{0}` was made at run time: give the configured one another name")]
+    NameTaken(String),
     /// There is no thread for them.
     #[error("no thread for webhooks: {0}")]
     Thread(std::io::Error),
 }
 
-/// How an endpoint stands, for operators.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct EndpointStatus {
-    /// Its name.
-    pub name: String,
-    /// Where it is.
-    pub url: String,
-    /// Every fact up to this sequence was told, or given up.
-    #[serde(serialize_with = "as_text")]
-    pub told_to: u64,
-    /// Facts told since the start.
-    pub told: u64,
-    /// Attempts in a row that failed; zero: it answers.
-    pub failures: u64,
-    /// What was wrong the last time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_error: Option<String>,
-    /// Facts given up since the start.
-    pub dead_letters: u64,
-    /// The latest of them, with what was wrong.
-    pub latest_dead_letters: VecDeque<(String, String)>,
-    /// Why nothing more is told, if so.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ended: Option<String>,
-}
-
-/// Sequences are strings to the outside.
-fn as_text<S: Serializer>(sequence: &u64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(sequence)
-}
-
-impl EndpointStatus {
-    pub(super) fn told(&mut self) {
-        self.told += 1;
-        self.failures = 0;
-    }
-
-    pub(super) fn failed(&mut self, why: &str) {
-        self.failures += 1;
-        self.last_error = Some(why.to_owned());
-    }
-
-    pub(super) fn given_up(&mut self, id: &str, why: &str) {
-        self.dead_letters += 1;
-        if self.latest_dead_letters.len() == DEAD_LETTERS_SHOWN {
-            self.latest_dead_letters.pop_front();
-        }
-        self.latest_dead_letters.push_back((id.to_owned(), why.to_owned()));
-    }
-
-    pub(super) fn ended(&mut self, why: String) {
-        self.ended = Some(why);
-    }
-}
-
-/// Tells endpoints of facts until it is stopped or dropped. What they were told is remembered in `dir`.
-#[derive(Debug)]
-pub struct Webhooks {
+/// What tells one endpoint, while it does.
+pub(super) struct Running {
     stop: watch::Sender<bool>,
+    /// Nothing is ever sent: it closes when the endpoint is told nothing more.
+    ended: Receiver<()>,
+}
+
+/// One endpoint.
+pub(super) struct Slot {
+    pub(super) endpoint: watch::Sender<Arc<Endpoint>>,
+    pub(super) source: Source,
+    pub(super) progress: Arc<Mutex<Progress>>,
+    pub(super) running: Option<Running>,
+}
+
+impl Slot {
+    pub(super) fn new(endpoint: Endpoint, source: Source, told_to: u64) -> Self {
+        let progress = Arc::new(Mutex::new(Progress { told_to, ..Progress::default() }));
+        Self { endpoint: watch::Sender::new(Arc::new(endpoint)), source, progress, running: None }
+    }
+
+    /// Tells it nothing more, from when this returns; the cursor is written.
+    pub(super) fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop.send_replace(true);
+            // It is an error that says so: the other end is gone.
+            let _ended = running.ended.recv();
+        }
+    }
+}
+
+struct Job {
+    sender: Sender,
+    stop: watch::Receiver<bool>,
+    /// Dropped when the sender has ended.
+    last: Last<()>,
+}
+
+/// Every endpoint, by name.
+pub(super) struct Registry {
+    pub(super) slots: BTreeMap<String, Slot>,
+    pub(super) saved: Saved,
+    /// None: all is stopped.
+    jobs: Option<mpsc::UnboundedSender<Job>>,
+}
+
+/// Tells endpoints of facts until it is stopped or dropped. What they were told, and which endpoints were made at run time,
+/// is remembered in `dir`.
+pub struct Webhooks {
+    pub(super) engine: Engine,
+    pub(super) dir: Option<PathBuf>,
+    pub(super) clock: Arc<dyn Clock>,
+    pauses: Arc<[Duration]>,
+    entropy: Arc<dyn Entropy>,
+    pub(super) registry: Mutex<Registry>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    status: Vec<Arc<Mutex<EndpointStatus>>>,
+}
+
+impl fmt::Debug for Webhooks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Webhooks").field("dir", &self.dir).finish_non_exhaustive()
+    }
 }
 
 impl Webhooks {
@@ -124,53 +147,124 @@ impl Webhooks {
         endpoints: Vec<Endpoint>,
         pauses: &[Duration],
     ) -> Result<Self, WebhooksError> {
-        let (clock, entropy): (Arc<dyn Clock>, _) = (Arc::new(SystemClock), Arc::new(SystemEntropy::default()));
-        let (mut senders, mut status) = (Vec::new(), Vec::<Arc<Mutex<EndpointStatus>>>::new());
-        for endpoint in endpoints {
-            if status.iter().any(|known| known.lock().name == endpoint.name) {
-                return Err(WebhooksError::NameTwice(endpoint.name));
+        let saved = load(dir.as_deref())?;
+        let mut slots = BTreeMap::new();
+        let mut add = |endpoint: Endpoint, source, twice: fn(String) -> WebhooksError| {
+            let name = endpoint.name.clone();
+            match slots.insert(name.clone(), Slot::new(endpoint, source, engine.durable())) {
+                Some(_) => Err(twice(name)),
+                None => Ok(()),
             }
-            let wrong = |error| WebhooksError::Cursor { endpoint: endpoint.name.clone(), error };
-            if let Some(dir) = &dir {
-                std::fs::create_dir_all(dir).map_err(wrong)?;
-            }
-            let cursor = Cursor::open(dir.as_deref(), &endpoint.name, engine.durable()).map_err(wrong)?;
-            let (name, url, told_to) = (endpoint.name.clone(), endpoint.url.clone(), cursor.sequence());
-            let shown = Arc::new(Mutex::new(EndpointStatus { name, url, told_to, ..EndpointStatus::default() }));
-            status.push(Arc::clone(&shown));
-            senders.push(Sender {
-                engine: engine.clone(),
-                dead_letters: dir.as_ref().map(|dir| dir.join(format!("{}.dead-letters.jsonl", endpoint.name))),
-                endpoint: Arc::new(endpoint),
-                cursor,
-                pauses: pauses.into(),
-                clock: Arc::clone(&clock),
-                entropy: Arc::clone(&entropy) as _,
-                status: shown,
-            });
+        };
+        for made in &saved.endpoints {
+            let invalid = |why| WebhooksError::SavedInvalid {
+                endpoint: made.name.clone(),
+                path: saved::path_in(dir.as_deref().unwrap_or(Path::new(""))),
+                why,
+            };
+            add(made.endpoint().map_err(invalid)?, Source::Created, WebhooksError::NameTwice)?;
         }
-        let (stop, stopped) = watch::channel(false);
+        for endpoint in endpoints {
+            let is_made = saved.endpoints.iter().any(|made| made.name == endpoint.name);
+            add(
+                endpoint,
+                Source::Configured,
+                if is_made { WebhooksError::NameTaken } else { WebhooksError::NameTwice },
+            )?;
+        }
+        let (jobs, ordered) = mpsc::unbounded_channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(WebhooksError::Thread)?;
-        let run = move || {
-            runtime.block_on(async move {
-                let mut all = tokio::task::JoinSet::new();
-                senders.into_iter().for_each(|sender| drop(all.spawn(sender.run(stopped.clone()))));
-                while all.join_next().await.is_some() {}
-            });
-        };
+        let run = move || runtime.block_on(run_all(ordered));
         let thread = std::thread::Builder::new().name("stockade-webhooks".into()).spawn(run);
-        Ok(Self { stop, thread: Mutex::new(Some(thread.map_err(WebhooksError::Thread)?)), status })
+        let webhooks = Self {
+            engine: engine.clone(),
+            dir,
+            clock: Arc::new(SystemClock),
+            pauses: pauses.into(),
+            entropy: Arc::new(SystemEntropy::default()),
+            registry: Mutex::new(Registry { slots, saved, jobs: Some(jobs) }),
+            thread: Mutex::new(Some(thread.map_err(WebhooksError::Thread)?)),
+        };
+        webhooks.start_all()?;
+        Ok(webhooks)
     }
 
-    /// How each endpoint stands.
+    fn start_all(&self) -> Result<(), WebhooksError> {
+        let registry = &mut *self.registry.lock();
+        for (name, slot) in &mut registry.slots {
+            let wrong = |error| WebhooksError::Cursor { endpoint: name.clone(), error };
+            if let Some(dir) = &self.dir {
+                std::fs::create_dir_all(dir).map_err(wrong)?;
+            }
+            // How far a disabled one was told is shown, too.
+            let cursor = Cursor::open(self.dir.as_deref(), name, self.engine.durable()).map_err(wrong)?;
+            slot.progress.lock().told_to = cursor.sequence();
+            if !registry.saved.disabled.contains(name)
+                && let Some(jobs) = &registry.jobs
+            {
+                self.start_slot(jobs, name, slot, cursor);
+            }
+        }
+        Ok(())
+    }
+
+    fn start_slot(&self, jobs: &mpsc::UnboundedSender<Job>, name: &str, slot: &mut Slot, cursor: Cursor) {
+        let (stop, stopped) = watch::channel(false);
+        let (last, ended) = std::sync::mpsc::channel();
+        slot.progress.lock().ended = None;
+        let sender = Sender {
+            engine: self.engine.clone(),
+            name: name.to_owned(),
+            endpoint: slot.endpoint.subscribe(),
+            cursor,
+            dead_letters: self.dir.as_ref().map(|dir| dir.join(format!("{name}.dead-letters.jsonl"))),
+            pauses: Arc::clone(&self.pauses),
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            progress: Arc::clone(&slot.progress),
+        };
+        // Without its thread there is nobody to tell it, and `ended` says so at once.
+        let _no_thread = jobs.send(Job { sender, stop: stopped, last });
+        slot.running = Some(Running { stop, ended });
+    }
+
+    /// Tells an endpoint, from its cursor on, unless it is told already, is disabled, or all is stopped.
+    pub(super) fn start_again(&self, registry: &mut Registry, name: &str) -> std::io::Result<()> {
+        let (Some(slot), Some(jobs)) = (registry.slots.get_mut(name), &registry.jobs) else { return Ok(()) };
+        let has_ended = slot.progress.lock().ended.is_some();
+        if has_ended {
+            slot.stop();
+        }
+        if registry.saved.disabled.contains(name) || slot.running.is_some() {
+            return Ok(());
+        }
+        let told_to = slot.progress.lock().told_to;
+        let cursor = Cursor::open(self.dir.as_deref(), name, told_to)?;
+        self.start_slot(jobs, name, slot, cursor);
+        Ok(())
+    }
+
+    /// How each endpoint stands, by name.
     pub fn status(&self) -> Vec<EndpointStatus> {
-        self.status.iter().map(|status| status.lock().clone()).collect()
+        let registry = self.registry.lock();
+        registry.slots.keys().filter_map(|name| registry.status_of(name)).collect()
+    }
+
+    /// How one endpoint stands.
+    pub fn status_of(&self, name: &str) -> Option<EndpointStatus> {
+        self.registry.lock().status_of(name)
     }
 
     /// Stops telling; what was not told is told after the next start.
     pub fn stop(&self) {
-        self.stop.send_replace(true);
+        {
+            let registry = &mut *self.registry.lock();
+            registry.jobs = None;
+            for running in registry.slots.values().filter_map(|slot| slot.running.as_ref()) {
+                running.stop.send_replace(true);
+            }
+        }
         let thread = self.thread.lock().take();
         if thread.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the thread of the webhooks had panicked");
@@ -182,4 +276,66 @@ impl Drop for Webhooks {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+impl Registry {
+    pub(super) const fn is_stopped(&self) -> bool {
+        self.jobs.is_none()
+    }
+
+    pub(super) fn status_of(&self, name: &str) -> Option<EndpointStatus> {
+        let slot = self.slots.get(name)?;
+        let endpoint = Arc::clone(&slot.endpoint.borrow());
+        let made = self.saved.endpoints.iter().find(|made| made.name == name);
+        let Progress { told_to, told, failures, failing_since, last_error, dead_letters, latest_dead_letters, ended } =
+            slot.progress.lock().clone();
+        let state = match () {
+            () if self.saved.disabled.contains(name) => State::Disabled,
+            () if ended.is_some() => State::Ended,
+            () if failures > 0 => State::Failing,
+            () => State::Active,
+        };
+        Some(EndpointStatus {
+            name: name.to_owned(),
+            url: endpoint.url.clone(),
+            types: endpoint.types.clone(),
+            description: made.and_then(|made| made.description.clone()),
+            source: slot.source,
+            created_at: made.map(|made| made.created_at),
+            state,
+            secrets: endpoint.secrets.iter().map(|secret| SecretShown { id: secret.id() }).collect(),
+            told_to,
+            told,
+            failures,
+            failing_since,
+            last_error,
+            dead_letters,
+            latest_dead_letters,
+            ended,
+        })
+    }
+}
+
+/// What was made at run time; of the disabled ones only those that still exist are remembered when it is next written.
+fn load(dir: Option<&Path>) -> Result<Saved, WebhooksError> {
+    let Some(dir) = dir else { return Ok(Saved::default()) };
+    Saved::load(dir).map_err(|error| WebhooksError::Saved { path: saved::path_in(dir), error })
+}
+
+/// Runs what tells endpoints, until nobody orders more and each has ended.
+async fn run_all(mut ordered: mpsc::UnboundedReceiver<Job>) {
+    let mut all = JoinSet::new();
+    loop {
+        tokio::select! {
+            job = ordered.recv() => match job {
+                Some(Job { sender, stop, last }) => drop(all.spawn(async move {
+                    sender.run(stop).await;
+                    drop(last);
+                })),
+                None => break,
+            },
+            Some(_) = all.join_next() => {}
+        }
+    }
+    while all.join_next().await.is_some() {}
 }
