@@ -10,7 +10,7 @@ use stockade_domain::promotion::coupon::CouponBatch;
 use stockade_domain::promotion::pricing::{Explanation, Target as Off};
 use stockade_domain::promotion::uses::{Subject, Terms, UsesCommand};
 use stockade_domain::promotion::{
-    Cart, CartContext, CartLine, CouponCode, Label, PresentedCoupon, Promotion, PromotionId, RuleSet, price,
+    Cart, CartContext, CartLine, CouponCode, Label, PresentedCoupon, Promotion, PromotionId, RuleSet,
 };
 use stockade_domain::{Amount, Money, Refusal};
 
@@ -198,8 +198,8 @@ impl Engine {
         let order = *order.order;
         let rules = self.0.rules.get().unwrap_or_else(|| Arc::new(RuleSet::empty()));
         let cart = self.cart_of(&order).await?;
-        let context = self.context_of(&order).await?;
-        let pricing = price(&rules, &cart, &context)?;
+        let mut context = self.context_of(&order).await?;
+        let pricing = order::price_for_buyer(&rules, &cart, &mut context, &order.payments)?;
         let money = |amount: Amount| Money::new(amount, cart.currency);
         let promotions = rules.explain(&pricing, &cart, &context)?;
         let id_of = |rule: u32| rules.promotion(rule).id.clone();
@@ -251,7 +251,7 @@ impl Engine {
         let wish = order.promotions.as_deref().cloned().unwrap_or_default();
         let mut coupons = smallvec::SmallVec::new();
         for code in &wish.coupons {
-            let unknown = || Refusal::CouponInvalid { code: code.to_string(), why: "it is not known" };
+            let unknown = || Refusal::CouponInvalid { code: code.to_string(), why: "it is not known".into() };
             let view = self.read_coupon(code).await.map_err(|refusal| match refusal {
                 Refusal::NotFound { .. } => unknown(),
                 other => other,
@@ -268,7 +268,7 @@ impl Engine {
             tier: wish.tier,
             region: wish.region,
             channel: wish.channel,
-            payment: order.payments.first().map(|tender| tender.method),
+            payments: order.payments.iter().map(|tender| tender.method).collect(),
             coupons,
             unavailable: Vec::new(),
         })
@@ -301,7 +301,7 @@ impl NewOrder {
             }
             Err(_) => {
                 let code = code.as_ref().chars().take(80).collect();
-                self.wrong = Some(Refusal::CouponInvalid { code, why: "it is not written like a coupon" });
+                self.wrong = Some(Refusal::CouponInvalid { code, why: "it is not written like a coupon".into() });
             }
         }
         self

@@ -126,7 +126,7 @@ impl Host {
         let codes = order.promotions.as_ref().map(|wish| wish.coupons.clone()).unwrap_or_default();
         let mut presented = Vec::with_capacity(codes.len());
         for code in codes {
-            let unknown = || Refusal::CouponInvalid { code: code.to_string(), why: "it is not known" };
+            let unknown = || Refusal::CouponInvalid { code: code.to_string(), why: "it is not known".into() };
             let hosted = self.load_uses(&Subject::Coupon(code.clone())).ok_or_else(unknown)?;
             let batch = hosted.state.terms.as_ref().and_then(|terms| terms.batch.clone()).ok_or_else(unknown)?;
             presented.push(PresentedCoupon { code, batch });

@@ -437,7 +437,7 @@ fn exceeded(state: &UsesState, why: Unavailable, limit: impl ToString, taken: im
 /// Nothing is given, whatever was taken.
 fn not_valid(state: &UsesState, why: &'static str) -> Refusal {
     match &state.subject {
-        Subject::Coupon(code) => Refusal::CouponInvalid { code: code.to_string(), why },
+        Subject::Coupon(code) => Refusal::CouponInvalid { code: code.to_string(), why: why.into() },
         Subject::Promotion(_) => exceeded(state, Unavailable::Exhausted, 0, state.taken.uses),
     }
 }
