@@ -193,8 +193,10 @@ pub enum PeerMessage {
         round: u64,
         /// Of what.
         subject: Subject,
+        /// Of a coupon; none if it is not known. It is told of one that is refused too: the price comes first.
+        batch: Option<Label>,
         /// Whether, or why not.
-        result: Result<Option<Label>, Refusal>,
+        result: Result<(), Refusal>,
     },
     /// Give back a use that was held for a pricing that came to nothing.
     AbortUse {

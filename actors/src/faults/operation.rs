@@ -130,7 +130,9 @@ fn command_names(command: &Command) -> Vec<String> {
         Command::Account { customer, .. } | Command::ReadAccount { customer } => {
             names_of([EntityKey::Account(customer.clone())])
         }
-        Command::Uses { subject, .. } | Command::ReadUses { subject } => names_of([EntityKey::Uses(subject.clone())]),
+        Command::Uses { subject, .. } | Command::ReadUses { subject } | Command::PeekUse { subject, .. } => {
+            names_of([EntityKey::Uses(subject.clone())])
+        }
         Command::Payment { payment, .. } | Command::ReadPayment { payment } => names_of([EntityKey::Payment(*payment)]),
         Command::Enter { .. } | Command::ReadLedger => names_of([EntityKey::Ledger]),
         Command::ReadDeadLetters | Command::Checkpoint { .. } | Command::CheckpointDone { .. } | Command::Check => {
@@ -196,7 +198,7 @@ impl Command {
                 UsesCommand::Define { .. } | UsesCommand::Promote { .. } => "define_uses",
                 _ => "engine",
             },
-            Self::ReadUses { .. } => "read_uses",
+            Self::ReadUses { .. } | Self::PeekUse { .. } => "read_uses",
             Self::Payment { .. } => "payment",
             Self::ReadPayment { .. } | Self::ReadDeadLetters => "read_payment",
             Self::Enter { .. } => "enter",

@@ -11,6 +11,7 @@ use stockade_domain::stock::{StockCommand, StockEvent};
 use stockade_domain::{Amount, CustomerId, OrderId, PaymentId, Quantity, Refusal, SkuId};
 
 use super::place::{ABORTED, Claim, Hold};
+use super::placing::UseAnswer;
 use super::waiting::TENTATIVE_WAIT_MICROS;
 use super::{Host, partition_of};
 use crate::faults::MailboxFault;
@@ -92,7 +93,9 @@ impl Host {
                 self.answer_bid_inquiry(customer, currency, payment, *backing, from);
             }
             PeerMessage::HoldUse { from, request } => self.hold_use_for_peer(from, *request),
-            PeerMessage::UseHeld { order, round, subject, result } => self.use_held(order, round, &subject, result),
+            PeerMessage::UseHeld { order, round, subject, batch, result } => {
+                self.use_held(order, round, UseAnswer { subject, batch, refused: result.err() });
+            }
             PeerMessage::AbortUse { order, round, subject } => self.abort_use(order, round, &subject),
             PeerMessage::InquireUse { from, order, round, subject } => {
                 self.answer_use_inquiry(from, order, round, subject);

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use stockade_domain::entity::{EntityKey, RemoteStep};
 use stockade_domain::order::{NewOrder, Outcome, Placement};
 use stockade_domain::promotion::uses::{self, Subject, UsesCommand, UsesEvent, UsesState};
-use stockade_domain::promotion::{Label, PresentedCoupon, Promotion};
+use stockade_domain::promotion::{CouponCode, PresentedCoupon, Promotion};
 use stockade_domain::{Currency, OrderId, Refusal};
 
 use super::{Handled, Host};
@@ -101,6 +101,12 @@ impl Host {
         self.answer_uses(subject, false)
     }
 
+    /// Says whether a use could be held now, as an order that asked for it would be told.
+    pub(super) fn peek_use(&mut self, subject: &Subject, hold: &UsesCommand) -> Result<Handled, Refusal> {
+        self.decide_uses(subject, hold)?;
+        self.answer_uses(subject, false)
+    }
+
     fn answer_uses(&mut self, subject: &Subject, created: bool) -> Result<Handled, Refusal> {
         let what = EntityKey::Uses(subject.clone()).to_string();
         let hosted = self.load_uses(subject).ok_or(Refusal::NotFound { what })?;
@@ -126,7 +132,7 @@ impl Host {
         let codes = order.promotions.as_ref().map(|wish| wish.coupons.clone()).unwrap_or_default();
         let mut presented = Vec::with_capacity(codes.len());
         for code in codes {
-            let unknown = || Refusal::CouponInvalid { code: code.to_string(), why: "it is not known".into() };
+            let unknown = || unknown_coupon(&code);
             let hosted = self.load_uses(&Subject::Coupon(code.clone())).ok_or_else(unknown)?;
             let batch = hosted.state.terms.as_ref().and_then(|terms| terms.batch.clone()).ok_or_else(unknown)?;
             presented.push(PresentedCoupon { code, batch });
@@ -175,16 +181,14 @@ impl Host {
             return;
         }
         let command = UsesCommand::Hold { order, amount, currency, customer, round };
-        let result = self.decide_uses(&subject, &command).map(|events| {
-            self.change_uses(&subject, &events);
-            let terms = self.load_uses(&subject).and_then(|hosted| hosted.state.terms.as_ref());
-            terms.and_then(|terms| terms.batch.clone())
-        });
+        let result = self.decide_uses(&subject, &command).map(|events| drop(self.change_uses(&subject, &events)));
+        let terms = self.load_uses(&subject).and_then(|hosted| hosted.state.terms.as_ref());
+        let batch = terms.and_then(|terms| terms.batch.clone());
         if result.is_ok() {
             self.use_tries.note(key, round, true, self.now);
             self.doubt_use(&subject, order);
         }
-        self.tell_peer(from, PeerMessage::UseHeld { order, round, subject, result });
+        self.tell_peer(from, PeerMessage::UseHeld { order, round, subject, batch, result });
     }
 
     /// Whoever holds a use from another partition is asked about until its home knows the order.
@@ -282,8 +286,10 @@ impl Host {
     }
 }
 
-/// A coupon's batch as its owner told it.
-pub(super) type Batch = Option<Label>;
+/// A coupon that nobody defined, or that is of no batch.
+pub(super) fn unknown_coupon(code: &CouponCode) -> Refusal {
+    Refusal::CouponInvalid { code: code.to_string(), why: "it is not known".into() }
+}
 
 /// Every promotion among these owners.
 pub(super) fn promotions_of<'a>(
