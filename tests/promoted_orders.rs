@@ -214,6 +214,114 @@ async fn a_gift_is_sent_along_while_there_are_any() {
 }
 
 #[tokio::test]
+async fn a_retired_promotion_prices_nothing_and_orders_that_have_it_keep_it() {
+    for partitions in [1, 3] {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("shop");
+        let clock = ManualClock::at(START);
+        let open = |partitions: usize| {
+            let mut config = Config::at(&dir).partitions(partitions).clock(clock.clone());
+            config.checkpoint_records = 5;
+            Engine::open(config).unwrap()
+        };
+        let engine = open(partitions);
+        fill(&engine).await;
+        // One that counts its uses, one that does not.
+        let limited = json!({"id": "limited", "name": "Limited", "lane": "goods", "limits": {"uses": 100},
+            "then": {"line": {"percent": 10}}});
+        promote(&engine, limited.clone()).await;
+        promote(
+            &engine,
+            json!({"id": "always", "name": "Always", "lane": "order", "currency": "EUR", "then": {"order": {"amount": 1}}}),
+        )
+        .await;
+        let place = async |engine: &Engine| engine.place(NewOrder::one("BOOK", 1)).await.unwrap();
+        let [paid, undone, dropped] = [place(&engine).await, place(&engine).await, place(&engine).await];
+        let price = paid.order.promoted.as_ref().unwrap().version;
+        assert_eq!((paid.total(), uses(&engine, "limited").await.0), (money("17.00 EUR"), 3));
+
+        let (limited_id, always) = (PromotionId::new("limited").unwrap(), PromotionId::new("always").unwrap());
+        let unknown = engine.retire_promotion(&PromotionId::new("nobody").unwrap()).await.unwrap_err();
+        assert_eq!(unknown.code(), "not_found");
+        let first = engine.retire_promotion(&limited_id).await.unwrap();
+        assert_eq!(engine.retire_promotion(&limited_id).await.unwrap(), first, "twice is once");
+        let next = place(&engine).await;
+        assert_eq!(next.total(), money("19.00 EUR"), "with {partitions} partitions");
+        assert!(next.order.promoted.as_ref().unwrap().version > price, "the version that priced it is another");
+        engine.retire_promotion(&always).await.unwrap();
+        assert_eq!(place(&engine).await.total(), money("20.00 EUR"));
+        assert!(engine.list_promotions(None, 10).await.unwrap().is_empty());
+        let quoted = engine.quote(NewOrder::one("BOOK", 1)).await.unwrap();
+        assert_eq!(quoted.total, money("20.00 EUR"));
+
+        // What was held is settled, given back and released as ever.
+        for order in [&paid, &undone] {
+            assert_eq!(engine.pay(order.id, external()).await.unwrap().total(), money("17.00 EUR"));
+        }
+        engine.cancel(dropped.id).await.unwrap();
+        engine.cancel(undone.id).await.unwrap();
+        settle(&engine, &clock, async |engine| uses(engine, "limited").await == (0, 1, 20_000)).await;
+
+        // So it is after a restart, with another number of partitions too, from a checkpoint and from the journal.
+        for _ in 0..20 {
+            engine.receive("BOOK", 1).await.unwrap();
+        }
+        engine.settled().await.unwrap();
+        close(engine, &dir).await;
+        let engine = open(4 - partitions);
+        assert_eq!(place(&engine).await.total(), money("20.00 EUR"));
+        let again = engine.quote(NewOrder::one("BOOK", 1)).await.unwrap();
+        assert!((again.total, again.promotions.len()) == (money("20.00 EUR"), 0) && again.version >= quoted.version);
+        let read = engine.read_promotion(&limited_id).await.unwrap().0;
+        assert!(read.retired && read.settled == 1, "{read:?}");
+        assert_eq!(engine.ship(paid.id).await.unwrap().total(), money("17.00 EUR"));
+
+        // Put again, it is the next version, and its uses count on.
+        promote(&engine, limited.clone()).await;
+        assert_eq!(place(&engine).await.total(), money("18.00 EUR"));
+        let read = engine.read_promotion(&limited_id).await.unwrap().0;
+        assert_eq!((read.retired, read.promotion.unwrap().version, read.held, read.settled), (false, 2, 1, 1));
+        close(engine, &dir).await;
+    }
+}
+
+/// Retired in the middle of a crowd, it prices orders that were priced before, and none that came after the answer.
+#[tokio::test]
+async fn a_promotion_that_retires_under_a_crowd_leaves_no_order_half_priced() {
+    for partitions in [1, 3] {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("shop");
+        let engine = Engine::open(Config::at(&dir).partitions(partitions)).unwrap();
+        fill(&engine).await;
+        promote(
+            &engine,
+            json!({"id": "crowd", "name": "Crowd", "lane": "goods", "limits": {"uses": 1_000_000},
+                "then": {"line": {"percent": 50}}}),
+        )
+        .await;
+        let id = PromotionId::new("crowd").unwrap();
+        let order = |n: usize| NewOrder::one(if n % 2 == 0 { "BOOK" } else { "GAME" }, 1).pay(external());
+        let before: Vec<_> = engine.place_many((0..500).map(order));
+        let retiring = engine.retire_promotion(&id);
+        let beside: Vec<_> = engine.place_many((0..500).map(order));
+        retiring.await.unwrap();
+        let after: Vec<_> = engine.place_many((0..100).map(order));
+        let mut discounted = 0;
+        for (at, pending) in before.into_iter().chain(beside).chain(after).enumerate() {
+            let placed = pending.await.unwrap();
+            let list = money(if at % 2 == 0 { "20.00 EUR" } else { "50.00 EUR" }).amount;
+            let half = placed.total().amount.0 * 2 == list.0;
+            assert!(half || placed.total().amount == list, "order {at}");
+            assert!(at < 1_000 || !half, "order {at} was asked for after the answer");
+            discounted += u64::from(half);
+        }
+        let (held, settled, _) = uses(&engine, "crowd").await;
+        assert_eq!((held, settled), (0, discounted));
+        close(engine, &dir).await;
+    }
+}
+
+#[tokio::test]
 async fn promotions_and_uses_are_there_after_a_restart_and_after_leaving_memory() {
     let home = tempfile::tempdir().unwrap();
     let dir = home.path().join("shop");
@@ -342,12 +450,36 @@ fn over_http_from_the_rule_to_the_receipt() {
         ("PUT", "/coupons/AB", json!({"batch": "mail", "uses": 0}), 400),
         ("POST", "/coupons", json!({"prefix": "X", "count": 0, "coupon": {"batch": "mail"}}), 400),
         ("POST", "/quotes", json!({"sku": "NONE", "quantity": 1}), 422),
-        ("DELETE", "/promotions/welcome", Value::Null, 405),
+        ("DELETE", "/promotions/x", Value::Null, 404),
+        ("DELETE", "/promotions/a%20b", Value::Null, 404),
+        ("POST", "/promotions/welcome", Value::Null, 405),
     ] {
         let told = send(method, path, &body);
         assert_eq!(told.status, status, "{method} {path} {body}: {}", told.text);
         told.problem();
     }
+
+    // Retired, it prices nothing, is not listed, and is still there to be read; twice is once.
+    let version = |quote: &Value| quote["rules_version"].as_str().unwrap().parse::<u64>().unwrap();
+    let retired = send("DELETE", "/promotions/welcome", &Value::Null);
+    assert_eq!((retired.status, &retired.json()["retired"]), (200, &json!(true)), "{}", retired.text);
+    assert_eq!(send("DELETE", "/promotions/welcome", &Value::Null).json(), retired.json());
+    assert_eq!(send("GET", "/promotions/welcome", &Value::Null).json(), retired.json());
+    let listed = send("GET", "/promotions", &Value::Null).json();
+    let ids = |listed: &Value| -> Vec<String> {
+        listed["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(ids(&listed), ["mail", "not-tv"]);
+    let after = send("POST", "/quotes", &cart).json();
+    assert_eq!(after["totals"]["total"], eur("400.00"), "{after}");
+    assert!(version(&after) > version(&quote), "{after}");
+    // Put again, it is the next version of itself.
+    let again = send("PUT", "/promotions/welcome", &welcome);
+    let said = again.json();
+    assert_eq!((again.status, &said["version"], &said["retired"]), (200, &json!(2), &json!(false)), "{}", again.text);
+    let last = send("POST", "/quotes", &cart).json();
+    assert_eq!(last["totals"]["total"], eur("350.00"), "{last}");
+    assert!(version(&last) > version(&after), "{last}");
     server.shutdown(Duration::from_secs(5));
     engine.close_blocking().unwrap();
     drop(engine);

@@ -93,7 +93,7 @@ pub enum Command {
     ReadAccount {
         customer: CustomerId,
     },
-    /// Defines a coupon or a promotion.
+    /// Defines a coupon or a promotion, or retires one.
     Uses {
         subject: Subject,
         command: Box<UsesCommand>,
@@ -255,6 +255,8 @@ pub struct UsesView {
     pub terms: Option<Terms>,
     /// What a promotion is.
     pub promotion: Option<Box<Promotion>>,
+    /// Whether the promotion prices nothing any more.
+    pub retired: bool,
     /// Uses of orders that are not paid yet.
     pub held: u64,
     /// Uses of orders that are paid.

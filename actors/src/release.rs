@@ -14,7 +14,6 @@ use stockade_domain::mistake::{Mistake, made};
 use stockade_domain::order::Kit;
 use stockade_domain::payment::PaymentState;
 use stockade_domain::payment::gateway::GatewayCall;
-use stockade_domain::promotion::Promotion;
 use stockade_domain::{PaymentId, Refusal, SkuId};
 use stockade_sync::{Appended, Credits, Parked, ReplyReceiver, ReplySender, SoldOutGauge, Watermark, once_reply};
 
@@ -22,6 +21,7 @@ use crate::command::{Answer, Command};
 use crate::mailbox::{Incoming, Mailbox};
 use crate::peer::PeerMessage;
 use crate::ports::{Gateway, Notifier};
+use crate::rules::RuleChange;
 
 /// What a caller waits for.
 pub type Receipt = ReplyReceiver<Result<Answer, Refusal>>;
@@ -145,7 +145,7 @@ pub struct Effects {
     notices: Vec<(PaymentId, PaymentState)>,
     peers: Vec<(usize, PeerMessage)>,
     kits: Vec<(SkuId, Option<Kit>)>,
-    promotions: Vec<Promotion>,
+    promotions: Vec<(u32, RuleChange)>,
 }
 
 /// In place of a record: the last of the turn.
@@ -195,13 +195,18 @@ impl Effects {
         self.kits.drain(..)
     }
 
-    /// Tells all partitions what a promotion is from now on.
-    pub fn promote(&mut self, promotion: Promotion) {
-        self.promotions.push(promotion);
+    /// Tells all partitions what a promotion is from now on, as of a record of this turn.
+    pub fn change_rules(&mut self, record: u32, change: RuleChange) {
+        self.promotions.push((record, change));
     }
 
-    /// What an appended turn says of promotions.
-    pub fn promotions(&mut self, _: &Appended) -> std::vec::Drain<'_, Promotion> {
+    /// Whether the turn says anything of promotions.
+    pub fn changes_rules(&self) -> bool {
+        !self.promotions.is_empty()
+    }
+
+    /// What an appended turn says of promotions, with the records that say it.
+    pub fn rule_changes(&mut self, _: &Appended) -> std::vec::Drain<'_, (u32, RuleChange)> {
         self.promotions.drain(..)
     }
 
@@ -309,6 +314,10 @@ fn stamp(answer: Result<Answer, Refusal>, seq: u64) -> Result<Answer, Refusal> {
         Ok(Answer::Parties(mut views)) => {
             views.iter_mut().for_each(|view| view.as_of = seq);
             Ok(Answer::Parties(views))
+        }
+        Ok(Answer::Uses(mut view)) => {
+            view.as_of = seq;
+            Ok(Answer::Uses(view))
         }
         Ok(Answer::Account(view)) => Ok(Answer::Account(crate::command::AccountView { as_of: seq, ..view })),
         Err(Refusal::StockExhausted { items, .. }) => Err(Refusal::StockExhausted { items, as_of: seq }),

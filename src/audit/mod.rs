@@ -262,6 +262,7 @@ impl Auditor {
     }
 
     fn take_order(&mut self, seq: u64, now: Timestamp, actor: &EntityKey, id: OrderId, event: &OrderEvent) {
+        self.check_in_force(event, seq, now, actor);
         let scene = &mut Scene { seq, now, actor, faults: &mut self.faults };
         let known = self.orders.get_mut(&id);
         let may_begin = known.as_ref().is_none_or(|order| order.outcome == Outcome::Refused);

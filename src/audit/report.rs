@@ -41,6 +41,8 @@ rules! {
     UsesExceeded = "uses_exceeded",
     /// A use is an order's: held until it is paid, settled from then on, gone when it ended.
     UseWithoutOrder = "use_without_order",
+    /// An order has discounts only of promotions that were in force in the version of the rules that priced it.
+    DiscountRetired = "discount_retired",
     /// Discounts are of lines and charges that are there, and take off no more than these cost.
     OrderDiscounts = "order_discounts",
     /// An idempotency key binds one accepted answer within its 24 hours.

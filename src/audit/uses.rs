@@ -2,8 +2,8 @@
 //! order that has it.
 
 use rustc_hash::FxHashMap;
-use stockade_domain::entity::RemoteStep;
-use stockade_domain::order::Outcome;
+use stockade_domain::entity::{EntityKey, RemoteStep};
+use stockade_domain::order::{OrderEvent, Outcome};
 use stockade_domain::promotion::uses::{Subject, Terms, UsesEvent, UsesState};
 use stockade_domain::{CustomerId, OrderId, Timestamp};
 
@@ -27,6 +27,8 @@ pub(super) struct Owner {
     pub(super) last_time: Timestamp,
     pub(super) last_seq: u64,
     terms: Option<Terms>,
+    /// Since which records a promotion was in force, and since which not.
+    in_force: Vec<(u64, bool)>,
     held: FxHashMap<OrderId, Taken>,
     settled: FxHashMap<OrderId, Taken>,
 }
@@ -38,6 +40,13 @@ impl Owner {
             UsesEvent::Defined { terms } => self.terms = Some(terms.clone()),
             UsesEvent::Promoted { promotion } => {
                 self.terms = Some(Terms::of_promotion(promotion.limits.clone(), promotion.currency));
+                self.in_force.push((scene.seq, true));
+            }
+            UsesEvent::Retired => {
+                let was = self.in_force.last().is_some_and(|(_, in_force)| *in_force);
+                scene.expect(was, Rule::DiscountRetired, || "it was not in force when it retired".into());
+                self.terms.iter_mut().for_each(|terms| terms.revoked = true);
+                self.in_force.push((scene.seq, false));
             }
             UsesEvent::Held { order, taken } => {
                 let is_new = !self.held.contains_key(order) && !self.settled.contains_key(order);
@@ -60,6 +69,12 @@ impl Owner {
                 scene.expect(had, Rule::UseOnce, || format!("order {order} had no use that could be given back"));
             }
         }
+    }
+
+    /// Whether a promotion was in force in this version of the rules: what all records up to it make.
+    fn was_in_force(&self, version: u64) -> bool {
+        let before = self.in_force.partition_point(|(seq, _)| *seq <= version);
+        self.in_force[..before].last().is_some_and(|(_, in_force)| *in_force)
     }
 
     fn all(&self) -> impl Iterator<Item = &Taken> {
@@ -120,10 +135,28 @@ fn owes(order: &Order, subject: &Subject) -> bool {
 }
 
 impl Auditor {
+    /// What an order has off was taken off by promotions of the version that priced it. It may have been priced just before
+    /// one of them retired, and recorded just after.
+    pub(super) fn check_in_force(&mut self, event: &OrderEvent, seq: u64, now: Timestamp, actor: &EntityKey) {
+        let (OrderEvent::Placed { promoted: Some(promoted), .. } | OrderEvent::Edited { promoted: Some(promoted), .. }) =
+            event
+        else {
+            return;
+        };
+        let scene = &mut Scene { seq, now, actor, faults: &mut self.faults };
+        for discount in &promoted.discounts {
+            let known = self.uses.get(&Subject::Promotion(discount.promotion.clone()));
+            let in_force = known.is_some_and(|owner| owner.was_in_force(promoted.version));
+            scene.expect(in_force, Rule::DiscountRetired, || {
+                format!("{} was not in force in version {} of the rules", discount.promotion, promoted.version)
+            });
+        }
+    }
+
     /// Every use has its order, and every order its uses.
     pub(super) fn compare_uses(&self, verdicts: &mut Vec<(u64, String, Verdict)>) {
         for (subject, owner) in &self.uses {
-            let name = stockade_domain::entity::EntityKey::Uses(subject.clone()).to_string();
+            let name = EntityKey::Uses(subject.clone()).to_string();
             for (id, taken) in owner.held.iter().chain(&owner.settled) {
                 let order = self.orders.get(id).filter(|order| order.uses.iter().any(|(of, _)| of == subject));
                 let verdict = match order {

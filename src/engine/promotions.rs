@@ -1,7 +1,5 @@
 //! Promotions, coupons and quotes.
 
-use std::sync::Arc;
-
 use serde::Serialize;
 use serde_json::{Value, json};
 use stockade_actors::command::{Answer, Command, UsesView};
@@ -10,7 +8,7 @@ use stockade_domain::promotion::coupon::CouponBatch;
 use stockade_domain::promotion::pricing::{Explanation, GrantedGift, Pricing, Target as Off};
 use stockade_domain::promotion::uses::{Subject, Terms, UsesCommand};
 use stockade_domain::promotion::{
-    Cart, CartContext, CartLine, CouponCode, Label, PresentedCoupon, Promotion, PromotionId, RuleSet, Unavailable,
+    Cart, CartContext, CartLine, CouponCode, Label, PresentedCoupon, Promotion, PromotionId, Unavailable,
 };
 use stockade_domain::{Amount, Money, Quantity, Refusal};
 
@@ -43,6 +41,7 @@ impl Serialize for PromotionSnapshot {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let promotion = self.0.promotion.as_ref().expect("a promotion says what it is");
         let mut json = serde_json::to_value(promotion).map_err(serde::ser::Error::custom)?;
+        json["retired"] = self.0.retired.into();
         json["uses"] = uses_json(&self.0);
         json["as_of"] = self.0.as_of.to_string().into();
         json.serialize(serializer)
@@ -139,7 +138,15 @@ impl Engine {
         Pending::new(self.submit(&Target::Name(subject.name()), command), |answer| PromotionSnapshot(as_uses(answer)))
     }
 
-    /// A promotion and its uses.
+    /// Ends a promotion: it prices nothing from the moment this returns, until it is put again. Orders that have it keep
+    /// their discounts and uses. What is retired already stays so.
+    pub fn retire_promotion(&self, id: &PromotionId) -> Pending<PromotionSnapshot> {
+        let subject = Subject::Promotion(id.clone());
+        let command = Command::Uses { subject, command: Box::new(UsesCommand::Retire), key: None };
+        Pending::new(self.submit(&Target::Name(id.as_str()), command), |answer| PromotionSnapshot(as_uses(answer)))
+    }
+
+    /// A promotion and its uses, in force or retired.
     pub fn read_promotion(&self, id: &PromotionId) -> Pending<PromotionSnapshot> {
         let subject = Subject::Promotion(id.clone());
         Pending::new(self.submit(&Target::Name(id.as_str()), Command::ReadUses { subject }), |answer| {
@@ -147,13 +154,18 @@ impl Engine {
         })
     }
 
-    /// Every promotion, by id, after this one.
+    /// Every promotion in force, by id, after this one.
     pub async fn list_promotions(&self, after: Option<&str>, limit: usize) -> Result<Vec<PromotionSnapshot>, Refusal> {
         let all = self.0.rules.all();
         let mut listed = Vec::new();
         let start = after.map_or(0, |after| all.partition_point(|promotion| promotion.id.as_str() <= after));
-        for promotion in all.iter().skip(start).take(limit) {
-            listed.push(self.read_promotion(&promotion.id).await?);
+        for promotion in all.iter().skip(start) {
+            if listed.len() == limit {
+                break;
+            }
+            let read = self.read_promotion(&promotion.id).await?;
+            // It may have been retired since.
+            listed.extend((!read.0.retired).then_some(read));
         }
         Ok(listed)
     }
@@ -197,7 +209,7 @@ impl Engine {
             return Err(wrong);
         }
         let order = *order.order;
-        let rules = self.0.rules.get().unwrap_or_else(|| Arc::new(RuleSet::empty()));
+        let rules = self.0.rules.current();
         let cart = self.cart_of(&order).await?;
         let wanted = self.context_of(&order).await?;
         let mut unavailable = Vec::new();

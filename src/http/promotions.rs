@@ -29,11 +29,14 @@ pub(super) async fn promotion(request: &Request<'_>, id: Option<&str>) -> Reply 
         let last = items.last().filter(|_| is_more).map(|last| paging::cursor(LIST, last.0.subject.name().as_bytes()));
         return reply(StatusCode::OK, &json!({"items": items, "next_cursor": last}));
     };
-    request.only("GET, PUT", &[&Method::GET, &Method::PUT])?;
+    request.only("DELETE, GET, PUT", &[&Method::DELETE, &Method::GET, &Method::PUT])?;
     let id = PromotionId::new(id).map_err(|_| Problem::new(Code::NotFound))?;
     if request.method != Method::PUT {
-        let found = request.engine.read_promotion(&id).await.map_err(|refusal| refused(&refusal).in_path())?;
-        return reply(StatusCode::OK, &found);
+        let found = match request.method == Method::DELETE {
+            true => request.engine.retire_promotion(&id).await,
+            false => request.engine.read_promotion(&id).await,
+        };
+        return reply(StatusCode::OK, &found.map_err(|refusal| refused(&refusal).in_path())?);
     }
     let written = request.engine.put_promotion(body_of(request, &id)?).await?;
     reply(if written.0.created { StatusCode::CREATED } else { StatusCode::OK }, &written)

@@ -171,6 +171,8 @@ fn promotions(to: &mut Walker<'_>) {
     to.call("PUT /api/v1/promotions/{promotion}", &["spring"], &spring, 200);
     to.look("/api/v1/promotions/{promotion}", &["spring"]);
     to.look("/api/v1/promotions", &[]);
+    to.call("PUT /api/v1/promotions/{promotion}", &["autumn"], &spring, 201);
+    to.call("DELETE /api/v1/promotions/{promotion}", &["autumn"], &Value::Null, 200);
     let coupon = json!({"batch": "spring", "uses": 5, "per_customer": 2});
     to.call("PUT /api/v1/coupons/{code}", &["SPRING"], &coupon, 201);
     to.call("PUT /api/v1/coupons/{code}", &["SPRING"], &coupon, 200);

@@ -195,7 +195,7 @@ impl Command {
             Self::Account { .. } => "account",
             Self::ReadAccount { .. } => "read_account",
             Self::Uses { command, .. } => match &**command {
-                UsesCommand::Define { .. } | UsesCommand::Promote { .. } => "define_uses",
+                UsesCommand::Define { .. } | UsesCommand::Promote { .. } | UsesCommand::Retire => "define_uses",
                 _ => "engine",
             },
             Self::ReadUses { .. } | Self::PeekUse { .. } => "read_uses",

@@ -419,6 +419,9 @@ impl Host {
             return;
         }
         let (bytes, records) = self.turn.encode(self.now);
+        // Nobody changes the rules between this turn's record of it and the change: in the order of the journal.
+        let rules = self.effects.changes_rules().then(|| Arc::clone(&self.shared.rules));
+        let change = rules.as_ref().map(|rules| rules.begin_change());
         let appended =
             if records == 0 { self.shared.buffer.observe() } else { self.shared.buffer.append(bytes, records) };
         let Ok(appended) = appended else {
@@ -432,7 +435,11 @@ impl Host {
         for (sku, kit) in self.effects.kits(&appended) {
             self.shared.kits.set(&sku, kit);
         }
-        self.shared.rules.put(self.effects.promotions(&appended), appended.last());
+        if let Some(change) = change {
+            let sequences = &self.sequences;
+            let changes = self.effects.rule_changes(&appended);
+            change.finish(changes.map(|(record, change)| (sequences[record as usize], change)));
+        }
         for (partition, message) in self.effects.peers(&appended) {
             self.peers[partition].send(Incoming::Peer(Box::new(message)));
         }

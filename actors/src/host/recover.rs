@@ -12,7 +12,7 @@ use stockade_domain::{CustomerId, OrderId, SkuId, Timestamp};
 use stockade_storage::record::{RecordHead, parse_record};
 
 use super::access::is_sold_out;
-use super::uses::promotions_of;
+use super::uses::rules_of;
 use super::{Host, partition_of_name};
 use crate::copy_on_write::CopyOnWrite;
 use crate::kits::kit_of;
@@ -99,9 +99,7 @@ impl Host {
         self.recover_tentative();
         self.recover_news();
         self.recover_uses();
-        let promotions = promotions_of(self.uses.iter());
-        let last = promotions.iter().map(|(_, seq)| *seq).max().unwrap_or(0);
-        self.shared.rules.put(promotions.into_iter().map(|(promotion, _)| promotion), last);
+        self.shared.rules.begin_change().finish(rules_of(self.uses.iter()));
         let of_bids = self.orders.iter().filter(|(_, hosted)| hosted.state.bid.is_some());
         for order in of_bids.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.agenda.add(self.now, EntityKey::Order(order));

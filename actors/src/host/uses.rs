@@ -7,13 +7,14 @@ use smallvec::SmallVec;
 use stockade_domain::entity::{EntityKey, RemoteStep};
 use stockade_domain::order::{NewOrder, Outcome, Placement};
 use stockade_domain::promotion::uses::{self, Subject, UsesCommand, UsesEvent, UsesState};
-use stockade_domain::promotion::{CouponCode, PresentedCoupon, Promotion};
+use stockade_domain::promotion::{CouponCode, PresentedCoupon};
 use stockade_domain::{Currency, OrderId, Refusal};
 
 use super::{Handled, Host};
 use crate::command::{Answer, KeyDigest, UsesView};
 use crate::faults::MailboxFault;
 use crate::peer::{PeerMessage, UseRequest};
+use crate::rules::RuleChange;
 use crate::table::Hosted;
 
 /// What owners of uses have decided to give.
@@ -57,8 +58,16 @@ impl Host {
         for event in events {
             hosted.state.apply(event);
             self.turn.push_event(record, event);
-            if let UsesEvent::Promoted { promotion } = event {
-                self.effects.promote((**promotion).clone());
+            match event {
+                UsesEvent::Promoted { promotion } => {
+                    self.effects.change_rules(record, RuleChange::InForce(promotion.clone()));
+                }
+                UsesEvent::Retired => {
+                    if let Subject::Promotion(id) = subject {
+                        self.effects.change_rules(record, RuleChange::Retired(id.clone()));
+                    }
+                }
+                _ => {}
             }
         }
         Some(record)
@@ -75,7 +84,7 @@ impl Host {
         Ok(events)
     }
 
-    /// A caller defines a coupon or a promotion.
+    /// A caller defines a coupon or a promotion, or retires one.
     pub(super) fn run_uses_command(
         &mut self,
         subject: &Subject,
@@ -116,6 +125,7 @@ impl Host {
             subject: subject.clone(),
             terms: state.terms.clone(),
             promotion: state.promotion.clone(),
+            retired: state.is_retired(),
             held: state.held.len() as u64,
             settled,
             amount: state.taken.amount,
@@ -291,9 +301,16 @@ pub(super) fn unknown_coupon(code: &CouponCode) -> Refusal {
     Refusal::CouponInvalid { code: code.to_string(), why: "it is not known".into() }
 }
 
-/// Every promotion among these owners.
-pub(super) fn promotions_of<'a>(
+/// What these owners say of the rules, each as of its last record.
+pub(super) fn rules_of<'a>(
     owners: impl Iterator<Item = (&'a Subject, &'a Hosted<UsesState>)>,
-) -> Vec<(Promotion, u64)> {
-    owners.filter_map(|(_, hosted)| Some(((**hosted.state.promotion.as_ref()?).clone(), hosted.last_seq))).collect()
+) -> impl Iterator<Item = (u64, RuleChange)> {
+    owners.filter_map(|(_, hosted)| {
+        let promotion = hosted.state.promotion.as_ref()?;
+        let change = match hosted.state.is_retired() {
+            true => RuleChange::Retired(promotion.id.clone()),
+            false => RuleChange::InForce(promotion.clone()),
+        };
+        Some((hosted.last_seq, change))
+    })
 }

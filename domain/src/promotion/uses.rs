@@ -9,7 +9,8 @@
 //! ```
 //!
 //! Everything but holding is one-way and repeatable: what was done already, or was never held, changes nothing.
-//! Limits may be changed at any time; what is taken beyond a lowered limit stays, and nothing more is given.
+//! Limits may be changed at any time; what is taken beyond a lowered limit stays, and nothing more is given. A promotion
+//! that is retired gives nothing more either: uses that are held go on to be settled, released and given back.
 
 use minicbor::{Decode, Encode};
 use rustc_hash::FxHashMap;
@@ -19,6 +20,7 @@ use super::check::{self, PromotionError};
 use super::condition::Window;
 use super::names::{CouponCode, Label, PromotionId};
 use super::rule::{Limits, Promotion};
+use crate::entity::EntityKey;
 use crate::mistake::{Mistake, made};
 use crate::refusal::Excess;
 use crate::{Amount, Currency, CustomerId, OrderId, Refusal, Timestamp, codec};
@@ -59,7 +61,7 @@ pub struct Terms {
     /// The batch of a coupon: promotions ask for batches.
     #[n(3)]
     pub batch: Option<Label>,
-    /// Called back: nothing more is given.
+    /// Called back, or retired: nothing more is given.
     #[n(4)]
     pub revoked: bool,
 }
@@ -133,6 +135,9 @@ pub enum UsesEvent {
         #[n(0)]
         promotion: Box<Promotion>,
     },
+    /// A promotion prices nothing from now on; what orders have of it they keep.
+    #[n(6)]
+    Retired,
 }
 
 impl UsesEvent {
@@ -145,6 +150,7 @@ impl UsesEvent {
             Self::Released { .. } => "released",
             Self::GivenBack { .. } => "given_back",
             Self::Promoted { .. } => "promoted",
+            Self::Retired => "retired",
         }
     }
 }
@@ -160,6 +166,8 @@ pub enum UsesCommand {
     Promote {
         promotion: Box<Promotion>,
     },
+    /// Until it is promoted again.
+    Retire,
     Hold {
         order: OrderId,
         amount: Amount,
@@ -231,6 +239,11 @@ impl UsesState {
         }
     }
 
+    /// Whether it is a promotion that prices nothing any more.
+    pub fn is_retired(&self) -> bool {
+        self.promotion.is_some() && self.terms.as_ref().is_some_and(|terms| terms.revoked)
+    }
+
     /// Uses of a customer, held and settled.
     pub fn of_customer(&self, customer: &CustomerId) -> u64 {
         self.by_customer.get(customer).copied().unwrap_or(0)
@@ -243,6 +256,9 @@ impl UsesState {
             UsesEvent::Promoted { promotion } => {
                 self.terms = Some(Terms::of_promotion(promotion.limits.clone(), promotion.currency));
                 self.promotion = Some(promotion.clone());
+            }
+            UsesEvent::Retired => {
+                self.terms.as_mut().expect("a promotion that retires was defined").revoked = true;
             }
             UsesEvent::Held { order, taken } => {
                 let before = self.held.insert(*order, taken.clone());
@@ -307,6 +323,7 @@ pub fn decide(
             }
         }
         UsesCommand::Promote { promotion } => promote(state, promotion, out)?,
+        UsesCommand::Retire => retire(state, out)?,
         UsesCommand::Hold { order, amount, currency, customer, round } => {
             if state.settled.contains_key(order) {
                 return Ok(());
@@ -335,17 +352,28 @@ pub fn decide(
     Ok(())
 }
 
-/// A promotion as it was is no change; another one counts its versions up.
+/// A promotion as it was is no change; another one, and one that was retired, counts its versions up.
 fn promote(state: &UsesState, promotion: &Promotion, out: &mut Vec<UsesEvent>) -> Result<(), Refusal> {
     let wrong = |error: PromotionError| Refusal::BodyInvalid { field: "promotion", why: error.to_string() };
     check::promotion(promotion).map_err(wrong)?;
     let version = state.promotion.as_ref().map_or(0, |before| before.version);
     let same = |before: &Promotion| Promotion { version, ..promotion.clone() } == *before;
-    if state.promotion.as_deref().is_some_and(same) {
+    if !state.is_retired() && state.promotion.as_deref().is_some_and(same) {
         return Ok(());
     }
     check_terms(state, &Terms::of_promotion(promotion.limits.clone(), promotion.currency))?;
     out.push(UsesEvent::Promoted { promotion: Box::new(Promotion { version: version + 1, ..promotion.clone() }) });
+    Ok(())
+}
+
+/// What is retired already stays so.
+fn retire(state: &UsesState, out: &mut Vec<UsesEvent>) -> Result<(), Refusal> {
+    if state.promotion.is_none() {
+        return Err(Refusal::NotFound { what: EntityKey::Uses(state.subject.clone()).to_string() });
+    }
+    if !state.is_retired() {
+        out.push(UsesEvent::Retired);
+    }
     Ok(())
 }
 

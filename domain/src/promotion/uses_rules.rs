@@ -38,6 +38,15 @@ fn run(state: &mut UsesState, command: UsesCommand) -> Result<usize, Refusal> {
     Ok(events.len())
 }
 
+fn sale() -> Promotion {
+    let text = r#"{"id":"sale","name":"Sale","lane":"order","limits":{"uses":3},"then":{"order":{"percent":5}}}"#;
+    serde_json::from_str(text).unwrap()
+}
+
+fn promote() -> UsesCommand {
+    UsesCommand::Promote { promotion: Box::new(sale()) }
+}
+
 fn code(outcome: Result<usize, Refusal>) -> &'static str {
     outcome.unwrap_err().code()
 }
@@ -48,6 +57,38 @@ fn ten_thousand_orders_for_a_coupon_of_a_hundred_uses_are_a_hundred_uses() {
     let held = (0..10_000).filter(|n| run(&mut state, hold(*n, 0, None)).is_ok()).count();
     assert_eq!((held, state.taken.uses), (100, 100));
     assert_eq!(code(run(&mut state, hold(10_000, 0, None))), "coupon_exhausted");
+}
+
+#[test]
+fn a_retired_promotion_gives_nothing_more_and_ends_what_it_has_given() {
+    let mut state = UsesState::new(Subject::Promotion(PromotionId::new("sale").unwrap()));
+    assert_eq!(code(run(&mut state, UsesCommand::Retire)), "not_found");
+    run(&mut state, promote()).unwrap();
+    for n in 1..=3 {
+        run(&mut state, hold(n, 0, None)).unwrap();
+    }
+    run(&mut state, UsesCommand::Settle { order: order(1) }).unwrap();
+    assert_eq!((run(&mut state, UsesCommand::Retire), state.is_retired()), (Ok(1), true));
+    assert_eq!(run(&mut state, UsesCommand::Retire), Ok(0), "it is retired already");
+    assert_eq!(run(&mut state, UsesCommand::Settle { order: order(2) }), Ok(1));
+    assert_eq!(run(&mut state, UsesCommand::GiveBack { order: order(1) }), Ok(1));
+    assert_eq!(run(&mut state, UsesCommand::Release { order: order(3), round: 0 }), Ok(1));
+    assert_eq!((state.held.len(), state.settled.len(), state.taken.uses), (0, 1, 1));
+    assert_eq!(code(run(&mut state, hold(4, 0, None))), "limit_exceeded");
+    // The same promotion again is its next version, with what was used counted on.
+    assert_eq!((run(&mut state, promote()), state.is_retired()), (Ok(1), false));
+    assert_eq!(state.promotion.as_ref().unwrap().version, 2);
+    assert_eq!(run(&mut state, promote()), Ok(0));
+    assert_eq!((run(&mut state, hold(4, 0, None)), run(&mut state, hold(5, 0, None))), (Ok(1), Ok(1)));
+    assert_eq!(code(run(&mut state, hold(6, 0, None))), "limit_exceeded");
+    assert!(state.adds_up());
+}
+
+#[test]
+fn a_coupon_is_called_back_and_not_retired() {
+    let mut state = coupon(1);
+    assert_eq!(code(run(&mut state, UsesCommand::Retire)), "not_found");
+    assert!(!state.is_retired());
 }
 
 #[test]

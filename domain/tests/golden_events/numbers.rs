@@ -16,7 +16,7 @@ pub fn variants(kind: EntityKind) -> usize {
         EntityKind::Payment => 33,
         EntityKind::Account => 7,
         EntityKind::Ledger => 1,
-        EntityKind::Promotion => 6,
+        EntityKind::Promotion => 7,
         // The same as a promotion's.
         EntityKind::Coupon => 0,
     }
@@ -79,6 +79,7 @@ pub fn number(event: &Event) -> usize {
             UsesEvent::Released { .. } => 3,
             UsesEvent::GivenBack { .. } => 4,
             UsesEvent::Promoted { .. } => 5,
+            UsesEvent::Retired => 6,
         },
     }
 }

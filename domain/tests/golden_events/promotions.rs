@@ -44,5 +44,6 @@ pub fn uses() -> Vec<(&'static str, UsesEvent)> {
         ("released", E::Released { order }),
         ("given_back", E::GivenBack { order }),
         ("promoted", E::Promoted { promotion }),
+        ("retired", E::Retired),
     ]
 }

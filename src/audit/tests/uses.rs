@@ -43,7 +43,17 @@ fn order_with_coupon(change: impl Fn(&mut Promoted)) -> Vec<OrderEvent> {
     vec![event, OrderEvent::PaidOutside { number: 0 }]
 }
 
+/// What takes 1.00 off an order.
+fn promoted() -> UsesEvent {
+    let text = r#"{"id":"spring","name":"Spring","lane":"coupon","currency":"EUR","then":{"order":{"amount":1}}}"#;
+    UsesEvent::Promoted { promotion: Box::new(serde_json::from_str(text).unwrap()) }
+}
+
 impl Journal {
+    fn promotion(&mut self, events: &[UsesEvent]) -> &mut Self {
+        self.record(EntityKind::Promotion, b"spring", events)
+    }
+
     fn coupon(&mut self, events: &[UsesEvent]) -> &mut Self {
         self.record(EntityKind::Coupon, b"HELLO", events)
     }
@@ -58,7 +68,7 @@ impl Journal {
 
 fn shop() -> Journal {
     let mut journal = Journal::default();
-    journal.sku(&[defined(|_| {}), received(10)]).coupon(&[twice()]);
+    journal.promotion(&[promoted()]).sku(&[defined(|_| {}), received(10)]).coupon(&[twice()]);
     journal
 }
 
@@ -69,8 +79,15 @@ fn orders_with_coupons_break_no_rule() {
     let cancelled = OrderEvent::Cancelled { lines: Default::default(), whole: true };
     journal.order(2, &[cancelled]).coupon(&[UsesEvent::GivenBack { order: id(2) }]).coupon(&[takes(3, 0)]);
     journal.coupon(&[UsesEvent::Released { order: id(3) }]);
+    // Uses of a promotion that retires are ended as ever, and an order priced just before comes just after.
+    journal.promotion(&[takes(4, 0), takes(5, 0), takes(6, 0), UsesEvent::Retired]);
+    journal.promotion(&[UsesEvent::Released { order: id(4) }, UsesEvent::Settled { order: id(5) }]);
+    journal.promotion(&[UsesEvent::GivenBack { order: id(5) }, UsesEvent::Released { order: id(6) }]);
+    journal.coupon(&[takes(7, 0), UsesEvent::Settled { order: id(7) }]).order(7, &order_with_coupon(|_| {}));
+    journal.promotion(&[promoted(), takes(8, 0), UsesEvent::Released { order: id(8) }]);
     let faults = journal.audit().faults;
-    let of_uses = [Rule::UseOnce, Rule::UsesExceeded, Rule::UseWithoutOrder, Rule::OrderDiscounts];
+    let of_uses =
+        [Rule::UseOnce, Rule::UsesExceeded, Rule::UseWithoutOrder, Rule::OrderDiscounts, Rule::DiscountRetired];
     assert!(!faults.iter().any(|fault| of_uses.contains(&fault.rule)), "{faults:#?}");
 }
 
@@ -153,6 +170,31 @@ pub(super) fn broken_uses() -> Vec<(Rule, &'static str, Journal)> {
             with(&|j| {
                 let revoked = Terms { revoked: true, ..terms(Limits::default()) };
                 j.coupon(&[UsesEvent::Defined { terms: revoked }, takes(1, 0)]);
+            }),
+        ),
+        (
+            Rule::UsesExceeded,
+            "a use of a promotion that was retired",
+            with(&|j| {
+                j.promotion(&[UsesEvent::Retired]).promotion(&[takes(1, 0)]);
+            }),
+        ),
+        (
+            Rule::DiscountRetired,
+            "a discount of a promotion that was retired before the rules that priced it",
+            with(&|j| {
+                j.promotion(&[UsesEvent::Retired]).promotion(&[promoted()]);
+                let retired = j.records.len() as u64 - 1;
+                j.sku(&[allocated(1, 1)])
+                    .coupon(&[takes(1, 0), UsesEvent::Settled { order: id(1) }])
+                    .order(1, &order_with_coupon(|p| p.version = retired));
+            }),
+        ),
+        (
+            Rule::DiscountRetired,
+            "a promotion that retires twice",
+            with(&|j| {
+                j.promotion(&[UsesEvent::Retired, UsesEvent::Retired]);
             }),
         ),
         (

@@ -178,9 +178,11 @@ operations! {
     PUT "/api/v1/promotions/{promotion}" promotions [] ("NewPromotion") => 200 "Promotion", 201 "Promotion";
         "Defines a promotion, or changes it; orders are priced by it from the answer on."
     GET "/api/v1/promotions" promotions ["limit" "cursor"] () => 200 "PromotionPage";
-        "Promotions by id."
+        "Promotions in force, by id."
     GET "/api/v1/promotions/{promotion}" promotions [] () => 200 "Promotion";
-        "A promotion and how often it was used."
+        "A promotion, in force or retired, and how often it was used."
+    DELETE "/api/v1/promotions/{promotion}" promotions [] () => 200 "Promotion";
+        "Retires a promotion: it prices nothing from the answer on, until it is put again; orders that have it keep it."
     PUT "/api/v1/coupons/{code}" promotions [] ("NewCoupon") => 200 "Coupon", 201 "Coupon";
         "Defines a coupon, or changes it."
     GET "/api/v1/coupons/{code}" promotions [] () => 200 "Coupon";
