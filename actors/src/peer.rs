@@ -18,7 +18,7 @@ use stockade_domain::account::Backing;
 use stockade_domain::entity::RemoteStep;
 use stockade_domain::order::{Fill, OrderCommand};
 use stockade_domain::promotion::Label;
-use stockade_domain::promotion::uses::Subject;
+use stockade_domain::promotion::uses::{Subject, Use};
 use stockade_domain::stock::market::{MarketDemand, MarketFill};
 use stockade_domain::stock::{HoldContext, HoldMode};
 use stockade_domain::{Amount, Currency, CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId};
@@ -225,6 +225,26 @@ pub enum PeerMessage {
         /// Of what.
         subject: Subject,
     },
+    /// Does the order still owe this step, by which it gave its use back?
+    InquireReturn {
+        /// Who asks.
+        from: usize,
+        /// Whose.
+        order: OrderId,
+        /// Which step.
+        step: u32,
+        /// Of what.
+        subject: Subject,
+    },
+    /// The order asks for this step no more.
+    ReturnHeard {
+        /// Whose.
+        order: OrderId,
+        /// Which step.
+        step: u32,
+        /// Of what.
+        subject: Subject,
+    },
     /// Give back what was held for an order that was not recorded.
     Abort {
         /// Whose.
@@ -275,6 +295,8 @@ pub enum PeerMessage {
         step: u32,
         /// What.
         what: Box<RemoteStep>,
+        /// What the order had of a use that it gives back: the owner only counts what is used.
+        taken: Option<Box<Use>>,
     },
     /// It is done.
     StepDone {

@@ -163,9 +163,10 @@ fn ends(message: &PeerMessage) -> (Vec<String>, Vec<String>) {
         PeerMessage::AbortUse { order, subject, .. } | PeerMessage::UseKnown { order, subject } => {
             one(Order(*order), Uses(subject.clone()))
         }
-        PeerMessage::UseHeld { order, subject, .. } | PeerMessage::InquireUse { order, subject, .. } => {
-            one(Uses(subject.clone()), Order(*order))
-        }
+        PeerMessage::UseHeld { order, subject, .. }
+        | PeerMessage::InquireReturn { order, subject, .. }
+        | PeerMessage::ReturnHeard { order, subject, .. }
+        | PeerMessage::InquireUse { order, subject, .. } => one(Uses(subject.clone()), Order(*order)),
         PeerMessage::Abort { order, skus, .. } => (names_of([Order(*order)]), names_of(skus.iter().cloned().map(Sku))),
         PeerMessage::AbortMoney { payment, customer, .. } => one(Payment(*payment), Account(customer.clone())),
         PeerMessage::InquireMoney { payment, customer, .. } => one(Account(customer.clone()), Payment(*payment)),
@@ -273,6 +274,8 @@ impl PeerMessage {
             Self::InquireBid { .. } => "inquire_bid",
             Self::HoldUse { .. } => "hold_use",
             Self::UseHeld { .. } => "use_held",
+            Self::InquireReturn { .. } => "inquire_return",
+            Self::ReturnHeard { .. } => "return_heard",
             Self::AbortUse { .. } => "abort_use",
             Self::InquireUse { .. } => "inquire_use",
             Self::UseKnown { .. } => "use_known",

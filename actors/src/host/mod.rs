@@ -181,6 +181,8 @@ pub struct Host {
     tries: Tries<OrderId>,
     /// The same of orders that asked owners of uses here.
     use_tries: Tries<(Subject, OrderId)>,
+    /// Steps by which orders gave uses back, and of which they have heard that they are done.
+    use_steps: Tries<(Subject, OrderId)>,
     /// The same of payments that asked wallets here.
     money_tries: Tries<PaymentId>,
 
@@ -237,6 +239,7 @@ impl Host {
             tries: Tries::default(),
             money_tries: Tries::default(),
             use_tries: Tries::default(),
+            use_steps: Tries::default(),
             operation: "timer",
             turn: Turn::default(),
             effects: Effects::default(),

@@ -9,12 +9,13 @@ use smallvec::SmallVec;
 use super::event::PlacedLine;
 use super::place::Fill;
 use super::request::{NewOrder, Tender};
+use super::state::Order;
 use crate::promotion::pricing::{Considered, GrantedGift, Pricing, Target, Verdict};
-use crate::promotion::uses::{Subject, UsesCommand};
+use crate::promotion::uses::{Subject, Use, UsesCommand};
 use crate::promotion::{
     Cart, CartContext, CartLine, CouponCode, PresentedCoupon, PromotionId, RuleSet, Unavailable, price,
 };
-use crate::{Amount, Currency, OrderId, Refusal, Timestamp};
+use crate::{Amount, Currency, Refusal, Timestamp};
 
 /// The most coupons of one order.
 pub const COUPONS_MAX: usize = 8;
@@ -269,9 +270,26 @@ fn unused_coupon(rules: &RuleSet, cart: &Cart, pricing: &Pricing, unused: &Prese
     }
 }
 
-/// What settles, releases or gives back an order's uses.
-pub(super) fn end_of(promoted: &Promoted, order: OrderId, secured: bool) -> Vec<(Subject, UsesCommand)> {
-    let round = promoted.round;
-    let command = || if secured { UsesCommand::GiveBack { order } } else { UsesCommand::Release { order, round } };
-    promoted.asks(command).collect()
+impl Order {
+    /// What it has of this, held or used.
+    pub fn use_of(&self, subject: &Subject) -> Option<Use> {
+        let promoted = self.promoted.as_ref()?;
+        let used = promoted.uses.iter().find(|used| used.subject == *subject)?;
+        let customer = self.customer.clone().or_else(|| self.purchaser_key.clone());
+        Some(Use { amount: used.amount, customer, round: promoted.round })
+    }
+
+    /// What releases its uses, or gives them back if it was paid.
+    pub(super) fn end_uses(&self) -> impl Iterator<Item = (Subject, UsesCommand)> + '_ {
+        self.promoted.iter().flat_map(move |promoted| {
+            promoted.uses.iter().map(move |used| {
+                let (order, round) = (self.id, promoted.round);
+                let command = match self.secured {
+                    true => UsesCommand::GiveBack { order, taken: self.use_of(&used.subject), step: None },
+                    false => UsesCommand::Release { order, round },
+                };
+                (used.subject.clone(), command)
+            })
+        })
+    }
 }
