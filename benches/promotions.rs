@@ -103,7 +103,7 @@ fn context(region: &str, batch: &str) -> CartContext {
         tier: Some("gold".into()),
         region: Some(region.into()),
         channel: Some("app".into()),
-        payment: Some(Method::Card),
+        payments: [Method::Card].into_iter().collect(),
         coupons: [PresentedCoupon {
             code: CouponCode::new("CODE-1").expect("a code"),
             batch: Label::new(batch).expect("a batch"),

@@ -487,6 +487,50 @@ fn over_http_from_the_rule_to_the_receipt() {
     assert!(report.is_clean(), "{:#?}", report.faults);
 }
 
+/// What is earned by a method of payment is earned by paying everything by it.
+#[tokio::test]
+async fn a_discount_for_a_payment_method_is_for_orders_that_are_paid_by_nothing_else() {
+    for partitions in [1, 3] {
+        let home = tempfile::tempdir().unwrap();
+        let dir = home.path().join("shop");
+        let engine = Engine::open(Config::at(&dir).partitions(partitions)).unwrap();
+        fill(&engine).await;
+        promote(
+            &engine,
+            json!({"id": "by-wallet", "name": "By wallet", "lane": "order", "when": [{"payment": ["wallet"]}],
+                "then": {"order": {"percent": 10}}}),
+        )
+        .await;
+        engine.credit("ann", money("500.00 EUR")).await.unwrap();
+        let part = |method: Payment, amount: &str| method.amount(money(amount));
+        let cases: [(&str, Vec<Payment>, &str); 6] = [
+            ("all by wallet", vec![Payment::wallet()], "45.00 EUR"),
+            ("a cent by wallet", vec![part(Payment::wallet(), "0.01 EUR"), external()], "50.00 EUR"),
+            ("the rest by wallet", vec![part(external(), "0.01 EUR"), Payment::wallet()], "50.00 EUR"),
+            (
+                "a cent now, the rest later, by whatever it may be",
+                vec![part(Payment::wallet(), "0.01 EUR")],
+                "50.00 EUR",
+            ),
+            ("exactly what is due", vec![part(Payment::wallet(), "45.00 EUR")], "45.00 EUR"),
+            ("nothing yet", vec![], "50.00 EUR"),
+        ];
+        for (case, payments, total) in cases {
+            let order = || {
+                let order = NewOrder::one("GAME", 1).customer("ann");
+                payments.iter().cloned().fold(order, NewOrder::pay)
+            };
+            let quoted = engine.quote(order()).await.unwrap();
+            assert_eq!(quoted.total, money(total), "a quote with {case}, {partitions} partitions");
+            let code = quoted.promotions.iter().find(|said| said.promotion.as_str() == "by-wallet").unwrap().code;
+            assert_eq!(code == 200, total == "45.00 EUR", "{case}");
+            let placed = engine.place(order()).await.unwrap();
+            assert_eq!(placed.total(), money(total), "an order with {case}, {partitions} partitions");
+        }
+        close(engine, &dir).await;
+    }
+}
+
 /// Ten thousand at once want one of a hundred; a budget is never exceeded.
 #[tokio::test]
 async fn under_a_crowd_a_coupon_and_a_budget_are_strict() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use smallvec::SmallVec;
 use stockade::promotions::{PromotionFile, PromotionFileError, from_yaml, promotion_from_json};
 use stockade::{Amount, CustomerId, Money, Timestamp};
 use stockade_domain::order::{Charge, ChargeKind};
@@ -56,10 +57,30 @@ struct Context {
     tier: Option<String>,
     region: Option<String>,
     channel: Option<String>,
-    payment: Option<Method>,
+    payment: Payments,
     coupons: BTreeMap<String, String>,
     unavailable: BTreeMap<String, String>,
     shipping: Option<Amount>,
+}
+
+/// One method, or those of several tenders.
+#[derive(Deserialize, Clone, Default)]
+#[serde(untagged)]
+enum Payments {
+    #[default]
+    Unknown,
+    One(Method),
+    Several(Vec<Method>),
+}
+
+impl Payments {
+    fn methods(&self) -> SmallVec<[Method; 2]> {
+        match self {
+            Self::Unknown => SmallVec::new(),
+            Self::One(method) => SmallVec::from_elem(*method, 1),
+            Self::Several(methods) => methods.iter().copied().collect(),
+        }
+    }
 }
 
 impl Case {
@@ -109,7 +130,7 @@ impl Case {
             tier: of.tier.as_ref().map(Into::into),
             region: of.region.as_ref().map(Into::into),
             channel: of.channel.as_ref().map(Into::into),
-            payment: of.payment,
+            payments: of.payment.methods(),
             coupons: of.coupons.iter().map(coupon).collect(),
             unavailable: of.unavailable.iter().map(unavailable).collect(),
         }

@@ -102,6 +102,11 @@ pub enum Command {
     ReadUses {
         subject: Subject,
     },
+    /// Whether a use could be held now; nothing is held.
+    PeekUse {
+        subject: Subject,
+        hold: Box<UsesCommand>,
+    },
     Payment {
         payment: PaymentId,
         command: Box<PaymentCommand>,

@@ -18,7 +18,7 @@ use stockade_domain::account::Backing;
 use stockade_domain::entity::RemoteStep;
 use stockade_domain::order::{Fill, OrderCommand};
 use stockade_domain::promotion::Label;
-use stockade_domain::promotion::uses::Subject;
+use stockade_domain::promotion::uses::{Subject, Use};
 use stockade_domain::stock::market::{MarketDemand, MarketFill};
 use stockade_domain::stock::{HoldContext, HoldMode};
 use stockade_domain::{Amount, Currency, CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId};
@@ -193,8 +193,10 @@ pub enum PeerMessage {
         round: u64,
         /// Of what.
         subject: Subject,
+        /// Of a coupon; none if it is not known. It is told of one that is refused too: the price comes first.
+        batch: Option<Label>,
         /// Whether, or why not.
-        result: Result<Option<Label>, Refusal>,
+        result: Result<(), Refusal>,
     },
     /// Give back a use that was held for a pricing that came to nothing.
     AbortUse {
@@ -220,6 +222,26 @@ pub enum PeerMessage {
     UseKnown {
         /// Whose.
         order: OrderId,
+        /// Of what.
+        subject: Subject,
+    },
+    /// Does the order still owe this step, by which it gave its use back?
+    InquireReturn {
+        /// Who asks.
+        from: usize,
+        /// Whose.
+        order: OrderId,
+        /// Which step.
+        step: u32,
+        /// Of what.
+        subject: Subject,
+    },
+    /// The order asks for this step no more.
+    ReturnHeard {
+        /// Whose.
+        order: OrderId,
+        /// Which step.
+        step: u32,
         /// Of what.
         subject: Subject,
     },
@@ -273,6 +295,8 @@ pub enum PeerMessage {
         step: u32,
         /// What.
         what: Box<RemoteStep>,
+        /// What the order had of a use that it gives back: the owner only counts what is used.
+        taken: Option<Box<Use>>,
     },
     /// It is done.
     StepDone {

@@ -397,7 +397,10 @@ impl RemoteStep {
             Self::UsesRelease { subject, round } => {
                 return StepCommand::Uses(subject, UsesCommand::Release { order, round });
             }
-            Self::UsesGiveBack { subject } => return StepCommand::Uses(subject, UsesCommand::GiveBack { order }),
+            Self::UsesGiveBack { subject } => {
+                // What it was the order says when it asks.
+                return StepCommand::Uses(subject, UsesCommand::GiveBack { order, taken: None, step: None });
+            }
             Self::AccountSettle { customer, payment } => {
                 return StepCommand::Account(customer, AccountCommand::Settle { payment });
             }

@@ -3,6 +3,8 @@
 //! A refusal decided in one turn writes nothing and leaves no trace in stock, balance or usage counts. Each has a
 //! stable [`code`](Refusal::code); HTTP statuses and problem types are derived from it in one place.
 
+use std::borrow::Cow;
+
 use crate::promotion::Unavailable;
 use crate::{Amount, CustomerId, Location, Money, Quantity, SkuId};
 
@@ -43,7 +45,7 @@ pub enum Refusal {
     #[error("a customer may have {limit} of {sku} and has {taken} already")]
     LimitExceeded { sku: SkuId, limit: Quantity, taken: Quantity },
     #[error("coupon {code} is not valid: {why}")]
-    CouponInvalid { code: String, why: &'static str },
+    CouponInvalid { code: String, why: Cow<'static, str> },
     #[error("coupon {code} is used up: order without it")]
     CouponExhausted { code: String },
     #[error("the {} of {} is limited to {}, and {} is taken: order without it", .0.why, .0.subject, .0.limit, .0.taken)]

@@ -223,10 +223,10 @@ fn context() -> impl Strategy<Value = CartContext> {
     let name = |prefix: &'static str| {
         proptest::option::of((0..3u8).prop_map(move |n| CompactString::from(format!("{prefix}{n}"))))
     };
-    let who = (any::<bool>(), any::<bool>(), proptest::option::of(0..6u64), proptest::option::of(0..4usize));
+    let who = (any::<bool>(), any::<bool>(), proptest::option::of(0..6u64), proptest::collection::vec(0..4usize, 0..3));
     let coupons = proptest::collection::vec(0..3u8, 0..3);
     (0..10i64 * 1_440, who, name("t"), name("r"), name("h"), coupons, proptest::option::weighted(0.2, 0..5u8)).prop_map(
-        |(minute, (known, new_customer, orders_before, payment), tier, region, channel, coupons, refused)| {
+        |(minute, (known, new_customer, orders_before, payments), tier, region, channel, coupons, refused)| {
             CartContext {
                 now: Timestamp(minute * 60_000_000),
                 utc_offset_minutes: 60,
@@ -236,7 +236,7 @@ fn context() -> impl Strategy<Value = CartContext> {
                 tier,
                 region,
                 channel,
-                payment: payment.map(|at| Method::ALL[at].0),
+                payments: payments.into_iter().map(|at| Method::ALL[at].0).collect(),
                 coupons: coupons
                     .into_iter()
                     .map(|n| PresentedCoupon {

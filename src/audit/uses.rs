@@ -31,6 +31,8 @@ pub(super) struct Owner {
     in_force: Vec<(u64, bool)>,
     held: FxHashMap<OrderId, Taken>,
     settled: FxHashMap<OrderId, Taken>,
+    /// Steps by which uses were given back, until their orders have heard.
+    returned: FxHashMap<OrderId, u32>,
 }
 
 impl Owner {
@@ -56,7 +58,7 @@ impl Owner {
                 self.held.insert(*order, Taken { amount, customer, since: scene.now, seq: scene.seq });
                 self.expect_within(*order, scene);
             }
-            UsesEvent::Settled { order } => match self.held.remove(order) {
+            UsesEvent::Settled { order } | UsesEvent::Used { order } => match self.held.remove(order) {
                 Some(taken) => drop(self.settled.insert(*order, taken)),
                 None => scene.fault(Rule::UseOnce, format!("order {order} held no use that could be settled")),
             },
@@ -67,6 +69,22 @@ impl Owner {
             UsesEvent::GivenBack { order } => {
                 let had = self.settled.remove(order).is_some();
                 scene.expect(had, Rule::UseOnce, || format!("order {order} had no use that could be given back"));
+            }
+            UsesEvent::Returned { order, taken, step } => {
+                let had = self.settled.remove(order).map(|had| (had.amount, had.customer));
+                let given = (taken.amount.0, taken.customer.clone());
+                scene.expect(had.as_ref() == Some(&given), Rule::UseOnce, || {
+                    format!("order {order} had {had:?} and gave back {given:?}")
+                });
+                if let Some(step) = step {
+                    self.returned.insert(*order, *step);
+                }
+            }
+            UsesEvent::Heard { order, step } => {
+                let known = self.returned.remove(order);
+                scene.expect(known == Some(*step), Rule::UseOnce, || {
+                    format!("order {order} has heard of step {step}, and {known:?} was done")
+                });
             }
         }
     }
@@ -110,9 +128,22 @@ impl Owner {
     /// How it differs from a snapshot, if it does.
     pub(super) fn differs(&self, state: &UsesState) -> Option<String> {
         let sum = |taken: &FxHashMap<OrderId, Taken>| taken.values().map(|taken| taken.amount).sum::<i64>();
-        let known = (state.held.len(), state.settled.len(), state.taken.amount.0, state.terms.as_ref());
-        let wanted = (self.held.len(), self.settled.len(), sum(&self.held) + sum(&self.settled), self.terms.as_ref());
-        (known != wanted).then(|| format!("held, settled, amount, terms are {known:?}, not {wanted:?}"))
+        let known = (state.held.len(), state.used(), state.taken.amount.0, state.terms.as_ref());
+        let amount = sum(&self.held) + sum(&self.settled);
+        let wanted = (self.held.len(), self.settled.len() as u64, amount, self.terms.as_ref());
+        if known != wanted {
+            return Some(format!("held, settled, amount, terms are {known:?}, not {wanted:?}"));
+        }
+        let returned: FxHashMap<OrderId, u32> = state.returned().collect();
+        if returned != self.returned {
+            return Some(format!("steps that gave back are {returned:?}, not {:?}", self.returned));
+        }
+        let mut by_customer: FxHashMap<&CustomerId, u64> = FxHashMap::default();
+        let customers = self.all().filter_map(|taken| taken.customer.as_ref());
+        customers.for_each(|customer| *by_customer.entry(customer).or_default() += 1);
+        let told = state.by_customer.iter().map(|(customer, uses)| (customer, *uses));
+        let differs = told.collect::<FxHashMap<_, _>>() != by_customer;
+        differs.then(|| "uses by customer are not those of its records".to_owned())
     }
 }
 

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use stockade_actors::command::{Answer, Command, UsesView};
 use stockade_domain::order::{self, COUPONS_MAX};
 use stockade_domain::promotion::coupon::CouponBatch;
-use stockade_domain::promotion::pricing::{Explanation, Target as Off};
+use stockade_domain::promotion::pricing::{Explanation, GrantedGift, Pricing, Target as Off};
 use stockade_domain::promotion::uses::{Subject, Terms, UsesCommand};
 use stockade_domain::promotion::{
-    Cart, CartContext, CartLine, CouponCode, Label, PresentedCoupon, Promotion, PromotionId, price,
+    Cart, CartContext, CartLine, CouponCode, Label, PresentedCoupon, Promotion, PromotionId, Unavailable,
 };
-use stockade_domain::{Amount, Money, Refusal};
+use stockade_domain::{Amount, Money, Quantity, Refusal};
 
 use super::admission::Target;
 use super::commands::Pending;
@@ -202,7 +202,8 @@ impl Engine {
         Ok(codes)
     }
 
-    /// What an order would cost now, without holding anything: whether there is stock is not looked at.
+    /// What an order would cost now, without holding anything. It is refused for what an order would be refused for, as far
+    /// as prices and coupons go: whether there is stock of the goods, or money, is not looked at.
     pub async fn quote(&self, order: NewOrder) -> Result<Quote, Refusal> {
         if let Some(wrong) = order.wrong {
             return Err(wrong);
@@ -210,8 +211,17 @@ impl Engine {
         let order = *order.order;
         let rules = self.0.rules.current();
         let cart = self.cart_of(&order).await?;
-        let context = self.context_of(&order).await?;
-        let pricing = price(&rules, &cart, &context)?;
+        let wanted = self.context_of(&order).await?;
+        let mut unavailable = Vec::new();
+        // What promotions cannot have they do without, as in an order: each time one of them more.
+        let (context, pricing) = loop {
+            let mut context = CartContext { unavailable: unavailable.clone(), ..wanted.clone() };
+            let pricing = order::price_for_buyer(&rules, &cart, &mut context, &order.payments)?;
+            match self.first_unavailable(&order, &cart, &pricing).await? {
+                Some(refused) => unavailable.push(refused),
+                None => break (context, pricing),
+            }
+        };
         let money = |amount: Amount| Money::new(amount, cart.currency);
         let promotions = rules.explain(&pricing, &cart, &context)?;
         let id_of = |rule: u32| rules.promotion(rule).id.clone();
@@ -231,6 +241,66 @@ impl Engine {
                 .collect(),
             promotions,
         })
+    }
+
+    /// The first promotion of a pricing whose gift or use is not to be had now. A coupon that is not is refused.
+    async fn first_unavailable(
+        &self,
+        order: &order::NewOrder,
+        cart: &Cart,
+        pricing: &Pricing,
+    ) -> Result<Option<(PromotionId, Unavailable)>, Refusal> {
+        for gift in &pricing.uses.gifts {
+            if !self.has_gift(order, cart, gift).await? {
+                return Ok(Some((gift.promotion.clone(), Unavailable::Exhausted)));
+            }
+        }
+        // All are asked at once; who comes first is as in an order.
+        let coupons = pricing.uses.coupons.iter().map(|used| (Subject::Coupon(used.code.clone()), Amount::ZERO));
+        let promotions = pricing.uses.promotions.iter();
+        let promotions = promotions.map(|used| (Subject::Promotion(used.promotion.clone()), used.amount));
+        let asked: Vec<_> = coupons.chain(promotions).map(|(of, amount)| self.peek(order, cart, of, amount)).collect();
+        for (subject, answer) in asked {
+            match (answer.await, subject) {
+                (Ok(_), _) => {}
+                (Err(Refusal::UsesExceeded(excess)), Subject::Promotion(promotion)) => {
+                    return Ok(Some((promotion, excess.why)));
+                }
+                (Err(refusal), _) => return Err(refusal),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether an order would get a gift beside its goods. Orders that take what there is, or wait, get theirs so; kits
+    /// are looked at when they are ordered.
+    async fn has_gift(&self, order: &order::NewOrder, cart: &Cart, gift: &GrantedGift) -> Result<bool, Refusal> {
+        let stock = match self.read_sku(gift.sku.as_str()).await {
+            Ok(stock) => stock.0,
+            Err(Refusal::NotFound { .. } | Refusal::SkuUnknown { .. }) => return Ok(false),
+            Err(other) => return Err(other),
+        };
+        if order.allow_partial || order.allow_backorder || stock.definition.kit.is_some() {
+            return Ok(true);
+        }
+        let of_cart: Quantity = cart.lines.iter().filter(|line| line.sku == gift.sku).map(|line| line.quantity).sum();
+        Ok(stock.levels.available.saturating_sub(of_cart) >= gift.quantity)
+    }
+
+    /// Asks whether a use could be held for an order.
+    fn peek(
+        &self,
+        order: &order::NewOrder,
+        cart: &Cart,
+        subject: Subject,
+        amount: Amount,
+    ) -> (Subject, Pending<UsesView>) {
+        let (currency, customer) = (cart.currency, order.buyer().cloned());
+        // Nobody has this id: what an order of the quoted id may hold already is not its.
+        let hold = UsesCommand::Hold { order: self.0.ids.order(), amount, currency, customer, round: 0 };
+        let command = Command::PeekUse { subject: subject.clone(), hold: Box::new(hold) };
+        let answer = Pending::new(self.submit(&Target::Name(subject.name()), command), as_uses);
+        (subject, answer)
     }
 
     async fn cart_of(&self, order: &order::NewOrder) -> Result<Cart, Refusal> {
@@ -263,7 +333,7 @@ impl Engine {
         let wish = order.promotions.as_deref().cloned().unwrap_or_default();
         let mut coupons = smallvec::SmallVec::new();
         for code in &wish.coupons {
-            let unknown = || Refusal::CouponInvalid { code: code.to_string(), why: "it is not known" };
+            let unknown = || Refusal::CouponInvalid { code: code.to_string(), why: "it is not known".into() };
             let view = self.read_coupon(code).await.map_err(|refusal| match refusal {
                 Refusal::NotFound { .. } => unknown(),
                 other => other,
@@ -280,7 +350,7 @@ impl Engine {
             tier: wish.tier,
             region: wish.region,
             channel: wish.channel,
-            payment: order.payments.first().map(|tender| tender.method),
+            payments: order.payments.iter().map(|tender| tender.method).collect(),
             coupons,
             unavailable: Vec::new(),
         })
@@ -313,7 +383,7 @@ impl NewOrder {
             }
             Err(_) => {
                 let code = code.as_ref().chars().take(80).collect();
-                self.wrong = Some(Refusal::CouponInvalid { code, why: "it is not written like a coupon" });
+                self.wrong = Some(Refusal::CouponInvalid { code, why: "it is not written like a coupon".into() });
             }
         }
         self

@@ -130,7 +130,9 @@ fn command_names(command: &Command) -> Vec<String> {
         Command::Account { customer, .. } | Command::ReadAccount { customer } => {
             names_of([EntityKey::Account(customer.clone())])
         }
-        Command::Uses { subject, .. } | Command::ReadUses { subject } => names_of([EntityKey::Uses(subject.clone())]),
+        Command::Uses { subject, .. } | Command::ReadUses { subject } | Command::PeekUse { subject, .. } => {
+            names_of([EntityKey::Uses(subject.clone())])
+        }
         Command::Payment { payment, .. } | Command::ReadPayment { payment } => names_of([EntityKey::Payment(*payment)]),
         Command::Enter { .. } | Command::ReadLedger => names_of([EntityKey::Ledger]),
         Command::ReadDeadLetters
@@ -163,9 +165,10 @@ fn ends(message: &PeerMessage) -> (Vec<String>, Vec<String>) {
         PeerMessage::AbortUse { order, subject, .. } | PeerMessage::UseKnown { order, subject } => {
             one(Order(*order), Uses(subject.clone()))
         }
-        PeerMessage::UseHeld { order, subject, .. } | PeerMessage::InquireUse { order, subject, .. } => {
-            one(Uses(subject.clone()), Order(*order))
-        }
+        PeerMessage::UseHeld { order, subject, .. }
+        | PeerMessage::InquireReturn { order, subject, .. }
+        | PeerMessage::ReturnHeard { order, subject, .. }
+        | PeerMessage::InquireUse { order, subject, .. } => one(Uses(subject.clone()), Order(*order)),
         PeerMessage::Abort { order, skus, .. } => (names_of([Order(*order)]), names_of(skus.iter().cloned().map(Sku))),
         PeerMessage::AbortMoney { payment, customer, .. } => one(Payment(*payment), Account(customer.clone())),
         PeerMessage::InquireMoney { payment, customer, .. } => one(Account(customer.clone()), Payment(*payment)),
@@ -198,7 +201,7 @@ impl Command {
                 UsesCommand::Define { .. } | UsesCommand::Promote { .. } | UsesCommand::Retire => "define_uses",
                 _ => "engine",
             },
-            Self::ReadUses { .. } => "read_uses",
+            Self::ReadUses { .. } | Self::PeekUse { .. } => "read_uses",
             Self::Payment { .. } => "payment",
             Self::ReadPayment { .. } | Self::ReadDeadLetters => "read_payment",
             Self::Enter { .. } => "enter",
@@ -273,6 +276,8 @@ impl PeerMessage {
             Self::InquireBid { .. } => "inquire_bid",
             Self::HoldUse { .. } => "hold_use",
             Self::UseHeld { .. } => "use_held",
+            Self::InquireReturn { .. } => "inquire_return",
+            Self::ReturnHeard { .. } => "return_heard",
             Self::AbortUse { .. } => "abort_use",
             Self::InquireUse { .. } => "inquire_use",
             Self::UseKnown { .. } => "use_known",

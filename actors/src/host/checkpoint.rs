@@ -219,7 +219,8 @@ impl Host {
     fn let_coupons_go(&mut self, cut: u64, idle_since: u64) {
         let cold = &mut self.cold_uses;
         self.uses.retain(|subject, hosted| {
-            let busy = !hosted.state.held.is_empty() || hosted.state.promotion.is_some();
+            let is_asked = !hosted.state.held.is_empty() || hosted.state.returned().next().is_some();
+            let busy = is_asked || hosted.state.promotion.is_some();
             let stays = busy || !is_shelved(hosted, cut) || hosted.last_seq > idle_since;
             if !stays {
                 cold.insert(subject.clone());
@@ -278,7 +279,7 @@ impl Due for stockade_domain::account::Account {
 impl Due for stockade_domain::promotion::uses::UsesState {
     fn due(&self) -> Option<Timestamp> {
         // Whose order is of another partition is asked about after a restart.
-        (!self.held.is_empty()).then_some(Timestamp(0))
+        (!self.held.is_empty() || self.returned().next().is_some()).then_some(Timestamp(0))
     }
 }
 

@@ -7,7 +7,7 @@
 use smallvec::SmallVec;
 use stockade_domain::order::{self, Demand, Edit, Fill, NewOrder, Order, OrderAsk, OrderEvent, Placement, Pricer};
 use stockade_domain::promotion::RuleSet;
-use stockade_domain::promotion::uses::{self, Subject, UsesCommand, UsesEvent, UsesState};
+use stockade_domain::promotion::uses::{self, Subject, Use, UsesState};
 use stockade_domain::stock::{StockCommand, StockEvent};
 use stockade_domain::{OrderId, Refusal, SkuId};
 
@@ -192,16 +192,13 @@ impl Host {
         for (subject, amount) in order::uses_to_hold(order.promoted.as_deref(), promoted) {
             let refused = |refusal: Refusal| (subject.clone(), refusal);
             self.check_lives_here(subject.name()).map_err(refused)?;
-            let unknown = || UsesState::new(subject.clone());
-            let mut state = self.load_uses(subject).map_or_else(unknown, |hosted| hosted.state.clone());
-            let mut events: Vec<UsesEvent> = Vec::new();
-            let (release, customer) = (UsesCommand::Release { order: id, round }, new.buyer().cloned());
-            let hold = UsesCommand::Hold { order: id, amount, currency, customer, round };
-            for command in [release, hold] {
-                let before = events.len();
-                uses::decide(&state, &command, self.now, &mut events).map_err(refused)?;
-                events[before..].iter().for_each(|event| state.apply(event));
+            let (now, mut events) = (self.now, Vec::new());
+            let taken = Use { amount, customer: new.buyer().cloned(), round };
+            match self.load_uses(subject) {
+                Some(hosted) => uses::hold_anew(&hosted.state, id, taken, currency, now, &mut events),
+                None => uses::hold_anew(&UsesState::new(subject.clone()), id, taken, currency, now, &mut events),
             }
+            .map_err(refused)?;
             held.extend(events.into_iter().map(|event| (subject.clone(), event)));
         }
         Ok(held)

@@ -39,6 +39,7 @@ impl Host {
         sorted(&self.told, hasher);
         tries(&self.tries, hasher);
         tries(&self.use_tries, hasher);
+        tries(&self.use_steps, hasher);
         tries(&self.money_tries, hasher);
         tries(&self.heard, hasher);
         // Those who wait are tried in their order.

@@ -183,6 +183,8 @@ pub struct Host {
     tries: Tries<OrderId>,
     /// The same of orders that asked owners of uses here.
     use_tries: Tries<(Subject, OrderId)>,
+    /// Steps by which orders gave uses back, and of which they have heard that they are done.
+    use_steps: Tries<(Subject, OrderId)>,
     /// The same of payments that asked wallets here.
     money_tries: Tries<PaymentId>,
 
@@ -240,6 +242,7 @@ impl Host {
             tries: Tries::default(),
             money_tries: Tries::default(),
             use_tries: Tries::default(),
+            use_steps: Tries::default(),
             operation: "timer",
             turn: Turn::default(),
             effects: Effects::default(),
@@ -384,6 +387,7 @@ impl Host {
             Command::ReadAccount { customer } => self.read_account(&customer),
             Command::Uses { subject, command, key } => self.run_uses_command(&subject, &command, key),
             Command::ReadUses { subject } => self.read_uses(&subject),
+            Command::PeekUse { subject, hold } => self.peek_use(&subject, &hold),
             Command::Payment { payment, command } => self.run_payment_command(payment, &command),
             Command::ReadPayment { payment } => self.read_payment(payment),
             Command::ReadDeadLetters => Ok(self.read_dead_letters()),

@@ -2,6 +2,16 @@
 //!
 //! When everything it needs lives here, its whole hold phase is one turn: every SKU and wallet decides first, and
 //! only if all of them agree anything is changed. Otherwise it is placed across partitions (see `placing`).
+//!
+//! Whatever the number of partitions, what is wrong with an order is refused in this order, the first that is wrong:
+//!
+//! 1. stock: a SKU is unknown or not for sale, its limit for the customer, its units;
+//! 2. coupons that nobody knows;
+//! 3. the price: money that cannot be, coupons that come to nothing (`coupon_invalid`), `expected_total`
+//!    (`price_changed`), the payments;
+//! 4. uses: coupons that may not be used now (`coupon_invalid`) or any more (`coupon_exhausted`, `limit_exceeded`).
+//!    Promotions that may not be used are done without, and the price is made again;
+//! 5. the wallet.
 
 use std::time::Duration;
 
@@ -183,7 +193,6 @@ impl Host {
         mut demand: Demand,
         rules: Option<&RuleSet>,
     ) -> Result<Ready, Refusal> {
-        let coupons = if order.promotions.is_some() { self.present_coupons(order)? } else { Vec::new() };
         loop {
             let mut holds = Holds::new();
             let fills = match self.decide_holds(order, &demand, &mut holds) {
@@ -193,6 +202,7 @@ impl Host {
                 }
                 decided => decided?,
             };
+            let coupons = self.present_coupons(order)?;
             let market = holds.iter().flat_map(|(_, hold)| hold.market.iter().cloned()).collect::<Vec<_>>();
             let pricer = Pricer { rules, coupons: &coupons };
             let mut placement = order::place_with(order, &demand, &fills, &market, self.now, pricer)?;

@@ -6,15 +6,15 @@ use std::time::Duration;
 use stockade_domain::entity::{EntityKey, RemoteStep};
 use stockade_domain::mistake::{Mistake, made};
 use stockade_domain::order::{self, Demand, Fill, NewOrder, Order, OrderEvent, Placement, Pricer};
-use stockade_domain::promotion::PresentedCoupon;
 use stockade_domain::promotion::uses::{Subject, UsesCommand};
+use stockade_domain::promotion::{Label, PresentedCoupon};
 use stockade_domain::refusal::Shortage;
 use stockade_domain::stock::market::{MarketDemand, MarketFill};
 use stockade_domain::{Amount, CustomerId, Money, OrderId, PaymentId, Quantity, Refusal, SkuId, Timestamp};
 
 use super::agenda::ASK_AGAIN_MICROS;
 use super::place::{drop_short_gifts, mode_of, note_unavailable, take_gifts, wallet_payments};
-use super::uses::Batch;
+use super::uses::unknown_coupon;
 use super::{Handled, Host};
 use crate::command::KeyDigest;
 use crate::peer::{HeldItems, HoldRequest, PeerMessage};
@@ -37,14 +37,32 @@ pub(super) struct Placing {
     /// The partitions to ask, ascending, each with its SKUs as indices into the demand.
     stages: Vec<(usize, Vec<usize>)>,
     stage: usize,
-    /// Uses that are held, with the batches of coupons.
-    uses: Vec<(Subject, Batch)>,
+    /// What the owners of its uses have answered; coupons that were refused are refused when all of it is priced.
+    uses: Vec<UseAnswer>,
     /// The use that is being asked for.
     asked: Option<Subject>,
     /// Wallet money is asked for when all stock and all uses are held.
     money: Option<MoneyWanted>,
     placement: Option<Placement>,
     started_at: Timestamp,
+}
+
+/// What an owner of uses has answered.
+#[derive(Debug)]
+pub(super) struct UseAnswer {
+    pub(super) subject: Subject,
+    /// A coupon's batch; none if it is not known.
+    pub(super) batch: Option<Label>,
+    /// Why it is not held.
+    pub(super) refused: Option<Refusal>,
+}
+
+impl UseAnswer {
+    /// A coupon, as pricing wants it.
+    fn presented(&self) -> Option<PresentedCoupon> {
+        let (Subject::Coupon(code), Some(batch)) = (&self.subject, &self.batch) else { return None };
+        Some(PresentedCoupon { code: code.clone(), batch: batch.clone() })
+    }
 }
 
 impl Placing {
@@ -153,7 +171,8 @@ impl Host {
         self.placing.get(&id).is_some_and(|placing| of(placing) == Some(round))
     }
 
-    /// All stock is held: holds the coupons, prices the whole, holds what promotions limit, and then the money.
+    /// All stock is held: asks for the coupons, prices the whole, holds what promotions limit, and then the money. A coupon
+    /// that is refused is priced as if it were not: what is wrong with the price is told first.
     fn advance_price(&mut self, id: OrderId) -> Result<(), Refusal> {
         let rules = self.shared.rules.get();
         let now = self.now;
@@ -169,9 +188,9 @@ impl Host {
             return Err(Refusal::StockExhausted { items: placing.demand.units.iter().map(short).collect(), as_of: 0 });
         }
         let codes = placing.order.promotions.as_ref().map(|wish| wish.coupons.clone()).unwrap_or_default();
-        let held = |uses: &[(Subject, Batch)], subject: &Subject| uses.iter().any(|(known, _)| known == subject);
+        let answered = |uses: &[UseAnswer], subject: &Subject| uses.iter().any(|answer| answer.subject == *subject);
         let coupons = codes.iter().map(|code| Subject::Coupon(code.clone()));
-        if let Some(next) = coupons.into_iter().find(|coupon| !held(&placing.uses, coupon)) {
+        if let Some(next) = coupons.into_iter().find(|coupon| !answered(&placing.uses, coupon)) {
             let (order, currency) = (&placing.order, fills[0].price.currency);
             let round = order.promotions.as_ref().map_or(0, |wish| wish.round);
             let (amount, customer) = (Amount::ZERO, order.buyer().cloned());
@@ -182,7 +201,7 @@ impl Host {
             return Ok(());
         }
         if placing.placement.is_none() {
-            let coupons: Vec<PresentedCoupon> = placing.uses.iter().filter_map(presented).collect();
+            let coupons: Vec<PresentedCoupon> = placing.uses.iter().filter_map(UseAnswer::presented).collect();
             let pricer = Pricer { rules: rules.as_deref(), coupons: &coupons };
             let order = &placing.order;
             let mut placement = order::place_with(order, &placing.demand, &fills, &placing.market, now, pricer)?;
@@ -193,9 +212,14 @@ impl Host {
             placing.placement = Some(placement);
         }
         let placement = placing.placement.as_ref().expect("it was just priced");
+        let uses = placement.promoted().into_iter().flat_map(|promoted| &promoted.uses);
+        let mut answers = uses.filter_map(|used| placing.uses.iter().find(|answer| answer.subject == used.subject));
+        if let Some(refusal) = answers.find_map(|answer| answer.refused.clone()) {
+            return Err(refusal);
+        }
         let currency = placement.total.currency;
         let holds = placement.promoted().into_iter().flat_map(|promoted| promoted.holds(&placing.order, currency));
-        let next = holds.into_iter().find(|(subject, _)| !held(&placing.uses, subject));
+        let next = holds.into_iter().find(|(subject, _)| !answered(&placing.uses, subject));
         if let Some((subject, hold)) = next.map(|(subject, hold)| (subject.clone(), hold)) {
             placing.asked = Some(subject.clone());
             let order = placing.order.clone();
@@ -206,25 +230,28 @@ impl Host {
     }
 
     /// An owner of uses has answered.
-    pub(super) fn use_held(&mut self, id: OrderId, round: u64, subject: &Subject, result: Result<Batch, Refusal>) {
-        let is_asked = |placing: &Placing| placing.asked.as_ref() == Some(subject);
-        if !self.is_placing_in_round(id, round) || !self.placing.get(&id).is_some_and(is_asked) {
+    pub(super) fn use_held(&mut self, id: OrderId, round: u64, answer: UseAnswer) {
+        if !self.is_placing_in_round(id, round) {
             return;
         }
-        match result {
-            Ok(batch) => {
-                let placing = self.placing.get_mut(&id).expect("it is being placed");
-                placing.asked = None;
-                placing.uses.push((subject.clone(), batch));
-                self.advance(id);
+        let asked = self.placing.get_mut(&id).filter(|placing| placing.asked.as_ref() == Some(&answer.subject));
+        let Some(placing) = asked else { return };
+        match (&answer.subject, &answer.refused) {
+            (Subject::Coupon(code), _) if answer.batch.is_none() => {
+                let unknown = unknown_coupon(code);
+                self.abort(id, unknown);
             }
-            Err(refusal) => {
-                let placing = self.placing.get_mut(&id).expect("it is being placed");
-                if note_unavailable(&mut placing.order, subject, &refusal) {
+            (subject @ Subject::Promotion(_), Some(refusal)) => {
+                if note_unavailable(&mut placing.order, subject, refusal) {
                     self.place_otherwise(id);
                 } else {
-                    self.abort(id, refusal);
+                    self.abort(id, refusal.clone());
                 }
+            }
+            _ => {
+                placing.asked = None;
+                placing.uses.push(answer);
+                self.advance(id);
             }
         }
     }
@@ -331,7 +358,7 @@ impl Host {
             })
             .collect();
         if settled {
-            let settle = |(subject, _): &(Subject, Batch)| RemoteStep::UsesSettle { subject: subject.clone() };
+            let settle = |held: &UseAnswer| RemoteStep::UsesSettle { subject: held.subject.clone() };
             owed.extend(placing.uses.iter().map(settle));
         }
         if let (Some(wanted), false) = (placing.money, placement.plan.needs_gateway()) {
@@ -358,7 +385,7 @@ impl Host {
             self.tell_peer(partition, PeerMessage::Abort { order: id, attempt: placing.attempt, skus });
         }
         let round = placing.order.promotions.as_ref().map_or(0, |wish| wish.round);
-        let uses = placing.uses.iter().map(|(subject, _)| subject).chain(&placing.asked).cloned();
+        let uses = placing.uses.iter().map(|answer| &answer.subject).chain(&placing.asked).cloned();
         for subject in uses.collect::<Vec<_>>() {
             self.tell_peer(self.home_of_uses(&subject), PeerMessage::AbortUse { order: id, round, subject });
         }
@@ -380,12 +407,6 @@ impl Host {
             self.advance(id);
         }
     }
-}
-
-/// A coupon that is held, as pricing wants it.
-fn presented((subject, batch): &(Subject, Batch)) -> Option<PresentedCoupon> {
-    let (Subject::Coupon(code), Some(batch)) = (subject, batch) else { return None };
-    Some(PresentedCoupon { code: code.clone(), batch: batch.clone() })
 }
 
 /// What lines want of the books of these SKUs, by place in the request.

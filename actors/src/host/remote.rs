@@ -5,12 +5,13 @@ use stockade_domain::account::AccountCommand;
 use stockade_domain::entity::{EntityKey, RemoteStep, StepCommand};
 use stockade_domain::mistake::{Mistake, made};
 use stockade_domain::order::{self, Fill, OrderEvent};
-use stockade_domain::promotion::uses::Subject;
+use stockade_domain::promotion::uses::{Subject, Use};
 use stockade_domain::stock::market::{Claims, MarketDemand, MarketFill, Seller};
 use stockade_domain::stock::{StockCommand, StockEvent};
 use stockade_domain::{Amount, CustomerId, OrderId, PaymentId, Quantity, Refusal, SkuId};
 
 use super::place::{ABORTED, Claim, Hold};
+use super::placing::UseAnswer;
 use super::waiting::TENTATIVE_WAIT_MICROS;
 use super::{Host, partition_of};
 use crate::faults::MailboxFault;
@@ -92,7 +93,9 @@ impl Host {
                 self.answer_bid_inquiry(customer, currency, payment, *backing, from);
             }
             PeerMessage::HoldUse { from, request } => self.hold_use_for_peer(from, *request),
-            PeerMessage::UseHeld { order, round, subject, result } => self.use_held(order, round, &subject, result),
+            PeerMessage::UseHeld { order, round, subject, batch, result } => {
+                self.use_held(order, round, UseAnswer { subject, batch, refused: result.err() });
+            }
             PeerMessage::AbortUse { order, round, subject } => self.abort_use(order, round, &subject),
             PeerMessage::InquireUse { from, order, round, subject } => {
                 self.answer_use_inquiry(from, order, round, subject);
@@ -120,18 +123,24 @@ impl Host {
                     self.tell_peer(from, PeerMessage::AbortMoney { attempt, payment, customer });
                 }
             }
-            PeerMessage::Step { from, order, step, what } => self.do_step(from, order, step, &what),
+            PeerMessage::InquireReturn { from, order, step, subject } => {
+                self.answer_return_inquiry(from, order, step, subject);
+            }
+            PeerMessage::ReturnHeard { order, step, subject } => self.return_is_heard(order, step, &subject),
+            PeerMessage::Step { from, order, step, what, taken } => self.do_step(from, order, (step, &what), taken),
             PeerMessage::StockIs { from, news, order, sku, stock } => self.hear_of_stock(from, news, order, sku, stock),
             PeerMessage::StockHeard { news, order, sku } => self.stock_was_heard(news, order, &sku),
             PeerMessage::StepDone { order, step, short, news } => {
                 // Only the first answer of a step brings its actor's next one: were all others asked for again each time,
                 // messages that are slow would multiply.
-                let Some(by) = self.actor_that_owes(order, step) else { return };
+                let Some(what) = self.owed_step(order, step) else { return };
+                let by = actor_of(&what, order);
                 if let Some((sku, news)) = news {
                     self.note_heard(order, sku, news);
                 }
                 let done = order::OrderCommand::StepDone { step, short };
                 if self.tell_order(order, &done).is_ok() {
+                    self.tell_heard(order, step, &what);
                     self.ask_owed(order, |actor| *actor == by);
                 }
             }
@@ -357,16 +366,16 @@ impl Host {
         let step = hosted.state.next_step;
         let by = actor_of(&to, order);
         self.change_order(order, &[OrderEvent::StepOwed { step, to: Box::new(to) }]);
-        let is_first = self.actor_that_owes(order, step).is_some_and(|by| self.first_owed_by(order, &by) == Some(step));
+        let is_first = self.first_owed_by(order, &by) == Some(step);
         if is_first {
             self.ask_owed(order, |actor| *actor == by);
         }
     }
 
-    /// Who owes this step, if it is still owed.
-    fn actor_that_owes(&mut self, order: OrderId, step: u32) -> Option<EntityKey> {
+    /// A step, if it is still owed.
+    fn owed_step(&mut self, order: OrderId, step: u32) -> Option<RemoteStep> {
         let owed = &self.load_order(order)?.state.owed;
-        owed.iter().find(|owed| owed.step == step).map(|owed| actor_of(&owed.to, order))
+        owed.iter().find(|owed| owed.step == step).map(|owed| (*owed.to).clone())
     }
 
     fn first_owed_by(&self, order: OrderId, by: &EntityKey) -> Option<u32> {
@@ -390,7 +399,11 @@ impl Host {
                 let partition = partition_of(&actor, self.shared.partitions);
                 asked.push(actor);
                 let (from, step, what) = (self.index, owed.step, owed.to.clone());
-                messages.push((partition, PeerMessage::Step { from, order, step, what }));
+                let taken = match &*what {
+                    RemoteStep::UsesGiveBack { subject } => hosted.state.use_of(subject).map(Box::new),
+                    _ => None,
+                };
+                messages.push((partition, PeerMessage::Step { from, order, step, what, taken }));
             }
         }
         for (partition, message) in messages {
@@ -398,7 +411,7 @@ impl Host {
         }
     }
 
-    fn do_step(&mut self, from: usize, order: OrderId, step: u32, what: &RemoteStep) {
+    fn do_step(&mut self, from: usize, order: OrderId, (step, what): (u32, &RemoteStep), taken: Option<Box<Use>>) {
         match what.command(order) {
             StepCommand::Stock(sku, command) => {
                 let away = self.home_of_route(order.route()) != self.index;
@@ -416,7 +429,7 @@ impl Host {
                 self.repeat_news_to(&sku, order);
             }
             StepCommand::Uses(subject, command) => {
-                self.do_uses_step(&subject, &command);
+                self.do_uses_step(order, step, (subject, command), taken.map(|taken| *taken));
                 self.tell_peer(from, PeerMessage::StepDone { order, step, short: None, news: None });
             }
             StepCommand::Account(customer, command) => {

@@ -5,13 +5,14 @@
 
 use smallvec::SmallVec;
 use stockade_domain::entity::{EntityKey, RemoteStep};
-use stockade_domain::order::{NewOrder, Outcome, Placement};
-use stockade_domain::promotion::uses::{self, Subject, UsesCommand, UsesEvent, UsesState};
-use stockade_domain::promotion::{Label, PresentedCoupon};
+use stockade_domain::order::{NewOrder, Order, Outcome, Placement};
+use stockade_domain::promotion::uses::{self, Subject, Use, UsesCommand, UsesEvent, UsesState};
+use stockade_domain::promotion::{CouponCode, PresentedCoupon};
 use stockade_domain::{Currency, OrderId, Refusal};
 
 use super::{Handled, Host};
 use crate::command::{Answer, KeyDigest, UsesView};
+use crate::copy_on_write::CopyOnWrite;
 use crate::faults::MailboxFault;
 use crate::peer::{PeerMessage, UseRequest};
 use crate::rules::RuleChange;
@@ -110,11 +111,17 @@ impl Host {
         self.answer_uses(subject, false)
     }
 
+    /// Says whether a use could be held now, as an order that asked for it would be told.
+    pub(super) fn peek_use(&mut self, subject: &Subject, hold: &UsesCommand) -> Result<Handled, Refusal> {
+        self.decide_uses(subject, hold)?;
+        self.answer_uses(subject, false)
+    }
+
     fn answer_uses(&mut self, subject: &Subject, created: bool) -> Result<Handled, Refusal> {
         let what = EntityKey::Uses(subject.clone()).to_string();
         let hosted = self.load_uses(subject).ok_or(Refusal::NotFound { what })?;
         let state = &hosted.state;
-        let settled = state.settled.len() as u64;
+        let settled = state.used();
         let view = UsesView {
             subject: subject.clone(),
             terms: state.terms.clone(),
@@ -136,7 +143,7 @@ impl Host {
         let codes = order.promotions.as_ref().map(|wish| wish.coupons.clone()).unwrap_or_default();
         let mut presented = Vec::with_capacity(codes.len());
         for code in codes {
-            let unknown = || Refusal::CouponInvalid { code: code.to_string(), why: "it is not known" };
+            let unknown = || unknown_coupon(&code);
             let hosted = self.load_uses(&Subject::Coupon(code.clone())).ok_or_else(unknown)?;
             let batch = hosted.state.terms.as_ref().and_then(|terms| terms.batch.clone()).ok_or_else(unknown)?;
             presented.push(PresentedCoupon { code, batch });
@@ -157,7 +164,7 @@ impl Host {
             let events = self.decide_uses(subject, &command).map_err(|refusal| (subject.clone(), refusal))?;
             held.extend(events.into_iter().map(|event| (subject.clone(), event)));
             if settled {
-                held.push((subject.clone(), UsesEvent::Settled { order: order.id }));
+                held.push((subject.clone(), UsesEvent::Used { order: order.id }));
             }
         }
         Ok(held)
@@ -187,14 +194,14 @@ impl Host {
         let command = UsesCommand::Hold { order, amount, currency, customer, round };
         let result = self.decide_uses(&subject, &command).map(|events| {
             self.change_uses(&subject, &events);
-            let terms = self.load_uses(&subject).and_then(|hosted| hosted.state.terms.as_ref());
-            terms.and_then(|terms| terms.batch.clone())
         });
+        let terms = self.load_uses(&subject).and_then(|hosted| hosted.state.terms.as_ref());
+        let batch = terms.and_then(|terms| terms.batch.clone());
         if result.is_ok() {
             self.use_tries.note(key, round, true, self.now);
             self.doubt_use(&subject, order);
         }
-        self.tell_peer(from, PeerMessage::UseHeld { order, round, subject, result });
+        self.tell_peer(from, PeerMessage::UseHeld { order, round, subject, batch, result });
     }
 
     /// Whoever holds a use from another partition is asked about until its home knows the order.
@@ -212,6 +219,7 @@ impl Host {
         let mut held: Vec<(Subject, OrderId)> = Vec::new();
         for (subject, hosted) in self.uses.iter() {
             held.extend(hosted.state.held.keys().map(|order| (subject.clone(), *order)));
+            held.extend(hosted.state.returned().map(|(order, _)| (subject.clone(), order)));
         }
         held.sort();
         for (subject, order) in held {
@@ -223,13 +231,16 @@ impl Host {
         let Some(doubted) = self.doubted_uses.get(subject).cloned() else { return };
         let mut open = doubted;
         open.retain(|order| {
-            let held = self.load_uses(subject).and_then(|hosted| hosted.state.held.get(order)).map(|held| held.round);
+            let Some(state) = self.load_uses(subject).map(|hosted| &hosted.state) else { return false };
+            let (held, returned) = (state.held.get(order).map(|held| held.round), state.returned_by(*order));
+            let (home, from, order) = (self.home_of_route(order.route()), self.index, *order);
             if let Some(round) = held {
-                let (home, from) = (self.home_of_route(order.route()), self.index);
-                let (order, subject) = (*order, subject.clone());
-                self.tell_peer(home, PeerMessage::InquireUse { from, order, round, subject });
+                self.tell_peer(home, PeerMessage::InquireUse { from, order, round, subject: subject.clone() });
             }
-            held.is_some()
+            if let Some(step) = returned {
+                self.tell_peer(home, PeerMessage::InquireReturn { from, order, step, subject: subject.clone() });
+            }
+            held.is_some() || returned.is_some()
         });
         if open.is_empty() {
             self.doubted_uses.remove(subject);
@@ -259,7 +270,8 @@ impl Host {
     }
 
     pub(super) fn use_is_known(&mut self, order: OrderId, subject: &Subject) {
-        if let Some(doubted) = self.doubted_uses.get_mut(subject) {
+        let is_returned = self.load_uses(subject).is_some_and(|hosted| hosted.state.returned_by(order).is_some());
+        if let Some(doubted) = self.doubted_uses.get_mut(subject).filter(|_| !is_returned) {
             doubted.retain(|known| *known != order);
         }
     }
@@ -272,11 +284,48 @@ impl Host {
         }
     }
 
-    /// Does an order's step; what is done already is done.
-    pub(super) fn do_uses_step(&mut self, subject: &Subject, command: &UsesCommand) {
-        match self.decide_uses(subject, command) {
-            Ok(events) => drop(self.change_uses(subject, &events)),
+    /// Does an order's step; what is done already is done. `taken` is what the order had, where it gives it back.
+    pub(super) fn do_uses_step(&mut self, order: OrderId, step: u32, of: (Subject, UsesCommand), taken: Option<Use>) {
+        let (subject, mut command) = of;
+        let gives_back = matches!(command, UsesCommand::GiveBack { .. });
+        if gives_back {
+            // Its order has heard that it is done: this one was slow.
+            if self.use_steps.is_old(&(subject.clone(), order), step.into(), || false) {
+                return;
+            }
+            command = UsesCommand::GiveBack { order, taken, step: Some(step) };
+        }
+        match self.decide_uses(&subject, &command) {
+            Ok(events) => drop(self.change_uses(&subject, &events)),
             Err(refusal) => tracing::warn!(?subject, %refusal, "a use could not be ended"),
+        }
+        if gives_back {
+            // Its step is remembered until the order has heard that it is done.
+            self.doubt_use(&subject, order);
+        }
+    }
+
+    /// An order has heard that its step is done: it tells the owner, which need not remember the step any more.
+    pub(super) fn tell_heard(&mut self, order: OrderId, step: u32, what: &RemoteStep) {
+        if let RemoteStep::UsesGiveBack { subject } = what {
+            let (home, subject) = (self.home_of_uses(subject), subject.clone());
+            self.tell_peer(home, PeerMessage::ReturnHeard { order, step, subject });
+        }
+    }
+
+    pub(super) fn answer_return_inquiry(&mut self, from: usize, order: OrderId, step: u32, subject: Subject) {
+        let owes = |hosted: &mut Hosted<CopyOnWrite<Order>>| hosted.state.owed.iter().any(|owed| owed.step == step);
+        // What is still owed is asked for again by the order itself.
+        if !self.load_order(order).is_some_and(owes) {
+            self.tell_peer(from, PeerMessage::ReturnHeard { order, step, subject });
+        }
+    }
+
+    pub(super) fn return_is_heard(&mut self, order: OrderId, step: u32, subject: &Subject) {
+        self.use_steps.note((subject.clone(), order), step.into(), true, self.now);
+        match self.decide_uses(subject, &UsesCommand::Heard { order, step }) {
+            Ok(events) => drop(self.change_uses(subject, &events)),
+            Err(refusal) => tracing::warn!(%order, ?subject, %refusal, "a step could not be forgotten"),
         }
     }
 
@@ -292,8 +341,10 @@ impl Host {
     }
 }
 
-/// A coupon's batch as its owner told it.
-pub(super) type Batch = Option<Label>;
+/// A coupon that nobody defined, or that is of no batch.
+pub(super) fn unknown_coupon(code: &CouponCode) -> Refusal {
+    Refusal::CouponInvalid { code: code.to_string(), why: "it is not known".into() }
+}
 
 /// What these owners say of the rules, each as of its last record.
 pub(super) fn rules_of<'a>(

@@ -7,7 +7,6 @@ use super::charge::{charge_when_filled, request_shipment};
 use super::earn::earn;
 use super::event::{LineUnits, OrderEvent};
 use super::late::{self, LatePayment};
-use super::promoted;
 use super::refund;
 use super::request::Tender;
 use super::returns::{grant_refund, take_back, worth_of};
@@ -346,10 +345,7 @@ pub(super) fn give_back(order: &Order, reason: ReleaseReason, out: &mut Vec<Orde
     for (sku, _) in ended.into_iter().filter(|_| !made(Mistake::ReleaseForgotten)) {
         asks.push(OrderAsk::Stock(sku, StockCommand::ReleaseAll { order: order.id, reason }));
     }
-    if let Some(promoted) = &order.promoted {
-        let ends = promoted::end_of(promoted, order.id, order.secured).into_iter();
-        asks.extend(ends.map(|(subject, command)| OrderAsk::Uses(subject, command)));
-    }
+    asks.extend(order.end_uses().map(|(subject, command)| OrderAsk::Uses(subject, command)));
     refund::unwind(order, out, asks);
 }
 

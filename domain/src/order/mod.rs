@@ -46,7 +46,7 @@ pub use late::LatePayment;
 pub use pay::{PaymentPlan, plan_payments};
 pub(crate) use place::TOTAL_MAX;
 pub use place::{Demand, Fill, Placement, demand, demand_with, place, place_with};
-pub use promoted::{AppliedDiscount, AppliedUse, COUPONS_MAX, Pricer, Promoted, PromotionWish};
+pub use promoted::{AppliedDiscount, AppliedUse, COUPONS_MAX, Pricer, Promoted, PromotionWish, price_for_buyer};
 pub use request::{Charge, ChargeKind, LINES_MAX, LineSupply, NewLine, NewOrder, Tender};
 pub use state::{Line, Order, OrderPayment, Outcome};
 pub use status::{FulfillmentStatus, OrderStatus, ReturnStatus};

@@ -1,18 +1,21 @@
 //! Promotions in an order: what the buyer presents, and what was taken off.
 
+use std::borrow::Cow;
+
 use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 use smallvec::SmallVec;
 
 use super::event::PlacedLine;
 use super::place::Fill;
-use super::request::NewOrder;
-use crate::promotion::pricing::{GrantedGift, Target};
-use crate::promotion::uses::{Subject, UsesCommand};
+use super::request::{NewOrder, Tender};
+use super::state::Order;
+use crate::promotion::pricing::{Considered, GrantedGift, Pricing, Target, Verdict};
+use crate::promotion::uses::{Subject, Use, UsesCommand};
 use crate::promotion::{
     Cart, CartContext, CartLine, CouponCode, PresentedCoupon, PromotionId, RuleSet, Unavailable, price,
 };
-use crate::{Amount, Currency, OrderId, Refusal, Timestamp};
+use crate::{Amount, Currency, Refusal, Timestamp};
 
 /// The most coupons of one order.
 pub const COUPONS_MAX: usize = 8;
@@ -168,7 +171,7 @@ impl Pricer<'_> {
             CartLine { sku, category, brand, quantity, unit_price: line.unit_price }
         };
         let cart = Cart { currency, lines: priced.iter().map(cart_line).collect(), charges: order.charges.clone() };
-        let context = CartContext {
+        let mut context = CartContext {
             now,
             utc_offset_minutes: wish.utc_offset_minutes,
             customer: order.buyer().cloned(),
@@ -177,16 +180,11 @@ impl Pricer<'_> {
             tier: wish.tier.clone(),
             region: wish.region.clone(),
             channel: wish.channel.clone(),
-            payment: order.payments.first().map(|tender| tender.method),
+            payments: order.payments.iter().map(|tender| tender.method).collect(),
             coupons: self.coupons.iter().cloned().collect(),
             unavailable: wish.unavailable.clone(),
         };
-        let pricing = price(rules, &cart, &context)?;
-        for code in &wish.coupons {
-            if !pricing.uses.coupons.iter().any(|used| used.code == *code) {
-                return Err(invalid(code, "no promotion that takes it applies to this order"));
-            }
-        }
+        let pricing = price_for_buyer(rules, &cart, &mut context, &order.payments)?;
         let mut promoted = Promoted { version: pricing.version, round: wish.round, ..Promoted::default() };
         for discount in &pricing.discounts {
             let target = match discount.target {
@@ -211,6 +209,39 @@ impl Pricer<'_> {
     }
 }
 
+/// Prices a cart for a buyer who pays it by these tenders, as an order and a quote of it are priced. Refuses coupons
+/// that come to nothing: whoever presents one wants it to count.
+pub fn price_for_buyer(
+    rules: &RuleSet,
+    cart: &Cart,
+    context: &mut CartContext,
+    tenders: &[Tender],
+) -> Result<Pricing, Refusal> {
+    let pricing = price_as_paid(rules, cart, context, tenders)?;
+    let is_used = |coupon: &&PresentedCoupon| pricing.uses.coupons.iter().any(|used| used.code == coupon.code);
+    match context.coupons.iter().find(|coupon| !is_used(coupon)) {
+        Some(unused) => Err(unused_coupon(rules, cart, &pricing, unused)),
+        None => Ok(pricing),
+    }
+}
+
+/// What the tenders leave open may be paid in any way later: then no condition on payment is true.
+fn price_as_paid(
+    rules: &RuleSet,
+    cart: &Cart,
+    context: &mut CartContext,
+    tenders: &[Tender],
+) -> Result<Pricing, Refusal> {
+    let pricing = price(rules, cart, context)?;
+    let named = tenders.iter().map(|tender| tender.amount.map(|money| money.amount.0));
+    let named = named.reduce(|sum, amount| Some(sum?.saturating_add(amount?))).flatten();
+    if named.is_none_or(|named| named >= pricing.total().0) {
+        return Ok(pricing);
+    }
+    context.payments.clear();
+    price(rules, cart, context)
+}
+
 /// Where a placed line comes from.
 #[derive(Clone, Copy)]
 pub(super) struct Origin<'a> {
@@ -220,13 +251,45 @@ pub(super) struct Origin<'a> {
     pub fill: Option<&'a Fill>,
 }
 
-fn invalid(code: &CouponCode, why: &'static str) -> Refusal {
-    Refusal::CouponInvalid { code: code.to_string(), why }
+fn invalid(code: &CouponCode, why: impl Into<Cow<'static, str>>) -> Refusal {
+    Refusal::CouponInvalid { code: code.to_string(), why: why.into() }
 }
 
-/// What settles, releases or gives back an order's uses.
-pub(super) fn end_of(promoted: &Promoted, order: OrderId, secured: bool) -> Vec<(Subject, UsesCommand)> {
-    let round = promoted.round;
-    let command = || if secured { UsesCommand::GiveBack { order } } else { UsesCommand::Release { order, round } };
-    promoted.asks(command).collect()
+/// Says of a coupon that comes to nothing what the promotion says that takes it.
+fn unused_coupon(rules: &RuleSet, cart: &Cart, pricing: &Pricing, unused: &PresentedCoupon) -> Refusal {
+    let takes = |considered: &&Considered| rules.promotion(considered.rule).coupon.contains(&unused.batch);
+    match pricing.considered.iter().find(takes) {
+        None => invalid(&unused.code, "no promotion takes it"),
+        Some(Considered { verdict: Verdict::Applied(_), .. }) => {
+            invalid(&unused.code, "another coupon of its batch is used")
+        }
+        Some(refused) => {
+            let said = rules.explanation(refused.rule, refused.verdict, cart.currency);
+            invalid(&unused.code, said.sentence)
+        }
+    }
+}
+
+impl Order {
+    /// What it has of this, held or used.
+    pub fn use_of(&self, subject: &Subject) -> Option<Use> {
+        let promoted = self.promoted.as_ref()?;
+        let used = promoted.uses.iter().find(|used| used.subject == *subject)?;
+        let customer = self.customer.clone().or_else(|| self.purchaser_key.clone());
+        Some(Use { amount: used.amount, customer, round: promoted.round })
+    }
+
+    /// What releases its uses, or gives them back if it was paid.
+    pub(super) fn end_uses(&self) -> impl Iterator<Item = (Subject, UsesCommand)> + '_ {
+        self.promoted.iter().flat_map(move |promoted| {
+            promoted.uses.iter().map(move |used| {
+                let (order, round) = (self.id, promoted.round);
+                let command = match self.secured {
+                    true => UsesCommand::GiveBack { order, taken: self.use_of(&used.subject), step: None },
+                    false => UsesCommand::Release { order, round },
+                };
+                (used.subject.clone(), command)
+            })
+        })
+    }
 }

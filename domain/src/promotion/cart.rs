@@ -84,8 +84,8 @@ pub struct CartContext {
     pub region: Option<CompactString>,
     /// Through what the order comes.
     pub channel: Option<CompactString>,
-    /// How it will be paid.
-    pub payment: Option<Method>,
+    /// How it will be paid: the method of each tender; none while nobody knows.
+    pub payments: SmallVec<[Method; 2]>,
     /// Coupons presented.
     pub coupons: SmallVec<[PresentedCoupon; 1]>,
     /// Promotions whose owners have refused a use: price again with them named here, and what comes next in their

@@ -224,7 +224,7 @@ pub enum Condition {
     /// Through what the order comes.
     #[n(11)]
     Channel(#[n(0)] Vec<Label>),
-    /// How it is paid.
+    /// How it is paid: each of its payments is by one of these; a part by another method is too much.
     #[n(12)]
     Payment(#[n(0)] Vec<Method>),
     /// Whether the customer is new, as the caller says.

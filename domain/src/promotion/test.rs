@@ -159,7 +159,10 @@ impl Test {
             Self::Goods(kind, names) => facts.lines.iter().any(|line| has(names, line.names[*kind as usize])),
             Self::Only(of) => facts.lines.iter().all(|line| of.mean(line)),
             Self::Buyer(kind, names) => has(names, facts.buyer[*kind as usize - Kind::Tier as usize]),
-            Self::Payment(bits) => facts.context.payment.is_some_and(|method| bits >> method as u8 & 1 == 1),
+            Self::Payment(bits) => {
+                let methods = &facts.context.payments;
+                !methods.is_empty() && methods.iter().all(|method| bits >> *method as u8 & 1 == 1)
+            }
             Self::NewCustomer(wanted) => facts.context.new_customer == *wanted,
             Self::OrderNumber(wanted) => facts.context.orders_before.is_some_and(|before| {
                 let number = before.saturating_add(1);

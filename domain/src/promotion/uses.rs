@@ -9,6 +9,11 @@
 //! ```
 //!
 //! Everything but holding is one-way and repeatable: what was done already, or was never held, changes nothing.
+//!
+//! Only what is held is known by order. What is used is counted, so that a campaign of millions of uses is as small as one
+//! of ten: whoever gives a use back says what it was ([`Use`]), because its order remembers, and an order gives back once.
+//! Where it asks from another partition, its step is remembered until the order has heard that it is done ([`Used`]).
+//!
 //! Limits may be changed at any time; what is taken beyond a lowered limit stays, and nothing more is given. A promotion
 //! that is retired gives nothing more either: uses that are held go on to be settled, released and given back.
 
@@ -111,7 +116,7 @@ pub enum UsesEvent {
         #[n(1)]
         taken: Use,
     },
-    /// The order was paid: the use is used.
+    /// The order was paid: the use is used. How it was told before uses were only counted.
     #[n(2)]
     Settled {
         #[n(0)]
@@ -123,7 +128,7 @@ pub enum UsesEvent {
         #[n(0)]
         order: OrderId,
     },
-    /// A paid order was undone: the use is free again.
+    /// A paid order was undone: the use is free again. How it was told before uses were only counted.
     #[n(4)]
     GivenBack {
         #[n(0)]
@@ -138,6 +143,31 @@ pub enum UsesEvent {
     /// A promotion prices nothing from now on; what orders have of it they keep.
     #[n(6)]
     Retired,
+    /// The order was paid: the use is used, and counted from here on.
+    #[n(7)]
+    Used {
+        #[n(0)]
+        order: OrderId,
+    },
+    /// A paid order was undone: what it had used is free again.
+    #[n(8)]
+    Returned {
+        #[n(0)]
+        order: OrderId,
+        #[n(1)]
+        taken: Use,
+        /// The step of the order that asked for it, where that is of another partition.
+        #[n(2)]
+        step: Option<u32>,
+    },
+    /// The order has heard that this step of it is done, and asks no more.
+    #[n(9)]
+    Heard {
+        #[n(0)]
+        order: OrderId,
+        #[n(1)]
+        step: u32,
+    },
 }
 
 impl UsesEvent {
@@ -146,9 +176,10 @@ impl UsesEvent {
         match self {
             Self::Defined { .. } => "defined",
             Self::Held { .. } => "held",
-            Self::Settled { .. } => "settled",
+            Self::Settled { .. } | Self::Used { .. } => "settled",
             Self::Released { .. } => "released",
-            Self::GivenBack { .. } => "given_back",
+            Self::GivenBack { .. } | Self::Returned { .. } => "given_back",
+            Self::Heard { .. } => "heard",
             Self::Promoted { .. } => "promoted",
             Self::Retired => "retired",
         }
@@ -183,8 +214,18 @@ pub enum UsesCommand {
         order: OrderId,
         round: u64,
     },
+    /// The order was paid and is undone.
     GiveBack {
         order: OrderId,
+        /// What it used, as it remembers.
+        taken: Option<Use>,
+        /// The number of its step, where it is of another partition.
+        step: Option<u32>,
+    },
+    /// The order asks for this step no more.
+    Heard {
+        order: OrderId,
+        step: u32,
     },
 }
 
@@ -199,6 +240,21 @@ pub struct Taken {
     pub amount: Amount,
 }
 
+/// What is used, counted.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
+pub struct Used {
+    /// How much.
+    #[n(0)]
+    pub taken: Taken,
+    /// Uses of which the customer is known.
+    #[n(1)]
+    pub of_customers: u64,
+    /// The steps by which orders of other partitions gave uses back, until those orders have heard that they are done:
+    /// a repeated step gives nothing back.
+    #[cbor(n(2), with = "codec::map")]
+    pub returned: FxHashMap<OrderId, u32>,
+}
+
 /// The uses of a promotion or a coupon.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct UsesState {
@@ -211,7 +267,7 @@ pub struct UsesState {
     /// Set aside, by order.
     #[cbor(n(2), with = "codec::map")]
     pub held: FxHashMap<OrderId, Use>,
-    /// Used, by order: it tells a repeated hold, and what to give back.
+    /// Used before uses were only counted, by order.
     #[cbor(n(3), with = "codec::map")]
     pub settled: FxHashMap<OrderId, Use>,
     /// All that is taken.
@@ -223,6 +279,9 @@ pub struct UsesState {
     /// What a promotion is; coupons are none.
     #[n(6)]
     pub promotion: Option<Box<Promotion>>,
+    /// Used; nothing in snapshots of before it was counted.
+    #[n(8)]
+    pub used: Option<Used>,
 }
 
 impl UsesState {
@@ -236,12 +295,28 @@ impl UsesState {
             taken: Taken::default(),
             by_customer: FxHashMap::default(),
             promotion: None,
+            used: None,
         }
     }
 
     /// Whether it is a promotion that prices nothing any more.
     pub fn is_retired(&self) -> bool {
         self.promotion.is_some() && self.terms.as_ref().is_some_and(|terms| terms.revoked)
+    }
+
+    /// How many uses are used.
+    pub fn used(&self) -> u64 {
+        self.settled.len() as u64 + self.used.as_ref().map_or(0, |used| used.taken.uses)
+    }
+
+    /// The steps that gave uses back and that their orders may still ask for.
+    pub fn returned(&self) -> impl Iterator<Item = (OrderId, u32)> + '_ {
+        self.used.iter().flat_map(|used| &used.returned).map(|(order, step)| (*order, *step))
+    }
+
+    /// The step by which this order gave its use back, if it may still ask for it.
+    pub fn returned_by(&self, order: OrderId) -> Option<u32> {
+        self.used.as_ref()?.returned.get(&order).copied()
     }
 
     /// Uses of a customer, held and settled.
@@ -281,9 +356,46 @@ impl UsesState {
                 let taken = self.settled.remove(order).expect("a use given back was used");
                 self.free(&taken);
             }
+            UsesEvent::Used { order } => {
+                let taken = self.held.remove(order).expect("what is used was held");
+                let used = self.used.get_or_insert_default();
+                used.taken.uses += 1;
+                used.taken.amount.0 += taken.amount.0;
+                used.of_customers += u64::from(taken.customer.is_some());
+            }
+            UsesEvent::Returned { order, taken, step } => self.take_back(*order, taken, *step),
+            UsesEvent::Heard { order, .. } => {
+                self.used.get_or_insert_default().returned.remove(order);
+            }
         }
-        let counted = self.held.len() + self.settled.len();
-        assert_eq!(self.taken.uses, counted as u64, "what is taken is what is held and settled");
+        let counted = self.held.len() as u64 + self.used();
+        assert_eq!(self.taken.uses, counted, "what is taken is what is held and used");
+    }
+
+    fn take_back(&mut self, order: OrderId, taken: &Use, step: Option<u32>) {
+        let used = self.used.get_or_insert_default();
+        if let Some(step) = step {
+            used.returned.insert(order, step);
+        }
+        if self.settled.remove(&order).is_none() {
+            used.taken.uses -= 1;
+            used.taken.amount.0 -= taken.amount.0;
+            used.of_customers -= u64::from(taken.customer.is_some());
+        }
+        self.free(taken);
+    }
+
+    /// Whether an order can have used this, and this step of it is not done.
+    fn can_return(&self, order: OrderId, taken: &Use, step: Option<u32>) -> bool {
+        if step.is_some_and(|step| self.returned_by(order).is_some_and(|done| done >= step)) {
+            return false;
+        }
+        let counted = self.used.as_ref().is_some_and(|used| {
+            let has_his = |customer: &CustomerId| used.of_customers > 0 && self.of_customer(customer) > 0;
+            let is_counted = taken.customer.as_ref().is_none_or(has_his);
+            used.taken.uses > 0 && used.taken.amount >= taken.amount && is_counted
+        });
+        counted || self.settled.contains_key(&order)
     }
 
     fn free(&mut self, taken: &Use) {
@@ -298,13 +410,15 @@ impl UsesState {
         }
     }
 
-    /// Whether the sums are the sums of what is held and settled; linear in them, for audits and tests.
+    /// Whether the sums are the sums of what is held and used; linear in what is held, for audits and tests.
     pub fn adds_up(&self) -> bool {
         let all = || self.held.values().chain(self.settled.values());
-        let counted = all().filter(|taken| taken.customer.is_some()).count() as u64;
-        self.taken.uses == all().count() as u64
-            && self.taken.amount.0 == all().map(|taken| taken.amount.0).sum::<i64>()
-            && counted == self.by_customer.values().sum::<u64>()
+        let of_customers = all().filter(|taken| taken.customer.is_some()).count() as u64;
+        let none = Used::default();
+        let used = self.used.as_ref().unwrap_or(&none);
+        self.taken.uses == all().count() as u64 + used.taken.uses
+            && self.taken.amount.0 == all().map(|taken| taken.amount.0).sum::<i64>() + used.taken.amount.0
+            && of_customers + used.of_customers == self.by_customer.values().sum::<u64>()
     }
 }
 
@@ -331,24 +445,42 @@ pub fn decide(
             if state.held.get(order).is_some_and(|before| before.round >= *round) {
                 return Ok(());
             }
-            // What an earlier pricing has left is not this one's: it is free again first.
-            let before = state.held.get(order);
             let taken = Use { amount: *amount, customer: customer.clone(), round: *round };
-            check_hold(state, before, &taken, *currency, now)?;
-            out.extend(before.map(|_| UsesEvent::Released { order: *order }));
-            out.push(UsesEvent::Held { order: *order, taken });
+            hold_anew(state, *order, taken, *currency, now, out)?;
         }
         UsesCommand::Settle { order } if state.held.contains_key(order) => {
-            out.push(UsesEvent::Settled { order: *order });
+            out.push(UsesEvent::Used { order: *order });
         }
         UsesCommand::Release { order, round } if state.held.get(order).is_some_and(|held| held.round == *round) => {
             out.push(UsesEvent::Released { order: *order });
         }
-        UsesCommand::GiveBack { order } if state.settled.contains_key(order) => {
-            out.push(UsesEvent::GivenBack { order: *order });
+        UsesCommand::GiveBack { order, taken, step } => {
+            let known = state.settled.get(order).or(taken.as_ref());
+            if let Some(taken) = known.filter(|taken| state.can_return(*order, taken, *step)) {
+                out.push(UsesEvent::Returned { order: *order, taken: taken.clone(), step: *step });
+            }
         }
-        UsesCommand::Settle { .. } | UsesCommand::Release { .. } | UsesCommand::GiveBack { .. } => {}
+        UsesCommand::Heard { order, step } if state.returned_by(*order) == Some(*step) => {
+            out.push(UsesEvent::Heard { order: *order, step: *step });
+        }
+        UsesCommand::Settle { .. } | UsesCommand::Release { .. } | UsesCommand::Heard { .. } => {}
     }
+    Ok(())
+}
+
+/// Holds a use for an order. What it has held so far is not this one's: it is free again first.
+pub fn hold_anew(
+    state: &UsesState,
+    order: OrderId,
+    taken: Use,
+    currency: Currency,
+    now: Timestamp,
+    out: &mut Vec<UsesEvent>,
+) -> Result<(), Refusal> {
+    let before = state.held.get(&order);
+    check_hold(state, before, &taken, currency, now)?;
+    out.extend(before.map(|_| UsesEvent::Released { order }));
+    out.push(UsesEvent::Held { order, taken });
     Ok(())
 }
 
@@ -465,7 +597,7 @@ fn exceeded(state: &UsesState, why: Unavailable, limit: impl ToString, taken: im
 /// Nothing is given, whatever was taken.
 fn not_valid(state: &UsesState, why: &'static str) -> Refusal {
     match &state.subject {
-        Subject::Coupon(code) => Refusal::CouponInvalid { code: code.to_string(), why },
+        Subject::Coupon(code) => Refusal::CouponInvalid { code: code.to_string(), why: why.into() },
         Subject::Promotion(_) => exceeded(state, Unavailable::Exhausted, 0, state.taken.uses),
     }
 }

@@ -31,6 +31,12 @@ fn hold(n: u128, cents: i64, customer: Option<&str>) -> UsesCommand {
     UsesCommand::Hold { order: order(n), amount: Amount(cents * 100), currency: eur(), customer, round: 0 }
 }
 
+fn give_back(n: u128, cents: i64, customer: Option<&str>, step: Option<u32>) -> UsesCommand {
+    let customer = customer.map(|name| CustomerId::new(name).unwrap());
+    let taken = Some(Use { amount: Amount(cents * 100), customer, round: 0 });
+    UsesCommand::GiveBack { order: order(n), taken, step }
+}
+
 fn run(state: &mut UsesState, command: UsesCommand) -> Result<usize, Refusal> {
     let mut events = Vec::new();
     decide(state, &command, Timestamp(1_000), &mut events)?;
@@ -118,16 +124,11 @@ fn each_hold_ends_once_and_repeated_messages_change_nothing() {
     assert_eq!(run(&mut state, hold(1, 0, None)), Ok(1));
     assert_eq!(run(&mut state, hold(1, 0, None)), Ok(0));
     assert_eq!(run(&mut state, UsesCommand::Settle { order: order(1) }), Ok(1));
-    for again in [
-        UsesCommand::Settle { order: order(1) },
-        UsesCommand::Release { order: order(1), round: 0 },
-        UsesCommand::GiveBack { order: order(2) },
-        hold(1, 0, None),
-    ] {
+    for again in [UsesCommand::Settle { order: order(1) }, UsesCommand::Release { order: order(1), round: 0 }] {
         assert_eq!(run(&mut state, again), Ok(0));
     }
     assert_eq!(code(run(&mut state, hold(2, 0, None))), "coupon_exhausted", "a settled use is used");
-    assert_eq!(run(&mut state, UsesCommand::GiveBack { order: order(1) }), Ok(1));
+    assert_eq!(run(&mut state, give_back(1, 0, None, None)), Ok(1));
     assert_eq!(run(&mut state, hold(2, 0, None)), Ok(1), "a use given back can be used");
 }
 
@@ -181,6 +182,89 @@ fn terms_that_make_no_sense_are_refused_and_taken_money_keeps_its_currency() {
     assert_eq!(code(run(&mut state, dollars)), "currency_mismatch");
 }
 
+#[test]
+fn a_use_is_given_back_once_however_often_its_step_is_repeated() {
+    let mut state = coupon(2);
+    for n in [1, 2] {
+        run(&mut state, hold(n, 0, Some("ann"))).unwrap();
+        run(&mut state, UsesCommand::Settle { order: order(n) }).unwrap();
+    }
+    assert_eq!(run(&mut state, give_back(1, 0, Some("ann"), Some(4))), Ok(1));
+    assert_eq!(run(&mut state, give_back(1, 0, Some("ann"), Some(4))), Ok(0), "it is remembered");
+    assert_eq!((state.used(), state.returned_by(order(1))), (1, Some(4)));
+    assert_eq!(run(&mut state, UsesCommand::Heard { order: order(1), step: 3 }), Ok(0), "of another step");
+    assert_eq!(run(&mut state, UsesCommand::Heard { order: order(1), step: 4 }), Ok(1));
+    assert_eq!(run(&mut state, UsesCommand::Heard { order: order(1), step: 4 }), Ok(0));
+    assert_eq!(state.returned().count(), 0, "and forgotten when the order has heard");
+    assert_eq!(state.of_customer(&CustomerId::new("ann").unwrap()), 1);
+}
+
+#[test]
+fn what_cannot_have_been_used_is_not_given_back() {
+    let mut state = promotion(Limits { budget: Some(Amount(100_000)), ..Limits::default() });
+    assert_eq!(run(&mut state, give_back(1, 0, None, None)), Ok(0), "nothing is used");
+    run(&mut state, hold(1, 500, Some("ann"))).unwrap();
+    assert_eq!(run(&mut state, give_back(1, 500, Some("ann"), None)), Ok(0), "it is only held");
+    run(&mut state, UsesCommand::Settle { order: order(1) }).unwrap();
+    assert_eq!(run(&mut state, give_back(1, 501, Some("ann"), None)), Ok(0), "not so much");
+    assert_eq!(run(&mut state, give_back(1, 500, Some("bob"), None)), Ok(0), "not his");
+    assert_eq!(run(&mut state, give_back(1, 500, Some("ann"), None)), Ok(1));
+    assert_eq!(state.taken, Taken::default());
+}
+
+/// A campaign of millions must be as small as one of ten: its owner is written whole for each checkpoint.
+#[test]
+fn the_owner_of_many_uses_is_as_small_as_that_of_few() {
+    let mut state = coupon(1_000_000);
+    for n in 0..20_000 {
+        run(&mut state, hold(n, 0, None)).unwrap();
+        run(&mut state, UsesCommand::Settle { order: order(n) }).unwrap();
+    }
+    let bytes = minicbor::to_vec(&state).unwrap();
+    assert!(bytes.len() < 150, "{} bytes for {} uses", bytes.len(), state.used());
+}
+
+/// What was used before uses were only counted is given back by its order, and only once.
+#[test]
+fn uses_of_an_old_journal_are_given_back_as_they_are_remembered() {
+    let mut state = coupon(2);
+    let taken = Use { amount: Amount(0), customer: CustomerId::new("ann").ok(), round: 0 };
+    for n in [1, 2] {
+        state.apply(&UsesEvent::Held { order: order(n), taken: taken.clone() });
+        state.apply(&UsesEvent::Settled { order: order(n) });
+    }
+    state.apply(&UsesEvent::GivenBack { order: order(2) });
+    assert_eq!(code_of_hold_after(&mut state, 3), "coupon_exhausted");
+    assert_eq!(run(&mut state, UsesCommand::GiveBack { order: order(1), taken: None, step: Some(1) }), Ok(1));
+    assert_eq!(run(&mut state, give_back(1, 0, Some("ann"), Some(1))), Ok(0), "once");
+    assert!(state.adds_up() && state.used() == 0);
+}
+
+/// Uses up what is left, and says how the next one is refused.
+fn code_of_hold_after(state: &mut UsesState, n: u128) -> &'static str {
+    run(state, hold(n, 0, None)).unwrap();
+    let refused = code(run(state, hold(n + 1, 0, None)));
+    run(state, UsesCommand::Release { order: order(n), round: 0 }).unwrap();
+    refused
+}
+
+/// A snapshot of before uses were only counted opens.
+#[test]
+fn an_old_snapshot_opens() {
+    let mut state = coupon(2);
+    run(&mut state, hold(1, 0, None)).unwrap();
+    let bytes = minicbor::to_vec(&state).unwrap();
+    // A state is an array; what is new in it is the null at its end.
+    let (old, last) = bytes.split_at(bytes.len() - 1);
+    if last == [0xf6] {
+        let mut old = old.to_vec();
+        old[0] -= 1;
+        assert_eq!(minicbor::decode::<UsesState>(&old).unwrap(), state);
+    } else {
+        assert_eq!(minicbor::decode::<UsesState>(&bytes).unwrap(), state);
+    }
+}
+
 /// A step of a history: which order, what, and by whom.
 fn step() -> impl Strategy<Value = UsesCommand> {
     let customer = prop_oneof![Just(Some("ann")), Just(Some("bob")), Just(None)];
@@ -188,7 +272,7 @@ fn step() -> impl Strategy<Value = UsesCommand> {
         0 | 1 => hold(n, cents, customer),
         2 => UsesCommand::Settle { order: order(n) },
         3 => UsesCommand::Release { order: order(n), round: 0 },
-        _ => UsesCommand::GiveBack { order: order(n) },
+        _ => give_back(n, 0, None, None),
     })
 }
 
@@ -202,7 +286,17 @@ proptest! {
         let limits = Limits { uses: Some(uses), per_customer: Some(per_customer), budget: Some(budget) };
         let mut state = promotion(limits);
         let mut replayed = state.clone();
-        for command in steps {
+        // What orders remember of what they used.
+        let mut used: FxHashMap<OrderId, Use> = FxHashMap::default();
+        for mut command in steps {
+            match &mut command {
+                UsesCommand::Hold { order, .. } if used.contains_key(order) => continue,
+                UsesCommand::GiveBack { order, taken, .. } => match used.remove(order) {
+                    Some(remembered) => *taken = Some(remembered),
+                    None => continue,
+                },
+                _ => {}
+            }
             let mut events = Vec::new();
             let before = state.clone();
             match decide(&state, &command, Timestamp(1_000), &mut events) {
@@ -210,10 +304,14 @@ proptest! {
                 Err(_) => prop_assert!(events.is_empty()),
             }
             for event in &events {
+                if let UsesEvent::Used { order } = event {
+                    used.insert(*order, before.held[order].clone());
+                }
                 let bytes = minicbor::to_vec(event).unwrap();
                 replayed.apply(&minicbor::decode(&bytes).unwrap());
             }
             prop_assert!(state.taken.uses <= uses && state.taken.amount <= budget && state.adds_up());
+            prop_assert_eq!(state.used(), used.len() as u64);
             prop_assert!(state.by_customer.values().all(|count| *count <= per_customer));
             prop_assert!(events.len() <= 1);
             if events.is_empty() { prop_assert_eq!(&state, &before); }

@@ -16,7 +16,7 @@ pub fn variants(kind: EntityKind) -> usize {
         EntityKind::Payment => 33,
         EntityKind::Account => 7,
         EntityKind::Ledger => 1,
-        EntityKind::Promotion => 7,
+        EntityKind::Promotion => 10,
         // The same as a promotion's.
         EntityKind::Coupon => 0,
     }
@@ -80,6 +80,9 @@ pub fn number(event: &Event) -> usize {
             UsesEvent::GivenBack { .. } => 4,
             UsesEvent::Promoted { .. } => 5,
             UsesEvent::Retired => 6,
+            UsesEvent::Used { .. } => 7,
+            UsesEvent::Returned { .. } => 8,
+            UsesEvent::Heard { .. } => 9,
         },
     }
 }

@@ -39,11 +39,15 @@ pub fn uses() -> Vec<(&'static str, UsesEvent)> {
     });
     vec![
         ("defined", E::Defined { terms }),
-        ("held", E::Held { order, taken }),
+        ("held", E::Held { order, taken: taken.clone() }),
         ("settled", E::Settled { order }),
         ("released", E::Released { order }),
         ("given_back", E::GivenBack { order }),
         ("promoted", E::Promoted { promotion }),
         ("retired", E::Retired),
+        ("used", E::Used { order }),
+        ("returned", E::Returned { order, taken: taken.clone(), step: None }),
+        ("returned_by_step", E::Returned { order, taken, step: Some(3) }),
+        ("heard", E::Heard { order, step: 3 }),
     ]
 }

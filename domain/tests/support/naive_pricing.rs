@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use stockade_domain::payment::Method;
 use stockade_domain::promotion::action::{Action, Percent};
 use stockade_domain::promotion::condition::Condition;
 use stockade_domain::promotion::rule::{Basis, Pick};
@@ -147,7 +148,10 @@ fn holds(condition: &Condition, cart: &Cart, context: &CartContext) -> bool {
         Condition::Tier(names) => among(names, context.tier.as_deref()),
         Condition::Region(names) => among(names, context.region.as_deref()),
         Condition::Channel(names) => among(names, context.channel.as_deref()),
-        Condition::Payment(methods) => context.payment.is_some_and(|method| methods.contains(&method)),
+        Condition::Payment(methods) => {
+            let is_meant = |method: &Method| methods.contains(method);
+            !context.payments.is_empty() && context.payments.iter().all(is_meant)
+        }
         Condition::NewCustomer(wanted) => context.new_customer == *wanted,
         Condition::OrderNumber(wanted) => match context.orders_before {
             None => false,

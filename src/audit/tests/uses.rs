@@ -61,7 +61,7 @@ impl Journal {
     /// An order that has a use of the coupon, which is settled.
     fn sold_with_coupon(&mut self, n: u128) -> &mut Self {
         self.sku(&[allocated(n, 1)])
-            .coupon(&[takes(n, 0), UsesEvent::Settled { order: id(n) }])
+            .coupon(&[takes(n, 0), UsesEvent::Used { order: id(n) }])
             .order(n, &order_with_coupon(|_| {}))
     }
 }
@@ -77,7 +77,9 @@ fn orders_with_coupons_break_no_rule() {
     let mut journal = shop();
     journal.sold_with_coupon(1).sold_with_coupon(2);
     let cancelled = OrderEvent::Cancelled { lines: Default::default(), whole: true };
-    journal.order(2, &[cancelled]).coupon(&[UsesEvent::GivenBack { order: id(2) }]).coupon(&[takes(3, 0)]);
+    let taken = Use { amount: eur(0).amount, customer: Some(ann()), round: 0 };
+    let back = UsesEvent::Returned { order: id(2), taken, step: Some(4) };
+    journal.order(2, &[cancelled]).coupon(&[back, UsesEvent::Heard { order: id(2), step: 4 }]).coupon(&[takes(3, 0)]);
     journal.coupon(&[UsesEvent::Released { order: id(3) }]);
     // Uses of a promotion that retires are ended as ever, and an order priced just before comes just after.
     journal.promotion(&[takes(4, 0), takes(5, 0), takes(6, 0), UsesEvent::Retired]);
@@ -139,6 +141,33 @@ pub(super) fn broken_uses() -> Vec<(Rule, &'static str, Journal)> {
             "a use given back before it was used",
             with(&|j| {
                 j.coupon(&[takes(1, 0), UsesEvent::GivenBack { order: id(1) }]);
+            }),
+        ),
+        (
+            Rule::UseOnce,
+            "more given back than was used",
+            with(&|j| {
+                let taken = Use { amount: eur(50).amount, customer: Some(ann()), round: 0 };
+                j.coupon(&[takes(1, 40), UsesEvent::Used { order: id(1) }]);
+                j.coupon(&[UsesEvent::Returned { order: id(1), taken, step: None }]);
+            }),
+        ),
+        (
+            Rule::UseOnce,
+            "a use given back by two steps",
+            with(&|j| {
+                let back = |step| {
+                    let taken = Use { amount: eur(0).amount, customer: Some(ann()), round: 0 };
+                    UsesEvent::Returned { order: id(1), taken, step: Some(step) }
+                };
+                j.coupon(&[takes(1, 0), UsesEvent::Used { order: id(1) }, back(1), back(2)]);
+            }),
+        ),
+        (
+            Rule::UseOnce,
+            "an order that has heard of a step that was not done",
+            with(&|j| {
+                j.coupon(&[takes(1, 0), UsesEvent::Used { order: id(1) }, UsesEvent::Heard { order: id(1), step: 1 }]);
             }),
         ),
         (

@@ -98,7 +98,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::InsufficientBalance { customer, available: eur.amount, needed: eur.amount },
         Refusal::PaymentDeclined { reason: "no".into() },
         Refusal::LimitExceeded { sku: sku.clone(), limit: 1, taken: 1 },
-        Refusal::CouponInvalid { code: "X".into(), why: "it is not known" },
+        Refusal::CouponInvalid { code: "X".into(), why: "it is not known".into() },
         Refusal::CouponExhausted { code: "X".into() },
         Refusal::UsesExceeded(Box::new(stockade_domain::refusal::Excess {
             why: stockade_domain::promotion::Unavailable::Budget,
