@@ -351,7 +351,7 @@ fn a_bank_that_takes_money_back_costs_the_house_and_not_the_deposits() {
     let shop = Shop::open();
     let (order, id) = shop.order(Payment::card("tok"));
     shop.until(id, "captured");
-    let dispute = || Notice::DisputeOpened { amount: eur("10.00").amount, reference: "dp_1".into() };
+    let dispute = || Notice::DisputeOpened { money: eur("10.00"), reference: "dp_1".into() };
     for notice in [dispute(), dispute(), Notice::DisputeLost, Notice::DisputeLost, dispute()] {
         shop.engine.notice(id, notice).wait().unwrap();
     }
@@ -414,6 +414,34 @@ fn a_webhook_is_believed_by_its_signature_and_answered_when_it_is_durable() {
     assert_eq!(shop.status(order), "paid");
     let unknown = body.replace(&id.to_string(), &PaymentId::new(START, 5).to_string());
     assert_eq!(send_webhook(address, "new", START, &unknown).status, 404);
+    server.shutdown(Duration::from_secs(5));
+    shop.close();
+}
+
+/// Found by a reviewer: the currency was read and thrown away.
+#[test]
+fn a_webhook_in_another_currency_is_never_believed() {
+    let shop = Shop::open();
+    shop.gateway.script(|call, _| match call.operation {
+        Operation::Charge { .. } => Fate::LoseRequest,
+        _ => Fate::Answer,
+    });
+    let (server, address, _) = secret_server(&shop.engine);
+    let (order, id) = shop.order(Payment::card("tok"));
+    let yen = r#""outcome":"moved","reference":"ch_1","amount":"10","currency":"JPY""#;
+    let charged = format!(r#"{{"payment":"{id}","operation":"charge",{yen}}}"#);
+    assert_eq!(send_webhook(address, "new", START, &charged).status, 200, "it is heard");
+    let undone = shop.until(id, "integrity");
+    assert_eq!((&undone["status"], &undone["captured"]["amount"]), (&json!("failed"), &json!("0.00")));
+    assert_ne!(shop.status(order), "paid");
+
+    shop.gateway.script(|_, _| Fate::Answer);
+    let (order, id) = shop.order(Payment::card("tok"));
+    shop.until(id, "captured");
+    let dispute = r#""notice":"dispute_opened","amount":"10","currency":"JPY","reference":"dp_1""#;
+    let told = send_webhook(address, "new", START, &format!(r#"{{"payment":"{id}",{dispute}}}"#));
+    assert_eq!((told.status, told.problem().as_str()), (422, "currency_mismatch"), "{}", told.text);
+    assert_eq!((shop.payment(id)["sub_status"].clone(), shop.status(order)), (json!("captured"), "paid".to_owned()));
     server.shutdown(Duration::from_secs(5));
     shop.close();
 }

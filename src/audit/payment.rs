@@ -181,8 +181,9 @@ impl Payment {
             }
             E::Resumed => self.given_up = false,
             E::ActionRequired { .. } | E::ActionDone | E::AbandonNoted => {}
-            E::IntegrityBroken { asked, moved } => {
-                scene.expect(asked != moved, Rule::PaymentTransition, || "nothing was wrong with the amount".into());
+            E::IntegrityBroken { asked, moved, currency } => {
+                let wrong = asked != moved || currency.is_some_and(|currency| currency != self.money.currency);
+                scene.expect(wrong, Rule::PaymentTransition, || "nothing was wrong with the amount".into());
             }
             E::SettlementSent | E::Settled => {
                 let paid = self.state == Paid;

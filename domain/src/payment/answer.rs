@@ -8,7 +8,7 @@ use super::event::PaymentEvent;
 use super::gateway::{ActionKind, GatewayOutcome, Operation};
 use super::stage::Stage;
 use super::state::OpenOperation;
-use crate::Amount;
+use crate::{Amount, Money};
 
 pub(super) fn answer(desk: &mut Desk<'_>, operation: &Operation, outcome: &GatewayOutcome) {
     if desk.payment.open.is_none_or(|open| !is_about(operation, open)) {
@@ -55,13 +55,21 @@ fn unasked(desk: &mut Desk<'_>, operation: &Operation, outcome: &GatewayOutcome)
 fn charged(desk: &mut Desk<'_>, outcome: &GatewayOutcome) {
     match outcome {
         GatewayOutcome::Approved { reference } => paid(desk, reference),
-        GatewayOutcome::Moved { reference, amount } if *amount == desk.payment.money.amount => paid(desk, reference),
-        GatewayOutcome::Moved { amount, .. } => {
-            desk.record(PaymentEvent::IntegrityBroken { asked: desk.payment.money.amount, moved: *amount });
-            desk.start_void();
-        }
+        GatewayOutcome::Moved { reference, money } if *money == desk.payment.money => paid(desk, reference),
+        GatewayOutcome::Moved { money, .. } => undo_broken(desk, desk.payment.money.amount, *money),
         _ => authorised(desk, outcome),
     }
+}
+
+/// Another amount or currency than was asked for: it is undone whole.
+fn undo_broken(desk: &mut Desk<'_>, asked: Amount, moved: Money) {
+    note_broken(desk, asked, moved);
+    desk.start_void();
+}
+
+fn note_broken(desk: &mut Desk<'_>, asked: Amount, moved: Money) {
+    let currency = (moved.currency != desk.payment.money.currency).then_some(moved.currency);
+    desk.record(PaymentEvent::IntegrityBroken { asked, moved: moved.amount, currency });
 }
 
 fn paid(desk: &mut Desk<'_>, reference: &str) {
@@ -71,11 +79,11 @@ fn paid(desk: &mut Desk<'_>, reference: &str) {
 
 /// Money is set aside, or not. A gateway that only sets aside when it is asked to charge is asked to capture at once.
 fn authorised(desk: &mut Desk<'_>, outcome: &GatewayOutcome) {
-    let wanted = desk.payment.money.amount;
-    let (reference, amount, expires_at) = match outcome {
+    let wanted = desk.payment.money;
+    let (reference, money, expires_at) = match outcome {
         GatewayOutcome::Approved { reference } => (reference, wanted, None),
-        GatewayOutcome::Authorized { reference, amount, expires_at } => {
-            (reference, amount.unwrap_or(wanted), *expires_at)
+        GatewayOutcome::Authorized { reference, money, expires_at } => {
+            (reference, money.unwrap_or(wanted), *expires_at)
         }
         GatewayOutcome::Declined { reason } => {
             let reason = CompactString::new(reason);
@@ -89,15 +97,12 @@ fn authorised(desk: &mut Desk<'_>, outcome: &GatewayOutcome) {
         }
         GatewayOutcome::ActionRequired { kind, next } => return wait_for(desk, *kind, next),
         // Money has moved that was only to be set aside.
-        GatewayOutcome::Moved { amount, .. } => {
-            desk.record(PaymentEvent::IntegrityBroken { asked: Amount::ZERO, moved: *amount });
-            return desk.start_void();
-        }
+        GatewayOutcome::Moved { money, .. } => return undo_broken(desk, Amount::ZERO, *money),
         _ => return,
     };
-    if amount.0 <= 0 || amount > wanted {
-        desk.record(PaymentEvent::IntegrityBroken { asked: wanted, moved: amount });
-        return desk.start_void();
+    let (wanted, amount) = (wanted.amount, money.amount);
+    if amount.0 <= 0 || amount > wanted || money.currency != desk.payment.money.currency {
+        return undo_broken(desk, wanted, money);
     }
     let later = desk.payment.captures_later();
     desk.record(PaymentEvent::Authorized { amount, reference: reference.into(), expires_at });
@@ -122,7 +127,10 @@ fn captured(desk: &mut Desk<'_>, number: u32, outcome: &GatewayOutcome) {
     let asked = progress.captures[number as usize - 1].amount;
     let (moved, reference) = match outcome {
         GatewayOutcome::Approved { reference } | GatewayOutcome::AlreadyMoved { reference } => (asked, reference),
-        GatewayOutcome::Moved { reference, amount } if amount.0 > 0 => (*amount, reference),
+        GatewayOutcome::Moved { money, .. } if money.currency != desk.payment.money.currency => {
+            return capture_in_another_currency(desk, asked, *money);
+        }
+        GatewayOutcome::Moved { reference, money } if money.amount.0 > 0 => (money.amount, reference),
         GatewayOutcome::Declined { reason } => return capture_failed(desk, number, reason),
         // Nothing moved, or something that is no answer to a capture.
         _ => return capture_failed(desk, number, "nothing moved"),
@@ -138,6 +146,16 @@ fn captured(desk: &mut Desk<'_>, number: u32, outcome: &GatewayOutcome) {
     }
 }
 
+/// What cannot be booked is undone; beside what was taken before, only somebody who looks at it can say what is to be done.
+fn capture_in_another_currency(desk: &mut Desk<'_>, asked: Amount, moved: Money) {
+    if desk.payment.stage() == Stage::CaptureStarted {
+        return undo_broken(desk, asked, moved);
+    }
+    note_broken(desk, asked, moved);
+    let (attempt, reason) = (desk.payment.attempts, "another currency moved than was asked for".into());
+    desk.record(PaymentEvent::GivenUp { attempt, reason });
+}
+
 fn capture_failed(desk: &mut Desk<'_>, number: u32, reason: &str) {
     let abandoned = desk.payment.progress.as_ref().is_some_and(|progress| progress.abandoned);
     desk.record(PaymentEvent::CaptureFailed { number, reason: reason.into() });
@@ -150,6 +168,9 @@ fn capture_failed(desk: &mut Desk<'_>, number: u32, reason: &str) {
 
 fn renewed(desk: &mut Desk<'_>, number: u32, outcome: &GatewayOutcome) {
     let expires_at = match outcome {
+        GatewayOutcome::Authorized { money: Some(money), .. } if !covers(desk, *money) => {
+            return renewed_as_another(desk, number, *money);
+        }
         GatewayOutcome::Authorized { expires_at, .. } => *expires_at,
         GatewayOutcome::Approved { .. } => None,
         _ if desk.payment.stage() == Stage::PartiallyCaptured => {
@@ -168,6 +189,21 @@ fn renewed(desk: &mut Desk<'_>, number: u32, outcome: &GatewayOutcome) {
     }
 }
 
+/// Whether what is set aside anew can be taken in place of what was set aside before.
+fn covers(desk: &Desk<'_>, money: Money) -> bool {
+    money.currency == desk.payment.money.currency && money.amount >= desk.payment.capturable()
+}
+
+fn renewed_as_another(desk: &mut Desk<'_>, number: u32, money: Money) {
+    let asked = desk.payment.capturable();
+    if desk.payment.stage() != Stage::PartiallyCaptured {
+        return undo_broken(desk, asked, money);
+    }
+    note_broken(desk, asked, money);
+    desk.record(PaymentEvent::Renewed { number, expires_at: None });
+    desk.give_back_all("something else was set aside than was asked for");
+}
+
 fn voided(desk: &mut Desk<'_>, outcome: &GatewayOutcome) {
     match outcome {
         GatewayOutcome::Approved { .. } | GatewayOutcome::Authorized { .. } => {
@@ -182,6 +218,10 @@ fn voided(desk: &mut Desk<'_>, outcome: &GatewayOutcome) {
                 }
                 () => undone(desk, "no answer in time", true),
             }
+        }
+        GatewayOutcome::Moved { money, .. } if money.currency != desk.payment.money.currency => {
+            note_broken(desk, desk.payment.money.amount, *money);
+            undone(desk, "another currency moved than was asked for", false);
         }
         GatewayOutcome::Moved { .. } => {
             let reason = CompactString::from("undone after it was taken");
@@ -226,11 +266,12 @@ fn undone(desk: &mut Desk<'_>, reason: &str, timeout: bool) {
 
 fn refunded(desk: &mut Desk<'_>, number: u32, outcome: &GatewayOutcome) {
     let amount = desk.payment.refunds[number as usize - 1].amount;
+    let wanted = Money::new(amount, desk.payment.money.currency);
     let automatic = desk.payment.goes_back_by_itself();
     let reason = match outcome {
         GatewayOutcome::Approved { .. } | GatewayOutcome::AlreadyMoved { .. } => None,
-        GatewayOutcome::Moved { amount: moved, .. } if *moved == amount => None,
-        GatewayOutcome::Moved { .. } => Some("the gateway says that another amount went back"),
+        GatewayOutcome::Moved { money, .. } if *money == wanted => None,
+        GatewayOutcome::Moved { .. } => Some("the gateway says that another amount or currency went back"),
         GatewayOutcome::Declined { reason } => Some(reason.as_str()),
         _ => Some("no answer to a refund"),
     };

@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 use super::gateway::ActionKind;
 use super::state::Method;
 use crate::order::{Order, OrderPayment};
-use crate::{Amount, CustomerId, Money, OrderId, Timestamp, codec};
+use crate::{Amount, Currency, CustomerId, Money, OrderId, Timestamp, codec};
 
 /// One fact about a payment.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -193,13 +193,16 @@ pub enum PaymentEvent {
         #[cbor(n(0), with = "codec::text")]
         reason: CompactString,
     },
-    /// Another amount moved than was asked for: it is undone.
+    /// Another amount moved than was asked for, or another currency: it is undone.
     #[n(23)]
     IntegrityBroken {
         #[n(0)]
         asked: Amount,
         #[n(1)]
         moved: Amount,
+        /// In what it moved, if that is not the payment's currency.
+        #[n(2)]
+        currency: Option<Currency>,
     },
     /// Money is here that nobody waits for any more: it goes back by itself.
     #[n(24)]

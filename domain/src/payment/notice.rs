@@ -6,7 +6,7 @@ use super::event::PaymentEvent;
 use super::gateway::Notice;
 use super::stage::Stage;
 use super::table::Step;
-use crate::{Amount, Refusal};
+use crate::{Amount, Money, Refusal};
 
 pub(super) fn heed(desk: &mut Desk<'_>, notice: &Notice) -> Result<(), Refusal> {
     let stage = desk.payment.stage();
@@ -34,7 +34,7 @@ pub(super) fn heed(desk: &mut Desk<'_>, notice: &Notice) -> Result<(), Refusal> 
             desk.record(PaymentEvent::Settled);
         }
         Notice::RefundReversed { number } => reverse_refund(desk, *number)?,
-        Notice::DisputeOpened { amount, reference } => open_dispute(desk, *amount, reference)?,
+        Notice::DisputeOpened { money, reference } => open_dispute(desk, *money, reference)?,
         Notice::DisputeWon => {
             if stage == Stage::DisputeWon {
                 return Ok(());
@@ -69,11 +69,16 @@ fn reverse_refund(desk: &mut Desk<'_>, number: u32) -> Result<(), Refusal> {
     }
 }
 
-fn open_dispute(desk: &mut Desk<'_>, amount: Amount, reference: &str) -> Result<(), Refusal> {
+fn open_dispute(desk: &mut Desk<'_>, money: Money, reference: &str) -> Result<(), Refusal> {
     let known = |progress: &super::Progress| progress.disputes.iter().any(|known| known == reference);
     if desk.payment.progress.as_deref().is_some_and(known) {
         return Ok(());
     }
+    let wanted = desk.payment.money.currency;
+    if money.currency != wanted {
+        return Err(Refusal::CurrencyMismatch { wanted: wanted.to_string(), found: money.currency.to_string() });
+    }
+    let amount = money.amount;
     desk.may(Step::OpenDispute)?;
     if desk.payment.open.is_some() || desk.payment.goes_back_by_itself() {
         let state = desk.payment.stage().sub_name();

@@ -12,6 +12,10 @@ use crate::{Amount, Money, OrderId, PaymentId, Timestamp};
 
 const START: Timestamp = Timestamp(1_700_000_000_000_000);
 
+fn eur(amount: i64) -> Money {
+    Money::new(Amount(amount), "EUR".parse().unwrap())
+}
+
 /// A gateway with books of its own, which does each key once.
 #[derive(Default)]
 struct Gateway {
@@ -50,7 +54,7 @@ impl Gateway {
             }
             Operation::Charge { .. } if luck % 8 == 5 => {
                 self.moved += amount + 100;
-                GatewayOutcome::Moved { reference, amount: Amount(amount + 100) }
+                GatewayOutcome::Moved { reference, money: eur(amount + 100) }
             }
             Operation::Charge { .. } if luck % 8 > 2 => {
                 self.moved += amount;
@@ -60,7 +64,7 @@ impl Gateway {
                 let part = if luck % 8 == 2 { amount / 2 } else { amount };
                 self.set_aside = part;
                 let expires_at = (luck % 8 == 1).then(|| START.plus_seconds(3 * 24 * 3600));
-                GatewayOutcome::Authorized { reference, amount: Some(Amount(part)), expires_at }
+                GatewayOutcome::Authorized { reference, money: Some(eur(part)), expires_at }
             }
             Operation::Capture { .. } if self.voided || luck % 8 == 7 => declined(),
             Operation::Capture { .. } => {
@@ -71,10 +75,10 @@ impl Gateway {
                 };
                 self.captured_of_set_aside = true;
                 self.moved += moved;
-                GatewayOutcome::Moved { reference, amount: Amount(moved) }
+                GatewayOutcome::Moved { reference, money: eur(moved) }
             }
             Operation::Renew { .. } if luck % 8 == 7 => declined(),
-            Operation::Renew { .. } => GatewayOutcome::Authorized { reference, amount: None, expires_at: None },
+            Operation::Renew { .. } => GatewayOutcome::Authorized { reference, money: None, expires_at: None },
             Operation::Void => self.void(call, luck),
             Operation::Refund { .. } if luck % 8 == 7 => declined(),
             Operation::Refund { .. } => {
@@ -94,7 +98,7 @@ impl Gateway {
         let had_moved = std::mem::take(&mut self.moved) != 0;
         self.voided = true;
         match had_moved && luck % 4 == 1 {
-            true => GatewayOutcome::Moved { reference, amount: call.money.amount },
+            true => GatewayOutcome::Moved { reference, money: call.money },
             false => GatewayOutcome::Approved { reference },
         }
     }
@@ -250,8 +254,8 @@ impl World {
             1 => Notice::SettlementSent,
             2 => Notice::Settled,
             3 | 4 => {
-                let amount = Amount(i64::from(which % 10 + 1) * 10_000);
-                Notice::DisputeOpened { amount, reference: format!("d{}", which % 5).into() }
+                let money = eur(i64::from(which % 10 + 1) * 10_000);
+                Notice::DisputeOpened { money, reference: format!("d{}", which % 5).into() }
             }
             5 => Notice::DisputeWon,
             _ => Notice::DisputeLost,

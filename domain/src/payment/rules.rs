@@ -1,5 +1,7 @@
 //! The rules of a payment, one by one, each as a sentence.
 
+mod integrity;
+
 use super::gateway::{GatewayCall, GatewayOutcome, Operation};
 use super::{
     Method, OpenOperation, Payment, PaymentAsk, PaymentCommand, PaymentEvent, PaymentState, Stage, decide, first_call,
@@ -290,7 +292,7 @@ fn what_is_set_aside_is_set_aside_anew_before_it_lapses_and_lapses_when_the_gate
     let mut till = Till::with(Method::Card);
     till.payment.progress = Some(Box::new(super::Progress { capture_later: true, ..super::Progress::default() }));
     let until = START.plus_seconds(7 * 24 * 3600);
-    let aside = |expires_at| GatewayOutcome::Authorized { reference: "au".into(), amount: None, expires_at };
+    let aside = |expires_at| GatewayOutcome::Authorized { reference: "au".into(), money: None, expires_at };
     assert_eq!(till.answer(charge(), aside(Some(until))), ["authorized"]);
     assert_eq!(till.payment.next_due(), Some(START.plus_seconds(6 * 24 * 3600)));
     assert!(till.run(PaymentCommand::AskAgain).unwrap().is_empty(), "not yet");

@@ -78,7 +78,7 @@ pub fn payment() -> Vec<(&'static str, PaymentEvent)> {
         ("renewed", E::Renewed { number: 1, expires_at: Some(TIME) }),
         ("lapsed", E::Lapsed { reason: "too late".into() }),
         ("authentication_failed", E::AuthenticationFailed { reason: "wrong code".into() }),
-        ("integrity_broken", E::IntegrityBroken { asked: Amount(100_000), moved: Amount(100_001) }),
+        ("integrity_broken", E::IntegrityBroken { asked: Amount(100_000), moved: Amount(100_001), currency: None }),
         ("late_success", E::LateSuccess { reference: "ch_2".into() }),
         ("abandon_noted", E::AbandonNoted),
         ("settlement_sent", E::SettlementSent),
@@ -88,6 +88,14 @@ pub fn payment() -> Vec<(&'static str, PaymentEvent)> {
         ("dispute_won", E::DisputeWon),
         ("dispute_lost", E::DisputeLost),
         ("charged_back", E::ChargedBack { amount: Amount(100_000) }),
+        (
+            "integrity_broken_currency",
+            E::IntegrityBroken {
+                asked: Amount(100_000),
+                moved: Amount(100_000),
+                currency: Some("JPY".parse().unwrap()),
+            },
+        ),
     ]
 }
 
