@@ -43,10 +43,14 @@ impl Shop {
     }
 
     fn open_with(policy: LatePayment) -> Self {
+        Self::configured(|config| config.late_payment(policy))
+    }
+
+    fn configured(change: impl FnOnce(Config) -> Config) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (gateway, clock) = (SimulatedGateway::default(), ManualClock::at(START));
-        let config = Config::at(dir.path()).gateway(gateway.clone()).clock(clock.clone()).late_payment(policy);
-        let engine = Engine::open(config).unwrap();
+        let config = Config::at(dir.path()).gateway(gateway.clone()).clock(clock.clone());
+        let engine = Engine::open(change(config)).unwrap();
         engine.put_sku(Sku::new("mug", eur("10.00"))).wait().unwrap();
         engine.receive("mug", 1_000).wait().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -226,6 +230,40 @@ fn another_amount_than_was_asked_for_is_undone() {
     assert_eq!(shop.status(order), "awaiting_payment");
     let card = shop.gateway.card(id);
     assert_eq!((card.captured, card.refunded), (100_100, 100_100));
+    shop.close();
+}
+
+/// Captures move this much more than was asked for.
+fn takes_more(shop: &Shop, extra: i64) {
+    shop.gateway.script(move |call, _| match call.operation {
+        Operation::Capture { .. } => Fate::MoveOther(extra),
+        _ => Fate::Answer,
+    });
+}
+
+#[test]
+fn what_a_capture_takes_too_much_goes_back_by_itself_or_undoes_it_whole() {
+    // A per cent of ten euros is ten cents.
+    let shop = Shop::configured(|config| config.overcapture_basis_points(100));
+    takes_more(&shop, 1_000);
+    let (order, id) = shop.order(Payment::card("tok").capture_later());
+    shop.until(id, "authorized");
+    shop.engine.capture(id, None).wait().unwrap();
+    shop.until(id, "partially_refunded");
+    let card = shop.gateway.card(id);
+    assert_eq!((card.captured, card.refunded, shop.status(order)), (101_000, 1_000, "paid".to_owned()));
+    shop.engine.cancel(order).wait().unwrap();
+    shop.until(id, "refunded");
+    assert_eq!(shop.gateway.card(id).refunded, 101_000);
+
+    takes_more(&shop, 1_100);
+    let (order, id) = shop.order(Payment::card("tok").capture_later());
+    shop.until(id, "authorized");
+    shop.engine.capture(id, None).wait().unwrap();
+    shop.until(id, "integrity");
+    let card = shop.gateway.card(id);
+    assert_eq!((card.captured, card.refunded), (101_100, 101_100));
+    assert_ne!(shop.status(order), "paid");
     shop.close();
 }
 

@@ -136,10 +136,24 @@ fn captured(desk: &mut Desk<'_>, number: u32, outcome: &GatewayOutcome) {
         _ => return capture_failed(desk, number, "nothing moved"),
     };
     let abandoned = progress.abandoned;
+    let may_move = asked.0 + desk.payment.overcapture.0 - progress.overcharged.0;
+    let too_much = moved.0 > may_move;
+    if too_much {
+        let moved = Money::new(moved, desk.payment.money.currency);
+        if desk.payment.stage() == Stage::CaptureStarted {
+            return undo_broken(desk, asked, moved);
+        }
+        // A part is booked already, so all of it goes back as it came.
+        note_broken(desk, asked, moved);
+    }
     desk.record(PaymentEvent::Captured { number, moved, reference: reference.into() });
     match () {
         () if abandoned => desk.give_back_all("the order gave up"),
-        () if desk.payment.captured() >= desk.payment.money.amount => desk.ask(PaymentAsk::OrderPaid),
+        () if too_much => desk.give_back_all("more was taken than may be"),
+        () if desk.payment.captured() >= desk.payment.money.amount => {
+            desk.ask(PaymentAsk::OrderPaid);
+            desk.return_surplus();
+        }
         // Whoever charges at once wants all of it: less than was asked for is not a payment.
         () if !desk.payment.captures_later() => desk.give_back_all("less moved than was asked for"),
         () => desk.ask(PaymentAsk::CaptureFailed { reason: "only a part is taken yet".into() }),
@@ -152,8 +166,7 @@ fn capture_in_another_currency(desk: &mut Desk<'_>, asked: Amount, moved: Money)
         return undo_broken(desk, asked, moved);
     }
     note_broken(desk, asked, moved);
-    let (attempt, reason) = (desk.payment.attempts, "another currency moved than was asked for".into());
-    desk.record(PaymentEvent::GivenUp { attempt, reason });
+    give_up(desk, "another currency moved than was asked for");
 }
 
 fn capture_failed(desk: &mut Desk<'_>, number: u32, reason: &str) {
@@ -230,9 +243,7 @@ fn voided(desk: &mut Desk<'_>, outcome: &GatewayOutcome) {
         }
         GatewayOutcome::AlreadyMoved { .. } if desk.payment.progress.as_ref().is_some_and(|it| it.integrity_broken) => {
             // How much moved is in doubt, so nothing is booked and nothing given back without somebody who looks at it.
-            let attempt = desk.payment.attempts.saturating_add(1);
-            let reason = "another amount moved than was asked for, and it cannot be undone".into();
-            desk.record(PaymentEvent::GivenUp { attempt, reason });
+            give_up(desk, "another amount moved than was asked for, and it cannot be undone");
         }
         GatewayOutcome::AlreadyMoved { reference } => {
             let reference = CompactString::new(reference);
@@ -265,34 +276,46 @@ fn undone(desk: &mut Desk<'_>, reason: &str, timeout: bool) {
 }
 
 fn refunded(desk: &mut Desk<'_>, number: u32, outcome: &GatewayOutcome) {
-    let amount = desk.payment.refunds[number as usize - 1].amount;
+    let refund = desk.payment.refunds[number as usize - 1];
+    let amount = refund.amount;
     let wanted = Money::new(amount, desk.payment.money.currency);
-    let automatic = desk.payment.goes_back_by_itself();
+    // Of what goes back by itself its order does not hear.
+    let by_itself = refund.surplus || desk.payment.goes_back_by_itself();
     let reason = match outcome {
         GatewayOutcome::Approved { .. } | GatewayOutcome::AlreadyMoved { .. } => None,
         GatewayOutcome::Moved { money, .. } if *money == wanted => None,
-        GatewayOutcome::Moved { .. } => Some("the gateway says that another amount or currency went back"),
+        GatewayOutcome::Moved { .. } => {
+            // An operator has to look at it; until then it is under way.
+            return give_up(desk, "the gateway says that another amount or currency went back");
+        }
         GatewayOutcome::Declined { reason } => Some(reason.as_str()),
         _ => Some("no answer to a refund"),
     };
     match reason {
         None => {
+            if !refund.surplus && desk.payment.surplus().0 > 0 {
+                give_up(desk, "what was taken too much did not go back");
+            }
             desk.record(PaymentEvent::Refunded { number });
-            if !automatic {
-                desk.ask(PaymentAsk::OrderRefunded { amount, done: true });
-            }
-        }
-        // Another amount than was asked for, or money that nobody may keep: an operator has to look at it.
-        Some(reason) if automatic || matches!(outcome, GatewayOutcome::Moved { .. }) => {
-            let attempt = desk.payment.attempts.saturating_add(1);
-            desk.record(PaymentEvent::GivenUp { attempt, reason: reason.into() });
-            if !matches!(outcome, GatewayOutcome::Moved { .. }) {
-                desk.record(PaymentEvent::RefundFailed { number, reason: reason.into() });
-            }
         }
         Some(reason) => {
+            if by_itself || desk.payment.surplus().0 > 0 {
+                // Money that nobody may keep.
+                give_up(desk, reason);
+            }
             desk.record(PaymentEvent::RefundFailed { number, reason: reason.into() });
-            desk.ask(PaymentAsk::OrderRefunded { amount, done: false });
         }
     }
+    if !by_itself {
+        desk.ask(PaymentAsk::OrderRefunded { amount, done: reason.is_none() });
+    }
+    let next = desk.payment.progress.as_ref().map_or(Amount::ZERO, |progress| progress.deferred_refund);
+    if next.0 > 0 {
+        desk.request_refund(next);
+    }
+}
+
+fn give_up(desk: &mut Desk<'_>, reason: &str) {
+    let attempt = desk.payment.attempts.saturating_add(1);
+    desk.record(PaymentEvent::GivenUp { attempt, reason: reason.into() });
 }

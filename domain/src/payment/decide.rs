@@ -99,6 +99,14 @@ const QUEUE_SPREAD_SECONDS: u32 = 10;
 /// How often anything but a charge is asked again in vain before an operator has to look at it.
 pub const ATTEMPTS_MAX: u32 = 16;
 
+/// How much more than `money` may be taken where so many ten-thousandths of it are permitted: whole minor units, less rather
+/// than more.
+pub fn permitted_overcapture(money: Money, basis_points: u16) -> Amount {
+    let exact = i128::from(money.amount.0) * i128::from(basis_points) / 10_000;
+    let unit = i128::from(money.currency.minor_unit());
+    Amount(i64::try_from(exact / unit * unit).unwrap_or(0))
+}
+
 /// The call that a payment in this state has open with its gateway.
 fn call(payment: &Payment, open: OpenOperation) -> GatewayCall {
     let token = || payment.credential.as_deref().unwrap_or_default().to_owned();
@@ -292,11 +300,25 @@ impl Desk<'_> {
         if !self.payment.goes_back_by_itself() {
             self.record(PaymentEvent::LateSuccess { reference: reason.into() });
         }
-        let amount = self.payment.refundable();
+        self.request_refund(self.payment.refundable());
+        self.failed(reason.into());
+    }
+
+    /// Money of a card is to go back.
+    pub(super) fn request_refund(&mut self, amount: Amount) {
         let number = self.payment.refunds.len() as u32 + 1;
         self.record(PaymentEvent::RefundRequested { number, amount });
         self.call_open();
-        self.failed(reason.into());
+    }
+
+    /// What was taken beyond what the payment is for goes back by itself; that is between the gateway and the house.
+    pub(super) fn return_surplus(&mut self) {
+        let amount = self.payment.surplus();
+        if amount.0 > 0 {
+            let number = self.payment.refunds.len() as u32 + 1;
+            self.record(PaymentEvent::SurplusRequested { number, amount });
+            self.call_open();
+        }
     }
 
     /// Only money of which nothing is on its way back.
@@ -314,6 +336,10 @@ impl Desk<'_> {
             self.ask(PaymentAsk::OrderRefunded { amount, done: false });
             return Ok(());
         }
+        if self.payment.returns_surplus() && amount.0 > 0 && amount <= self.payment.refundable() {
+            self.record(PaymentEvent::RefundDeferred { amount });
+            return Ok(());
+        }
         self.may(Step::RequestRefund)?;
         if self.payment.open.is_some() || self.payment.stage() == Stage::PartiallyCaptured {
             // The order still waits for the rest: only all of it goes back, when the order gives up.
@@ -325,20 +351,20 @@ impl Desk<'_> {
                 why: "a refund is positive and at most what was paid and not yet refunded".into(),
             });
         }
+        if self.payment.method == Method::Card {
+            self.request_refund(amount);
+            return Ok(());
+        }
         let number = self.payment.refunds.len() as u32 + 1;
         self.record(PaymentEvent::RefundRequested { number, amount });
         let money = Money::new(amount, self.payment.money.currency);
         match self.payment.method {
-            Method::Card => {
-                self.call_open();
-                return Ok(());
-            }
             Method::Wallet => {
                 let payer = self.payment.payer.clone().expect("a wallet has an owner");
                 let command = AccountCommand::Refund { payment: self.payment.id, refund: number, money };
                 self.ask(PaymentAsk::Account(payer, command));
             }
-            Method::External | Method::Account => {}
+            Method::Card | Method::External | Method::Account => {}
         }
         self.record(PaymentEvent::Refunded { number });
         self.ask(PaymentAsk::OrderRefunded { amount, done: true });
@@ -380,11 +406,11 @@ impl Desk<'_> {
         self.record(PaymentEvent::Resumed);
         if self.payment.open.is_some() {
             self.call_open();
-        } else if self.payment.goes_back_by_itself() && self.payment.refundable().0 > 0 {
+        } else if self.payment.goes_back_by_itself() {
             // The gateway had refused to give it back: that is asked anew, under a new key.
-            let (number, amount) = (self.payment.refunds.len() as u32 + 1, self.payment.refundable());
-            self.record(PaymentEvent::RefundRequested { number, amount });
-            self.call_open();
+            self.request_refund(self.payment.refundable());
+        } else {
+            self.return_surplus();
         }
         Ok(())
     }

@@ -29,6 +29,9 @@ pub enum PaymentEvent {
         /// Its money is only set aside, and captured when somebody asks for that.
         #[cbor(n(5), skip_if = "codec::is_false")]
         capture_later: bool,
+        /// How much more than is set aside may be taken.
+        #[cbor(n(6), skip_if = "codec::is_zero")]
+        overcapture: Amount,
     },
     /// It was secured with its order's own record, and becomes an actor now that some of it goes back.
     #[n(8)]
@@ -245,6 +248,21 @@ pub enum PaymentEvent {
         #[n(0)]
         amount: Amount,
     },
+    /// What was taken beyond what it pays for is to go back by itself: a refund like any other, of which its order does
+    /// not know.
+    #[n(33)]
+    SurplusRequested {
+        #[n(0)]
+        number: u32,
+        #[n(1)]
+        amount: Amount,
+    },
+    /// Its order wants money back while the surplus is on its way: that comes next.
+    #[n(34)]
+    RefundDeferred {
+        #[n(0)]
+        amount: Amount,
+    },
 }
 
 impl PaymentEvent {
@@ -300,6 +318,8 @@ impl PaymentEvent {
             Self::DisputeWon => "dispute_won",
             Self::DisputeLost => "dispute_lost",
             Self::ChargedBack { .. } => "charged_back",
+            Self::SurplusRequested { .. } => "surplus_requested",
+            Self::RefundDeferred { .. } => "refund_deferred",
         }
     }
 }

@@ -117,7 +117,7 @@ struct World {
 }
 
 impl World {
-    fn new(capture_later: bool) -> Self {
+    fn new(capture_later: bool, overcapture: i64) -> Self {
         let order = OrderId::new(START, 1);
         let created = PaymentEvent::Created {
             order,
@@ -126,6 +126,7 @@ impl World {
             payer: None,
             credential: Some("tok".into()),
             capture_later,
+            overcapture: Amount(overcapture),
         };
         let payment = Payment::create(PaymentId::of_order(order, 0, START), &created, START);
         let calls = first_call(&payment).into_iter().collect();
@@ -292,9 +293,10 @@ proptest! {
     #[test]
     fn money_moves_once_and_the_books_are_those_of_the_gateway(
         later in any::<bool>(),
+        permitted in any::<bool>(),
         acts in proptest::collection::vec(any::<(u8, u8, u8)>(), 1..60),
     ) {
-        let mut world = World::new(later);
+        let mut world = World::new(later, if permitted { 200 } else { 0 });
         acts.into_iter().for_each(|act| world.act(act));
         world.settle();
         world.check();
@@ -312,7 +314,7 @@ fn many_stages_are_met_on_the_way() {
     let mut runner = TestRunner::deterministic();
     let mut met = BTreeSet::from([Stage::Authorizing]);
     for case in 0..3_000 {
-        let mut world = World::new(case % 2 == 0);
+        let mut world = World::new(case % 2 == 0, case % 3 * 100);
         let acts = proptest::collection::vec(any::<(u8, u8, u8)>(), 1..60).new_tree(&mut runner).unwrap().current();
         acts.into_iter().for_each(|act| world.act(act));
         met.append(&mut world.met);

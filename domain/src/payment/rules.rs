@@ -43,6 +43,7 @@ impl Till {
             payer: Some(CustomerId::new("ann").unwrap()),
             credential: Some("tok".into()),
             capture_later: false,
+            overcapture: Amount::ZERO,
         };
         let payment = Payment::create(PaymentId::of_order(order, 0, START), &created, START);
         Self { payment, now: START, asks: Vec::new() }

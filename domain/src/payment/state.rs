@@ -1,5 +1,7 @@
 //! What a payment remembers.
 
+use std::cmp::Ordering;
+
 use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 
@@ -54,6 +56,9 @@ pub struct Refund {
     /// None while it is under way, then whether it went back.
     #[n(1)]
     pub done: Option<bool>,
+    /// It is of what was taken beyond what the payment is for, and its order does not know of it.
+    #[cbor(n(2), skip_if = "codec::is_false")]
+    pub surplus: bool,
 }
 
 /// What was asked of the gateway and not answered yet.
@@ -127,6 +132,9 @@ pub struct Payment {
     /// What only payments have that are captured later, wait for somebody, or are questioned.
     #[n(14)]
     pub progress: Option<Box<Progress>>,
+    /// How much more than is set aside may be taken.
+    #[cbor(n(15), skip_if = "codec::is_zero")]
+    pub overcapture: Amount,
 }
 
 impl Payment {
@@ -143,6 +151,10 @@ impl Payment {
             panic!("a payment begins with `created` or `opened`, not {}", event.name());
         };
         let capture_later = matches!(event, PaymentEvent::Created { capture_later: true, .. });
+        let overcapture = match event {
+            PaymentEvent::Created { overcapture, .. } => *overcapture,
+            _ => Amount::ZERO,
+        };
         let stage = match (event, method) {
             (PaymentEvent::Opened { .. }, _) => Stage::Captured,
             (_, Method::Card) => Stage::Authorizing,
@@ -170,6 +182,7 @@ impl Payment {
             remark: None,
             stage: Some(stage),
             progress: capture_later.then(|| Box::new(Progress { capture_later, ..Progress::default() })),
+            overcapture,
         }
     }
 
@@ -202,6 +215,26 @@ impl Payment {
     /// What can still be asked to go back.
     pub fn refundable(&self) -> Amount {
         Amount(self.captured().0 - self.refunding().0 - self.charged_back().0)
+    }
+
+    /// What was taken beyond what it is for, and has neither gone back nor is on its way.
+    pub fn surplus(&self) -> Amount {
+        if self.goes_back_by_itself() {
+            return Amount::ZERO;
+        }
+        let gone = self.refunds.iter().filter(|refund| refund.surplus && refund.done != Some(false));
+        let gone: i64 = gone.map(|refund| refund.amount.0).sum();
+        Amount((self.captured().0 - self.money.amount.0 - gone).max(0))
+    }
+
+    /// What nobody may keep and is not on its way back.
+    pub fn owed_by_itself(&self) -> Amount {
+        if self.goes_back_by_itself() { self.refundable() } else { self.surplus() }
+    }
+
+    /// Whether the surplus is on its way back.
+    pub fn returns_surplus(&self) -> bool {
+        self.refunds.last().is_some_and(|refund| refund.surplus && refund.done.is_none())
     }
 
     /// Whether it came when nobody waited for it, and goes back by itself.
@@ -269,9 +302,13 @@ impl Payment {
                 self.remark = Some(reason.clone());
             }
             PaymentEvent::VoidStarted => self.open_operation(OpenOperation::Void, now),
-            PaymentEvent::RefundRequested { number, amount } => {
+            PaymentEvent::RefundRequested { number, amount } | PaymentEvent::SurplusRequested { number, amount } => {
                 assert_eq!(*number as usize, self.refunds.len() + 1, "refunds are numbered in order");
-                self.refunds.push(Refund { amount: *amount, done: None });
+                let surplus = matches!(event, PaymentEvent::SurplusRequested { .. });
+                self.refunds.push(Refund { amount: *amount, done: None, surplus });
+                if let Some(progress) = self.progress.as_mut().filter(|_| !surplus) {
+                    progress.deferred_refund = Amount::ZERO;
+                }
                 if self.method == Method::Card {
                     self.open_operation(OpenOperation::Refund(*number), now);
                 }
@@ -322,13 +359,14 @@ impl Payment {
             PaymentEvent::IntegrityBroken { .. }
             | PaymentEvent::LateSuccess { .. }
             | PaymentEvent::AbandonNoted
+            | PaymentEvent::RefundDeferred { .. }
             | PaymentEvent::DisputeOpened { .. }
             | PaymentEvent::DisputeWon
             | PaymentEvent::DisputeLost
             | PaymentEvent::ChargedBack { .. } => self.progress_mut().apply(event, now),
             PaymentEvent::SettlementSent | PaymentEvent::Settled => {}
         }
-        let nothing_to_ask = self.open.is_none() && (!self.goes_back_by_itself() || self.refundable().0 == 0);
+        let nothing_to_ask = self.open.is_none() && self.owed_by_itself().0 == 0;
         if let Some(progress) = self.progress.as_mut().filter(|_| nothing_to_ask) {
             progress.given_up = false;
         }
@@ -346,7 +384,7 @@ impl Payment {
                 (_, false) => Step::Decline,
             },
             PaymentEvent::VoidStarted => Step::StartVoid,
-            PaymentEvent::RefundRequested { .. } => Step::RequestRefund,
+            PaymentEvent::RefundRequested { .. } | PaymentEvent::SurplusRequested { .. } => Step::RequestRefund,
             PaymentEvent::Refunded { number } => {
                 let gone = self.refunded().0 + self.charged_back().0 + self.refunds[*number as usize - 1].amount.0;
                 match (gone == self.captured().0, self.goes_back_by_itself()) {
@@ -360,14 +398,12 @@ impl Payment {
             PaymentEvent::Authorized { amount, .. } if amount.0 < self.money.amount.0 => Step::AuthorizePart,
             PaymentEvent::Authorized { .. } => Step::Authorize,
             PaymentEvent::CaptureStarted { .. } => Step::StartCapture,
-            PaymentEvent::Captured { number, moved, .. } => {
-                let asked =
-                    self.progress.as_ref().expect("a capture was asked for").captures[*number as usize - 1].amount;
+            PaymentEvent::Captured { moved, .. } => {
                 let sum = self.progress.as_ref().map_or(0, |progress| progress.captured().0) + moved.0;
-                match () {
-                    () if sum < self.money.amount.0 => Step::CapturePart,
-                    () if moved.0 > asked.0 => Step::Overcapture,
-                    () => Step::Capture,
+                match sum.cmp(&self.money.amount.0) {
+                    Ordering::Less => Step::CapturePart,
+                    Ordering::Equal => Step::Capture,
+                    Ordering::Greater => Step::Overcapture,
                 }
             }
             PaymentEvent::CaptureFailed { .. } => Step::FailCapture,
@@ -382,7 +418,10 @@ impl Payment {
             PaymentEvent::ActionDone => Step::ActionDone,
             PaymentEvent::Queued { .. } => Step::Queue,
             PaymentEvent::GivenUp { .. } | PaymentEvent::IntegrityBroken { .. } => Step::Doubt,
-            PaymentEvent::Resumed | PaymentEvent::RenewalStarted { .. } | PaymentEvent::AbandonNoted => return None,
+            PaymentEvent::Resumed
+            | PaymentEvent::RenewalStarted { .. }
+            | PaymentEvent::AbandonNoted
+            | PaymentEvent::RefundDeferred { .. } => return None,
             PaymentEvent::Renewed { .. } => Step::Renew,
             PaymentEvent::Lapsed { .. } => Step::Lapse,
             PaymentEvent::AuthenticationFailed { .. } => Step::FailAuthentication,
@@ -400,14 +439,16 @@ impl Payment {
         })
     }
 
-    /// Asserts what always holds: no more is taken than was set aside, no more goes back than was taken.
+    /// Asserts what always holds: no more is taken than was set aside and may be taken beyond that, unless it is known to be
+    /// wrong and all of it goes back; no more goes back than was taken.
     pub fn check(&self) {
         assert!(self.captured().0 >= 0 && self.refundable().0 >= 0, "no more goes back than was taken: {self:?}");
         if let Some(progress) = self.progress.as_deref().filter(|progress| !progress.captures.is_empty()) {
             let asked = progress.capturing();
             assert!(asked.0 <= progress.authorized.0, "no more is asked for than was set aside: {self:?}");
-            let taken = progress.captured().0 - progress.overcharged.0;
-            assert!(taken <= progress.authorized.0, "no more is taken than was set aside: {self:?}");
+            let most = progress.authorized.0 + self.overcapture.0;
+            let is_wrong = progress.integrity_broken;
+            assert!(progress.captured().0 <= most || is_wrong, "no more is taken than may be: {self:?}");
         }
     }
 

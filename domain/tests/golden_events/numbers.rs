@@ -13,7 +13,7 @@ pub fn variants(kind: EntityKind) -> usize {
     match kind {
         EntityKind::Sku => 30,
         EntityKind::Order => 30,
-        EntityKind::Payment => 33,
+        EntityKind::Payment => 35,
         EntityKind::Account => 7,
         EntityKind::Ledger => 1,
         EntityKind::Promotion => 6,
@@ -61,6 +61,8 @@ pub fn number(event: &Event) -> usize {
             PaymentEvent::DisputeWon => 30,
             PaymentEvent::DisputeLost => 31,
             PaymentEvent::ChargedBack { .. } => 32,
+            PaymentEvent::SurplusRequested { .. } => 33,
+            PaymentEvent::RefundDeferred { .. } => 34,
         },
         Event::Account(event) => match event {
             AccountEvent::Credited { .. } => 0,

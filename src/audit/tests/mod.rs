@@ -5,6 +5,7 @@ mod charges;
 mod derived;
 mod edits;
 mod markets;
+mod payments;
 mod rules;
 mod uses;
 
@@ -231,6 +232,7 @@ fn created(n: u128, method: Method, cents: i64) -> PaymentEvent {
         payer: Some(ann()),
         credential: None,
         capture_later: false,
+        overcapture: Amount::ZERO,
     }
 }
 

@@ -249,6 +249,7 @@ impl Shop {
                 payer: self.orders[&order].customer.clone(),
                 credential: plan.credentials[index].clone(),
                 capture_later: plan.captures_later[index],
+                overcapture: crate::Amount::ZERO,
             };
             let payment = Payment::create(id, &created, self.now);
             payment::first_call(&payment).into_iter().for_each(|call| self.gateway.call(call));
