@@ -562,6 +562,42 @@ fn what_the_gateway_never_answers_is_a_dead_letter_that_an_operator_retries_or_r
     shop.close();
 }
 
+/// Found by a reviewer: a refund that bounced was a dead end, a whole one could not even be told.
+#[test]
+fn a_refund_that_a_bank_sends_back_is_given_back_again() {
+    let shop = Shop::open();
+    let (server, address, _) = secret_server(&shop.engine);
+    let (order, id) = shop.order(Payment::card("tok"));
+    shop.until(id, "captured");
+    shop.engine.cancel(order).wait().unwrap();
+    shop.until(id, "refunded");
+    let bounced = format!(r#"{{"payment":"{id}","notice":"refund_reversed","number":1}}"#);
+    for _ in 0..3 {
+        let told = send_webhook(address, "new", START, &bounced);
+        assert_eq!((told.status, told.json()["status"].clone()), (200, json!("paid")), "{}", told.text);
+    }
+    let here = shop.payment(id);
+    assert_eq!((&here["sub_status"], &here["refundable"]["amount"]), (&json!("reversed"), &json!("10.00")));
+    let owed = shop.engine.read_order(order).wait().unwrap().order.owed_back();
+    assert_eq!(owed, eur("10.00").amount);
+    let books = shop.runtime.block_on(shop.engine.ledger()).unwrap();
+    assert_eq!(books.balance("EUR".parse().unwrap(), LedgerAccount::Card), 100_000);
+    let (key, json_type) = (("authorization", "Bearer key"), ("content-type", "application/json"));
+    let again = r#"{"amount":{"amount":"10.00","currency":"EUR"},"reason":"another account"}"#;
+    let told = ask(address, "POST", &format!("/api/v1/orders/{order}/refunds"), &[key, json_type], again);
+    assert_eq!(told.status, 201, "{}", told.text);
+    shop.until(id, "refunded");
+    assert_eq!(shop.engine.read_order(order).wait().unwrap().order.owed_back().0, 0);
+    assert_eq!(shop.gateway.times_asked(&format!("{id}:refund:2")), 1, "under a new key");
+    server.shutdown(Duration::from_secs(5));
+    let Shop { dir, engine, runtime, .. } = shop;
+    runtime.block_on(engine.check()).unwrap();
+    runtime.block_on(engine.close()).unwrap();
+    drop(engine);
+    let report = audit(dir.path(), |_, _| {}).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+}
+
 #[test]
 fn a_settlement_file_is_compared_and_every_difference_is_named() {
     let shop = Shop::open();

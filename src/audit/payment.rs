@@ -185,7 +185,8 @@ impl Payment {
             }
             E::RetryScheduled { .. } | E::Queued { .. } | E::GivenUp { .. } => {
                 self.given_up |= matches!(event, E::GivenUp { .. });
-                let open = self.asked != Asked::Nothing;
+                // What had gone back by itself and came again waits for an operator, too.
+                let open = self.asked != Asked::Nothing || self.reversed;
                 scene.expect(open, Rule::PaymentTransition, || "nothing was open that could be asked again".into());
             }
             E::Resumed => self.given_up = false,
@@ -302,6 +303,7 @@ impl Payment {
                     Some(refund) => {
                         refund.done = Some(false);
                         self.reversed = true;
+                        self.state = Paid;
                         books.secure(currency, self.method, i128::from(refund.amount));
                     }
                     None => scene.fault(Rule::PaymentTransition, format!("refund {number} had not gone back")),
@@ -401,6 +403,6 @@ impl Payment {
 
     /// Whether a bank's doing has moved it away from what its order knows.
     pub(super) fn is_questioned(&self) -> bool {
-        self.charged_back > 0 || self.reversed
+        self.charged_back > 0
     }
 }

@@ -166,7 +166,7 @@ fn capture_in_another_currency(desk: &mut Desk<'_>, asked: Amount, moved: Money)
         return undo_broken(desk, asked, moved);
     }
     note_broken(desk, asked, moved);
-    give_up(desk, "another currency moved than was asked for");
+    desk.give_up("another currency moved than was asked for");
 }
 
 fn capture_failed(desk: &mut Desk<'_>, number: u32, reason: &str) {
@@ -243,7 +243,7 @@ fn voided(desk: &mut Desk<'_>, outcome: &GatewayOutcome) {
         }
         GatewayOutcome::AlreadyMoved { .. } if desk.payment.progress.as_ref().is_some_and(|it| it.integrity_broken) => {
             // How much moved is in doubt, so nothing is booked and nothing given back without somebody who looks at it.
-            give_up(desk, "another amount moved than was asked for, and it cannot be undone");
+            desk.give_up("another amount moved than was asked for, and it cannot be undone");
         }
         GatewayOutcome::AlreadyMoved { reference } => {
             let reference = CompactString::new(reference);
@@ -286,7 +286,7 @@ fn refunded(desk: &mut Desk<'_>, number: u32, outcome: &GatewayOutcome) {
         GatewayOutcome::Moved { money, .. } if *money == wanted => None,
         GatewayOutcome::Moved { .. } => {
             // An operator has to look at it; until then it is under way.
-            return give_up(desk, "the gateway says that another amount or currency went back");
+            return desk.give_up("the gateway says that another amount or currency went back");
         }
         GatewayOutcome::Declined { reason } => Some(reason.as_str()),
         _ => Some("no answer to a refund"),
@@ -294,14 +294,14 @@ fn refunded(desk: &mut Desk<'_>, number: u32, outcome: &GatewayOutcome) {
     match reason {
         None => {
             if !refund.surplus && desk.payment.surplus().0 > 0 {
-                give_up(desk, "what was taken too much did not go back");
+                desk.give_up("what was taken too much did not go back");
             }
             desk.record(PaymentEvent::Refunded { number });
         }
         Some(reason) => {
             if by_itself || desk.payment.surplus().0 > 0 {
                 // Money that nobody may keep.
-                give_up(desk, reason);
+                desk.give_up(reason);
             }
             desk.record(PaymentEvent::RefundFailed { number, reason: reason.into() });
         }
@@ -313,9 +313,4 @@ fn refunded(desk: &mut Desk<'_>, number: u32, outcome: &GatewayOutcome) {
     if next.0 > 0 {
         desk.request_refund(next);
     }
-}
-
-fn give_up(desk: &mut Desk<'_>, reason: &str) {
-    let attempt = desk.payment.attempts.saturating_add(1);
-    desk.record(PaymentEvent::GivenUp { attempt, reason: reason.into() });
 }

@@ -71,6 +71,11 @@ pub enum PaymentAsk {
         /// Why.
         reason: CompactString,
     },
+    /// Tell the order that money which had gone back is here again.
+    OrderRefundReversed {
+        /// How much.
+        amount: Amount,
+    },
     /// Tell the order how a refund ended.
     OrderRefunded {
         /// How much.
@@ -413,6 +418,12 @@ impl Desk<'_> {
             self.return_surplus();
         }
         Ok(())
+    }
+
+    /// Only an operator can help.
+    pub(super) fn give_up(&mut self, reason: &str) {
+        let attempt = self.payment.attempts.saturating_add(1);
+        self.record(PaymentEvent::GivenUp { attempt, reason: reason.into() });
     }
 
     /// The gateway was not asked: that is no attempt. Payments that were queued together do not come back together.

@@ -1,15 +1,20 @@
 //! What a payment does with what its gateway tells without being asked. Notices come again and out of order: one that
 //! says what is already known changes nothing, one that cannot be now is refused by name and comes again later.
 
-use super::decide::Desk;
+use super::decide::{Desk, PaymentAsk};
 use super::event::PaymentEvent;
 use super::gateway::Notice;
 use super::stage::Stage;
+use super::state::Method;
 use super::table::Step;
 use crate::{Amount, Money, Refusal};
 
 pub(super) fn heed(desk: &mut Desk<'_>, notice: &Notice) -> Result<(), Refusal> {
     let stage = desk.payment.stage();
+    if desk.payment.method != Method::Card {
+        // Nobody but a card's gateway knows more of a payment than the engine does.
+        return Err(Refusal::PaymentStateInvalid { state: stage.sub_name(), event: notice.step().name() });
+    }
     match notice {
         Notice::ActionDone => {
             if desk.payment.progress.as_ref().is_none_or(|progress| progress.action.is_none()) {
@@ -64,7 +69,27 @@ fn reverse_refund(desk: &mut Desk<'_>, number: u32) -> Result<(), Refusal> {
         Some(_) => {
             desk.may(Step::ReverseRefund)?;
             desk.record(PaymentEvent::RefundReversed { number });
+            match refund.filter(|refund| !refund.surplus && !desk.payment.goes_back_by_itself()) {
+                Some(refund) => desk.ask(PaymentAsk::OrderRefundReversed { amount: refund.amount }),
+                // Money that nobody may keep, and that nobody but an operator is told of.
+                None => desk.give_up("what had gone back by itself came again"),
+            }
             Ok(())
+        }
+    }
+}
+
+impl Notice {
+    /// What the table calls it.
+    const fn step(&self) -> Step {
+        match self {
+            Self::ActionDone => Step::ActionDone,
+            Self::SettlementSent => Step::SendForSettlement,
+            Self::Settled => Step::Settle,
+            Self::RefundReversed { .. } => Step::ReverseRefund,
+            Self::DisputeOpened { .. } => Step::OpenDispute,
+            Self::DisputeWon => Step::WinDispute,
+            Self::DisputeLost => Step::LoseDispute,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The rules of a payment, one by one, each as a sentence.
 
 mod integrity;
+mod reversal;
 
 use super::gateway::{GatewayCall, GatewayOutcome, Operation};
 use super::{

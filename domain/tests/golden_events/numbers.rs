@@ -12,7 +12,7 @@ use stockade_domain::stock::StockEvent;
 pub fn variants(kind: EntityKind) -> usize {
     match kind {
         EntityKind::Sku => 30,
-        EntityKind::Order => 30,
+        EntityKind::Order => 31,
         EntityKind::Payment => 35,
         EntityKind::Account => 7,
         EntityKind::Ledger => 1,
@@ -152,5 +152,6 @@ fn number_of_order(event: &OrderEvent) -> usize {
         OrderEvent::ShipRequested { .. } => 27,
         OrderEvent::ShipmentDropped { .. } => 28,
         OrderEvent::Accepted => 29,
+        OrderEvent::RefundReversed { .. } => 30,
     }
 }

@@ -50,6 +50,32 @@ fn a_surplus_that_goes_back_by_itself_breaks_no_rule() {
     }
 }
 
+/// Five euros of a paid order were given away, went back, and came again; its order is told of this much.
+fn reversed(told: &[OrderEvent]) -> Journal {
+    let given = OrderEvent::RefundGranted { amount: amount(500), reason: "late".into() };
+    let started = OrderEvent::RefundStarted { number: 0, amount: amount(500) };
+    let back = OrderEvent::Refunded { number: 0, amount: amount(500), done: true };
+    let request = PaymentEvent::RefundRequested { number: 1, amount: amount(500) };
+    let (gone, again) = (PaymentEvent::Refunded { number: 1 }, PaymentEvent::RefundReversed { number: 1 });
+    after(captured_of_order(2000, &[]), |journal| {
+        journal.order(1, &[given, started, back]).pay(1, 0, &[request, gone, again]);
+        if !told.is_empty() {
+            journal.order(1, told);
+        }
+    })
+}
+
+fn came_again(cents: i64) -> OrderEvent {
+    OrderEvent::RefundReversed { number: 0, amount: amount(cents) }
+}
+
+#[test]
+fn a_refund_that_comes_again_and_is_told_the_order_breaks_no_rule() {
+    let report = reversed(&[came_again(500)]).audit();
+    assert!(report.is_clean(), "{:#?}", report.faults);
+    assert_eq!(report.ledger["EUR"]["deposits"], "-5.00", "it is the buyer's");
+}
+
 /// Journals that break a rule of payments.
 pub(super) fn broken_payments() -> Vec<(Rule, &'static str, Journal)> {
     let deferred = PaymentEvent::RefundDeferred { amount: amount(1) };
@@ -58,5 +84,7 @@ pub(super) fn broken_payments() -> Vec<(Rule, &'static str, Journal)> {
         (Rule::OrderMoney, "a cent too much stays with the house", captured_of_order(2001, &[])),
         (Rule::RefundExceeds, "a surplus goes back that is none", captured_of_order(2000, &[surplus(1)])),
         (Rule::PaymentTransition, "a refund waits for nothing", captured_of_order(2000, &[deferred])),
+        (Rule::OrderPayment, "an order is not told that a refund came again", reversed(&[])),
+        (Rule::OrderPayment, "an order is told of less than came again", reversed(&[came_again(400)])),
     ]
 }

@@ -369,6 +369,7 @@ impl Shop {
                 PaymentAsk::OrderPaidLate => OrderCommand::PaymentPaidLate { payment: id, policy: self.late_payment },
                 PaymentAsk::OrderFailed { reason } => OrderCommand::PaymentFailed { payment: id, reason },
                 PaymentAsk::CaptureFailed { reason } => OrderCommand::CaptureFailed { payment: id, reason },
+                PaymentAsk::OrderRefundReversed { amount } => OrderCommand::RefundReversed { payment: id, amount },
                 PaymentAsk::OrderRefunded { amount, done } => {
                     OrderCommand::PaymentRefunded { payment: id, amount, done }
                 }
