@@ -571,6 +571,7 @@ fn a_refund_that_a_bank_sends_back_is_given_back_again() {
     shop.until(id, "captured");
     shop.engine.cancel(order).wait().unwrap();
     shop.until(id, "refunded");
+    shop.gateway.send_back(id, 100_000);
     let bounced = format!(r#"{{"payment":"{id}","notice":"refund_reversed","number":1}}"#);
     for _ in 0..3 {
         let told = send_webhook(address, "new", START, &bounced);
@@ -590,12 +591,70 @@ fn a_refund_that_a_bank_sends_back_is_given_back_again() {
     assert_eq!(shop.engine.read_order(order).wait().unwrap().order.owed_back().0, 0);
     assert_eq!(shop.gateway.times_asked(&format!("{id}:refund:2")), 1, "under a new key");
     server.shutdown(Duration::from_secs(5));
-    let Shop { dir, engine, runtime, .. } = shop;
-    runtime.block_on(engine.check()).unwrap();
-    runtime.block_on(engine.close()).unwrap();
-    drop(engine);
-    let report = audit(dir.path(), |_, _| {}).unwrap();
-    assert!(report.is_clean(), "{report:?}");
+    shop.close();
+}
+
+/// Time goes on until the payment's gateway is not asked any more.
+fn until_given_up(shop: &Shop, id: PaymentId) {
+    let begun = std::time::Instant::now();
+    while shop.payment(id)["given_up"] != json!(true) {
+        shop.clock.advance_seconds(600);
+        assert!(begun.elapsed() < Duration::from_secs(30), "it is never given up: {}", shop.payment(id));
+        std::thread::yield_now();
+    }
+}
+
+/// Found by a reviewer: such an order kept its units for ever, and nobody could see why.
+#[test]
+fn a_void_that_is_refused_is_a_dead_letter_and_its_units_are_free_when_it_is_resolved() {
+    let shop = Shop::open();
+    shop.gateway.script(|call, _| match call.operation {
+        Operation::Void => Fate::Decline,
+        _ => Fate::LoseRequest,
+    });
+    let (server, _, admin) = secret_server(&shop.engine);
+    let (order, id) = shop.order(Payment::card("tok"));
+    until_given_up(&shop, id);
+    assert_eq!(ask(admin, "GET", "/dead-letters", &[], "").json()["items"][0]["id"], json!(id.to_string()));
+    assert_eq!(shop.status(order), "created", "the money may have moved: its units stay held");
+    let json_type = [("content-type", "application/json")];
+    let told = ask(
+        admin,
+        "POST",
+        &format!("/dead-letters/{id}/resolve"),
+        &json_type,
+        r#"{"outcome":"approved","reference":"seen to"}"#,
+    );
+    assert_eq!((told.status, told.json()["sub_status"].clone()), (200, json!("gateway_unavailable")), "{}", told.text);
+    assert_eq!(shop.status(order), "expired");
+    assert_eq!(shop.engine.read_stock("mug").wait().unwrap().0.levels.available, 1_000);
+    server.shutdown(Duration::from_secs(5));
+    shop.close();
+}
+
+#[test]
+fn what_did_not_go_back_by_itself_is_resolved_although_nothing_is_open() {
+    let shop = Shop::open();
+    shop.gateway.script(|call, _| match call.operation {
+        Operation::Charge { .. } => Fate::Silence,
+        _ => Fate::Decline,
+    });
+    let (server, _, admin) = secret_server(&shop.engine);
+    let (_, id) = shop.order(Payment::card("tok"));
+    shop.decline(id);
+    let (charge, reference) = (Operation::Charge { token: "tok".into() }, "ch_late".to_owned());
+    shop.engine.confirm(id, charge, GatewayOutcome::Approved { reference }).wait().unwrap();
+    shop.until(id, "failed");
+    assert_eq!(shop.payment(id)["given_up"], json!(true));
+    let json_type = [("content-type", "application/json")];
+    let resolve = |outcome: &str| ask(admin, "POST", &format!("/dead-letters/{id}/resolve"), &json_type, outcome);
+    assert_eq!(resolve(r#"{"outcome":"declined"}"#).problem(), "money_invalid", "nobody may keep it");
+    let told = resolve(r#"{"outcome":"approved","reference":"by hand"}"#);
+    assert_eq!((told.status, told.json()["sub_status"].clone()), (200, json!("automatically")), "{}", told.text);
+    assert_eq!(ask(admin, "GET", "/dead-letters", &[], "").json()["items"], json!([]));
+    assert_eq!(resolve(r#"{"outcome":"approved","reference":"again"}"#).status, 404);
+    server.shutdown(Duration::from_secs(5));
+    shop.close();
 }
 
 #[test]

@@ -137,6 +137,13 @@ impl SimulatedGateway {
         self.0.lock().cards.entry(payment).or_default().authenticated = true;
     }
 
+    /// What it had given back comes again: the buyer's bank does not take it, and the card has it again as taken.
+    pub fn send_back(&self, payment: PaymentId, amount: i64) {
+        let mut books = self.0.lock();
+        let card = books.cards.entry(payment).or_default();
+        card.refunded -= amount.min(card.refunded);
+    }
+
     /// What it would tell by itself about what it did since it was asked last; in the order in which it did it.
     pub fn take_callbacks(&self) -> Vec<Callback> {
         std::mem::take(&mut self.0.lock().callbacks)

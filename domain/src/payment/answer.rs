@@ -3,12 +3,12 @@
 
 use compact_str::CompactString;
 
-use super::decide::{BACKOFF_SECONDS_MAX, Desk, PaymentAsk};
+use super::decide::{Desk, PaymentAsk};
 use super::event::PaymentEvent;
 use super::gateway::{ActionKind, GatewayOutcome, Operation};
 use super::stage::Stage;
 use super::state::OpenOperation;
-use crate::{Amount, Money};
+use crate::{Amount, Money, Refusal};
 
 pub(super) fn answer(desk: &mut Desk<'_>, operation: &Operation, outcome: &GatewayOutcome) {
     if desk.payment.open.is_none_or(|open| !is_about(operation, open)) {
@@ -27,6 +27,32 @@ pub(super) fn answer(desk: &mut Desk<'_>, operation: &Operation, outcome: &Gatew
         Operation::Void => voided(desk, outcome),
         Operation::Refund { number } => refunded(desk, *number, outcome),
     }
+}
+
+/// What an operator has found out of what was given up: the outcome of what is open, or, where nothing is open any more, of
+/// what should have gone back by itself and did not.
+pub(super) fn resolve(desk: &mut Desk<'_>, outcome: &GatewayOutcome) -> Result<(), Refusal> {
+    if let Some(call) = desk.payment.open_call() {
+        answer(desk, &call.operation, outcome);
+        return Ok(());
+    }
+    let owed = desk.payment.owed_by_itself();
+    if owed.0 == 0 || !desk.payment.is_given_up() {
+        return Err(Refusal::NotFound { what: "an open call".into() });
+    }
+    let wanted = Money::new(owed, desk.payment.money.currency);
+    let is_back = match outcome {
+        GatewayOutcome::Approved { .. } | GatewayOutcome::AlreadyMoved { .. } => true,
+        GatewayOutcome::Moved { money, .. } => *money == wanted,
+        _ => false,
+    };
+    if !is_back {
+        return Err(Refusal::MoneyInvalid { why: format!("{wanted} must go back: say when it has, or retry") });
+    }
+    // It went back in a way that the gateway knows nothing of.
+    let number = desk.record_own_refund(owed);
+    desk.record(PaymentEvent::Refunded { number });
+    Ok(())
 }
 
 fn is_about(operation: &Operation, open: OpenOperation) -> bool {
@@ -260,12 +286,10 @@ fn voided(desk: &mut Desk<'_>, outcome: &GatewayOutcome) {
                 false => desk.give_back_all("a part was taken after the order gave up"),
             }
         }
-        _ => {
-            // The gateway cannot undo it now: the money may have moved, so the outcome is still unknown.
-            let at = desk.now.plus_seconds(BACKOFF_SECONDS_MAX);
-            let attempt = desk.payment.attempts.saturating_add(1);
-            desk.record(PaymentEvent::RetryScheduled { attempt, at });
-        }
+        // It is not undone, and the money may have moved: the outcome is unknown still. After so many attempts an operator
+        // has to look at it.
+        GatewayOutcome::Declined { reason } => desk.try_later(reason),
+        _ => desk.try_later("no answer to a void"),
     }
 }
 

@@ -48,6 +48,11 @@ pub enum PaymentCommand {
     AskAgain,
     /// An operator wants what was given up to be asked again.
     Resume,
+    /// An operator has seen to what was given up, and says how it ended.
+    Resolve {
+        /// What became of it.
+        outcome: GatewayOutcome,
+    },
 }
 
 /// What a payment wants of others.
@@ -95,7 +100,7 @@ pub enum PaymentAsk {
 /// The first pause before an unanswered call is repeated; it doubles each time.
 const BACKOFF_SECONDS: u32 = 2;
 /// The longest such pause.
-pub(super) const BACKOFF_SECONDS_MAX: u32 = 3600;
+const BACKOFF_SECONDS_MAX: u32 = 3600;
 /// How soon a call is tried that was not made because the gateway failed too often. Trying costs the gateway nothing while
 /// it is left alone; whoever leaves it alone does so for longer and longer.
 const QUEUE_SECONDS: u32 = 15;
@@ -171,6 +176,7 @@ pub fn decide(
         PaymentCommand::Refund { amount } => desk.refund(*amount)?,
         PaymentCommand::AskAgain => desk.ask_again(),
         PaymentCommand::Resume => desk.resume()?,
+        PaymentCommand::Resolve { outcome } => answer::resolve(&mut desk, outcome)?,
     }
     let told = std::mem::take(&mut desk.told);
     asks.extend(told.into_iter().map(|state| PaymentAsk::Notify { state }));
@@ -320,10 +326,19 @@ impl Desk<'_> {
     pub(super) fn return_surplus(&mut self) {
         let amount = self.payment.surplus();
         if amount.0 > 0 {
-            let number = self.payment.refunds.len() as u32 + 1;
-            self.record(PaymentEvent::SurplusRequested { number, amount });
+            self.record_own_refund(amount);
             self.call_open();
         }
+    }
+
+    /// Records that money is to go back which nobody may keep; gives the refund's number.
+    pub(super) fn record_own_refund(&mut self, amount: Amount) -> u32 {
+        let number = self.payment.refunds.len() as u32 + 1;
+        self.record(match self.payment.goes_back_by_itself() {
+            true => PaymentEvent::RefundRequested { number, amount },
+            false => PaymentEvent::SurplusRequested { number, amount },
+        });
+        number
     }
 
     /// Only money of which nothing is on its way back.
@@ -411,11 +426,10 @@ impl Desk<'_> {
         self.record(PaymentEvent::Resumed);
         if self.payment.open.is_some() {
             self.call_open();
-        } else if self.payment.goes_back_by_itself() {
+        } else if self.payment.owed_by_itself().0 > 0 {
             // The gateway had refused to give it back: that is asked anew, under a new key.
-            self.request_refund(self.payment.refundable());
-        } else {
-            self.return_surplus();
+            self.record_own_refund(self.payment.owed_by_itself());
+            self.call_open();
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! The rules of a payment, one by one, each as a sentence.
 
+mod giving_up;
 mod integrity;
 mod reversal;
 
