@@ -8,6 +8,7 @@ use super::event::PaymentEvent;
 use super::gateway::{ActionKind, GatewayOutcome, Operation};
 use super::stage::Stage;
 use super::state::OpenOperation;
+use super::table::Step;
 use crate::{Amount, Money, Refusal};
 
 pub(super) fn answer(desk: &mut Desk<'_>, operation: &Operation, outcome: &GatewayOutcome) {
@@ -49,6 +50,7 @@ pub(super) fn resolve(desk: &mut Desk<'_>, outcome: &GatewayOutcome) -> Result<(
     if !is_back {
         return Err(Refusal::MoneyInvalid { why: format!("{wanted} must go back: say when it has, or retry") });
     }
+    desk.may(Step::RequestRefund)?;
     // It went back in a way that the gateway knows nothing of.
     let number = desk.record_own_refund(owed);
     desk.record(PaymentEvent::Refunded { number });
@@ -67,15 +69,32 @@ fn is_about(operation: &Operation, open: OpenOperation) -> bool {
     }
 }
 
-/// A charge that was said to be declined and has moved money all the same: it goes back. What was undone by a void is
-/// not that: its answer has only been on its way for long.
+/// What was said to be declined and was done all the same: it is undone, or goes back. What was undone by a void is not
+/// that: its answer has only been on its way for long.
 fn unasked(desk: &mut Desk<'_>, operation: &Operation, outcome: &GatewayOutcome) {
+    use GatewayOutcome as G;
+    use Operation::{Authorize, Charge};
     let declined = matches!(desk.payment.stage(), Stage::Declined | Stage::AuthenticationFailed);
-    let (Operation::Charge { .. }, true) = (operation, declined && desk.payment.open.is_none()) else { return };
-    let (GatewayOutcome::Approved { reference } | GatewayOutcome::Moved { reference, .. }) = outcome else { return };
+    if !declined || desk.payment.open.is_some() {
+        return;
+    }
+    let wanted = desk.payment.money;
+    let (reference, moved) = match (operation, outcome) {
+        (Charge { .. }, G::Approved { reference }) => (reference, Some(wanted)),
+        (Charge { .. } | Authorize { .. }, G::Moved { reference, money }) => (reference, Some(*money)),
+        (Authorize { .. }, G::Approved { reference }) => (reference, None),
+        (Charge { .. } | Authorize { .. }, G::Authorized { reference, .. }) => (reference, None),
+        _ => return,
+    };
     desk.record(PaymentEvent::LateSuccess { reference: reference.into() });
-    desk.record(PaymentEvent::Paid { reference: Some(reference.into()) });
-    desk.give_back_all("paid after it had failed");
+    match moved {
+        Some(money) if money == wanted => {
+            desk.record(PaymentEvent::Paid { reference: Some(reference.into()) });
+            desk.give_back_all("paid after it had failed");
+        }
+        Some(money) => undo_broken(desk, wanted.amount, money),
+        None => desk.start_void(),
+    }
 }
 
 fn charged(desk: &mut Desk<'_>, outcome: &GatewayOutcome) {
@@ -246,15 +265,12 @@ fn renewed_as_another(desk: &mut Desk<'_>, number: u32, money: Money) {
 fn voided(desk: &mut Desk<'_>, outcome: &GatewayOutcome) {
     match outcome {
         GatewayOutcome::Approved { .. } | GatewayOutcome::Authorized { .. } => {
-            let was_set_aside = desk.payment.stage() == Stage::VoidStarted;
+            let came_late = desk.payment.goes_back_by_itself();
+            let was_set_aside = desk.payment.stage() == Stage::VoidStarted || came_late;
             let broken = desk.payment.progress.as_ref().is_some_and(|progress| progress.integrity_broken);
             match () {
                 () if broken => undone(desk, "another amount moved than was asked for", false),
-                () if was_set_aside => {
-                    let reason = CompactString::from("let go");
-                    desk.record(PaymentEvent::Cancelled { reason: reason.clone(), after_capture: false });
-                    desk.failed(reason);
-                }
+                () if was_set_aside => desk.cancel("let go"),
                 () => undone(desk, "no answer in time", true),
             }
         }
@@ -282,6 +298,7 @@ fn voided(desk: &mut Desk<'_>, outcome: &GatewayOutcome) {
                 None => PaymentEvent::Paid { reference: Some(reference) },
             });
             match desk.payment.captured() >= desk.payment.money.amount {
+                true if desk.payment.goes_back_by_itself() => desk.give_back_all("paid after it had failed"),
                 true => desk.ask(PaymentAsk::OrderPaidLate),
                 false => desk.give_back_all("a part was taken after the order gave up"),
             }

@@ -101,9 +101,10 @@ pub enum PaymentAsk {
 const BACKOFF_SECONDS: u32 = 2;
 /// The longest such pause.
 const BACKOFF_SECONDS_MAX: u32 = 3600;
-/// How soon a call is tried that was not made because the gateway failed too often. Trying costs the gateway nothing while
-/// it is left alone; whoever leaves it alone does so for longer and longer.
+/// How soon a call is tried that was not made because the gateway failed too often; twice as long after each further time.
 const QUEUE_SECONDS: u32 = 15;
+/// The longest such pause. Trying costs the gateway nothing while it is left alone.
+const QUEUE_SECONDS_MAX: u32 = 600;
 /// Over how many seconds queued payments are spread.
 const QUEUE_SPREAD_SECONDS: u32 = 10;
 /// How often anything but a charge is asked again in vain before an operator has to look at it.
@@ -228,13 +229,9 @@ impl Desk<'_> {
         match (payment.state, payment.open) {
             (PaymentState::Pending, Some(OpenOperation::Void)) => {}
             (PaymentState::Pending, _) if payment.method == Method::Card && !made(Mistake::VoidSkipped) => {
-                self.start_void();
+                self.let_go();
             }
-            (PaymentState::Pending, _) => {
-                let reason = CompactString::from("the order gave up");
-                self.record(PaymentEvent::Cancelled { reason: reason.clone(), after_capture: false });
-                self.failed(reason);
-            }
+            (PaymentState::Pending, _) => self.cancel("the order gave up"),
             // A part was captured, so the order still waits for the rest: it goes back, once it is known how much.
             (PaymentState::Paid, None) if self.awaits_captures() => self.give_back_all("the order gave up"),
             (PaymentState::Paid, Some(_)) if self.awaits_captures() => self.record(PaymentEvent::AbandonNoted),
@@ -288,9 +285,24 @@ impl Desk<'_> {
             return Err(Refusal::PaymentStateInvalid { state, event: Step::StartVoid.name() });
         }
         if self.payment.open != Some(OpenOperation::Void) {
-            self.start_void();
+            self.let_go();
         }
         Ok(())
+    }
+
+    /// Nothing may be charged: what its gateway may have done is undone.
+    fn let_go(&mut self) {
+        match self.payment.was_never_asked() {
+            true => self.cancel("given up before its gateway was asked"),
+            false => self.start_void(),
+        }
+    }
+
+    /// It is given up, and nothing has to be undone.
+    pub(super) fn cancel(&mut self, reason: &str) {
+        let reason = CompactString::from(reason);
+        self.record(PaymentEvent::Cancelled { reason: reason.clone(), after_capture: false });
+        self.failed(reason);
     }
 
     pub(super) fn start_void(&mut self) {
@@ -396,9 +408,16 @@ impl Desk<'_> {
         if self.payment.is_given_up() {
             return;
         }
-        let too_long = self.payment.created_at.plus_seconds(Payment::INTENT_SECONDS_MAX) <= self.now;
-        if matches!(open, OpenOperation::Charge | OpenOperation::Authorize) && too_long {
-            return self.start_void();
+        if matches!(open, OpenOperation::Charge | OpenOperation::Authorize) {
+            if self.payment.was_never_asked() {
+                if self.waits_until() <= self.now {
+                    let reason = CompactString::from("its gateway could not be asked in time");
+                    self.record(PaymentEvent::Failed { reason: reason.clone(), timeout: true });
+                    return self.failed(reason);
+                }
+            } else if self.payment.intent_ends_at() <= self.now {
+                return self.start_void();
+            }
         }
         if self.is_hopeless(self.payment.attempts) {
             let reason = "the gateway does not answer".into();
@@ -423,6 +442,10 @@ impl Desk<'_> {
         if !self.payment.is_given_up() {
             return Err(Refusal::PaymentStateInvalid { state: self.payment.stage().sub_name(), event: "RESUME" });
         }
+        if self.payment.open.is_none() {
+            // While a bank questions it, nothing goes back.
+            self.may(Step::RequestRefund)?;
+        }
         self.record(PaymentEvent::Resumed);
         if self.payment.open.is_some() {
             self.call_open();
@@ -445,7 +468,14 @@ impl Desk<'_> {
         // Asking again has counted it.
         let attempt = self.payment.attempts.saturating_sub(1);
         let apart = u32::from(self.payment.id.to_bytes()[15]) % QUEUE_SPREAD_SECONDS;
-        self.record(PaymentEvent::Queued { attempt, at: self.now.plus_seconds(QUEUE_SECONDS + apart) });
+        let pause = QUEUE_SECONDS.saturating_mul(1 << self.payment.waits.min(12)).min(QUEUE_SECONDS_MAX);
+        let at = self.now.plus_seconds(pause + apart);
+        self.record(PaymentEvent::Queued { attempt, at });
+    }
+
+    /// How long a charge waits for a gateway that was never asked for it.
+    fn waits_until(&self) -> Timestamp {
+        self.payment.created_at.plus_seconds(Payment::QUEUED_SECONDS_MAX)
     }
 
     /// No certain answer: it is asked again after a longer pause, or given up to an operator.

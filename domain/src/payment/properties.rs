@@ -20,6 +20,7 @@ fn eur(amount: i64) -> Money {
 #[derive(Default)]
 struct Gateway {
     done: BTreeMap<String, GatewayOutcome>,
+    asked: BTreeSet<String>,
     moved: i64,
     set_aside: i64,
     voided: bool,
@@ -31,6 +32,7 @@ impl Gateway {
     /// Handles a call; what it decides for a key stays so.
     fn handle(&mut self, call: &GatewayCall, luck: u8) -> GatewayOutcome {
         let key = call.idempotency_key();
+        self.asked.insert(key.clone());
         if let Some(done) = self.done.get(&key) {
             return done.clone();
         }
@@ -238,7 +240,12 @@ impl World {
             }
             10 => self.notice(which, luck),
             _ if luck % 4 == 0 => {
-                let Some(call) = self.calls.last().cloned() else { return };
+                // The last call was not made, so nothing comes of it.
+                let is_new = |call: &GatewayCall| !self.gateway.asked.contains(&call.idempotency_key());
+                if !self.calls.last().is_some_and(is_new) {
+                    return;
+                }
+                let call = self.calls.pop().expect("there is one");
                 let outcome = GatewayOutcome::Unavailable { reason: "open".into() };
                 self.run(PaymentCommand::Answer { operation: call.operation, outcome });
             }

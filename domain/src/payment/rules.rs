@@ -2,6 +2,7 @@
 
 mod giving_up;
 mod integrity;
+mod queue;
 mod reversal;
 
 use super::gateway::{GatewayCall, GatewayOutcome, Operation};
@@ -110,6 +111,32 @@ fn a_declined_charge_fails_once_and_a_late_approval_goes_back_by_itself() {
     assert_eq!(till.answer(Operation::Refund { number: 1 }, approved()), ["refunded"]);
     assert_eq!(till.payment.stage(), Stage::RefundedAutomatically);
     assert!(till.answer(charge(), approved()).is_empty(), "it went back once");
+}
+
+/// Found by a reviewer: only a charge was looked at, and what was set aside stayed so.
+#[test]
+fn what_is_set_aside_after_it_was_declined_is_let_go() {
+    let aside = || GatewayOutcome::Authorized { reference: "au".into(), money: None, expires_at: None };
+    for (operation, outcome) in
+        [(integrity::authorize(), approved()), (integrity::authorize(), aside()), (charge(), aside())]
+    {
+        let mut till = Till::with(Method::Card);
+        if operation != charge() {
+            till.payment.open = Some(OpenOperation::Authorize);
+        }
+        assert_eq!(till.answer(operation.clone(), declined()), ["failed"]);
+        assert_eq!(till.answer(operation.clone(), outcome.clone()), ["late_success", "void_started"]);
+        assert_eq!(till.called(), [till.key("void")]);
+        assert!(till.answer(operation.clone(), outcome.clone()).is_empty(), "it is being let go");
+        assert_eq!(till.answer(Operation::Void, approved()), ["cancelled"]);
+        assert_eq!((till.payment.stage(), till.payment.captured()), (Stage::Cancelled, Amount(0)));
+        assert!(till.answer(operation, outcome).is_empty(), "once");
+    }
+    let mut till = Till::with(Method::Card);
+    till.answer(charge(), declined());
+    till.answer(charge(), aside());
+    let taken = GatewayOutcome::AlreadyMoved { reference: "ch".into() };
+    assert_eq!(till.answer(Operation::Void, taken), ["paid", "refund_requested"], "it goes back by itself");
 }
 
 #[test]
@@ -258,19 +285,6 @@ fn a_payment_is_woken_only_while_a_call_is_open() {
     assert!(till.run(PaymentCommand::AskAgain).unwrap().is_empty());
     assert_eq!(Till::with(Method::Wallet).payment.next_due(), None);
     assert_eq!(first_call(&Till::with(Method::Wallet).payment), None::<GatewayCall>);
-}
-
-#[test]
-fn a_queued_payment_is_tried_within_half_a_minute_and_its_waiting_is_no_attempt() {
-    let mut till = Till::with(Method::Card);
-    for _ in 0..100 {
-        let outcome = GatewayOutcome::Unavailable { reason: "open".into() };
-        assert_eq!(till.answer(charge(), outcome), ["queued"]);
-        let pause = (till.payment.ask_again_at.0 - till.now.0) / 1_000_000;
-        assert!((15..30).contains(&pause), "{pause}");
-        assert_eq!((till.payment.stage(), till.payment.attempts), (Stage::Queued, 0));
-    }
-    assert_eq!(till.answer(charge(), approved()), ["paid"]);
 }
 
 #[test]

@@ -135,13 +135,29 @@ pub struct Payment {
     /// How much more than is set aside may be taken.
     #[cbor(n(15), skip_if = "codec::is_zero")]
     pub overcapture: Amount,
+    /// Its gateway cannot have heard of it before what is on its way now, if anything is.
+    #[cbor(n(16), skip_if = "codec::is_false")]
+    unsent: bool,
+    /// Its last call was not made, and none is on its way.
+    #[cbor(n(17), skip_if = "codec::is_false")]
+    queued: bool,
+    /// How often in a row its call was not made.
+    #[cbor(n(18), skip_if = "codec::is_none_yet")]
+    pub waits: u32,
+    /// Since when its gateway may know of it, if that is later than its creation.
+    #[n(19)]
+    asked_since: Option<Timestamp>,
 }
 
 impl Payment {
     /// How long a call to the gateway may stay unanswered before it is repeated under the same key, in seconds.
     pub const ASK_AGAIN_SECONDS: u32 = 30;
-    /// The longest a charge may stay of unknown outcome; then it is undone, and only then is its stock released.
+    /// The longest a charge may stay of unknown outcome once its gateway may know of it; then it is undone, and only then is
+    /// its stock released.
     pub const INTENT_SECONDS_MAX: u32 = 600;
+    /// The longest a charge may wait for a gateway that was never asked for it; then it has failed, and nothing has to be
+    /// undone.
+    pub const QUEUED_SECONDS_MAX: u32 = 6 * 3600;
 
     /// Starts a payment from its first event.
     pub fn create(id: PaymentId, event: &PaymentEvent, now: Timestamp) -> Self {
@@ -183,7 +199,21 @@ impl Payment {
             stage: Some(stage),
             progress: capture_later.then(|| Box::new(Progress { capture_later, ..Progress::default() })),
             overcapture,
+            unsent: matches!(event, PaymentEvent::Created { .. }) && *method == Method::Card,
+            queued: false,
+            waits: 0,
+            asked_since: None,
         }
+    }
+
+    /// Whether it is certain that its gateway never heard of it.
+    pub const fn was_never_asked(&self) -> bool {
+        self.unsent && self.queued
+    }
+
+    /// When a charge of unknown outcome is undone.
+    pub fn intent_ends_at(&self) -> Timestamp {
+        self.asked_since.unwrap_or(self.created_at).plus_seconds(Self::INTENT_SECONDS_MAX)
     }
 
     /// Where it stands in full.
@@ -323,9 +353,21 @@ impl Payment {
                 self.remark = Some(reason.clone());
             }
             PaymentEvent::RefundReversed { number } => self.refund(*number).done = Some(false),
-            PaymentEvent::RetryScheduled { attempt, at } | PaymentEvent::Queued { attempt, at } => {
+            PaymentEvent::RetryScheduled { attempt, at } => {
                 self.attempts = *attempt;
                 self.ask_again_at = *at;
+                if std::mem::take(&mut self.queued) {
+                    // The call before was not made: whether this one is, is yet to be heard.
+                    self.asked_since = self.unsent.then_some(now).or(self.asked_since);
+                } else {
+                    self.was_asked();
+                }
+            }
+            PaymentEvent::Queued { attempt, at } => {
+                self.attempts = *attempt;
+                self.ask_again_at = *at;
+                self.queued = true;
+                self.waits = self.waits.saturating_add(1);
             }
             PaymentEvent::Authorized { reference, .. } => {
                 self.open = None;
@@ -353,7 +395,8 @@ impl Payment {
             }
             PaymentEvent::ActionRequired { .. } => {
                 // The buyer has as long as the intent lives.
-                self.ask_again_at = self.created_at.plus_seconds(Self::INTENT_SECONDS_MAX);
+                self.was_asked();
+                self.ask_again_at = self.intent_ends_at();
                 self.progress_mut().apply(event, now);
             }
             PaymentEvent::IntegrityBroken { .. }
@@ -365,6 +408,9 @@ impl Payment {
             | PaymentEvent::DisputeLost
             | PaymentEvent::ChargedBack { .. } => self.progress_mut().apply(event, now),
             PaymentEvent::SettlementSent | PaymentEvent::Settled => {}
+        }
+        if self.open.is_none() {
+            self.was_asked();
         }
         let nothing_to_ask = self.open.is_none() && self.owed_by_itself().0 == 0;
         if let Some(progress) = self.progress.as_mut().filter(|_| nothing_to_ask) {
@@ -460,9 +506,15 @@ impl Payment {
         &mut self.refunds[number as usize - 1]
     }
 
+    /// Its gateway may know of it.
+    fn was_asked(&mut self) {
+        (self.unsent, self.queued, self.waits) = (false, false, 0);
+    }
+
     fn open_operation(&mut self, operation: OpenOperation, now: Timestamp) {
         self.open = Some(operation);
         self.attempts = 0;
+        self.was_asked();
         self.ask_again_at = now.plus_seconds(Self::ASK_AGAIN_SECONDS);
         if let Some(progress) = &mut self.progress {
             progress.given_up = false;

@@ -86,10 +86,9 @@ fn what_was_queued_and_may_have_been_sent_since_is_undone_ten_minutes_after_that
     silent.run(PaymentCommand::AskAgain).unwrap();
     for mut till in [unsure, silent] {
         assert!(!till.payment.was_never_asked());
-        let since = till.now;
-        till.now = since.plus_seconds(Payment::INTENT_SECONDS_MAX - 1);
+        till.now = hour.plus_seconds(Payment::INTENT_SECONDS_MAX - 1);
         assert_eq!(till.run(PaymentCommand::AskAgain).unwrap(), ["retry_scheduled"]);
-        till.now = since.plus_seconds(Payment::INTENT_SECONDS_MAX);
+        till.now = hour.plus_seconds(Payment::INTENT_SECONDS_MAX);
         assert_eq!(till.run(PaymentCommand::AskAgain).unwrap(), ["void_started"]);
     }
     // Whoever must act has the whole time for it.
