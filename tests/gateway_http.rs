@@ -336,3 +336,29 @@ fn a_charge_that_was_open_when_the_server_was_killed_is_asked_for_again_under_th
     assert_eq!((stock["allocated"].as_u64(), stock["held"].as_u64()), (Some(2), Some(0)), "{stock}");
     server.kill();
 }
+
+/// Found by a reviewer: the currency of an answer was thrown away, and 10 yen were believed to be 10 euros.
+#[test]
+fn an_answer_in_another_currency_is_no_payment_and_is_undone() {
+    let yen = r#"{"outcome":"moved","reference":"r","amount":"10","currency":"JPY"}"#;
+    let peer = Peer::start([Turn::Say(200, yen.to_owned())]);
+    let gateway = HttpGateway::new(peer.options()).unwrap();
+    let engine = Engine::open(Config::in_memory().gateway(gateway).clock(ManualClock::at(START))).unwrap();
+    engine.put_sku(Sku::new("mug", eur("10.00"))).wait().unwrap();
+    engine.receive("mug", 5).wait().unwrap();
+    let placed = engine.place_waiting(NewOrder::one("mug", 1).pay(Payment::card("t")), Duration::ZERO).wait().unwrap();
+    let id = placed.order.payments[0].id;
+    let begun = std::time::Instant::now();
+    loop {
+        let payment = serde_json::to_value(engine.read_payment(id).wait().unwrap()).unwrap();
+        if payment["sub_status"] == "integrity" {
+            assert_eq!((&payment["status"], &payment["captured"]["amount"]), (&json!("failed"), &json!("0.00")));
+            break;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "it is believed: {payment}");
+        std::thread::yield_now();
+    }
+    let asked: Vec<_> = peer.requests().into_iter().map(|(_, _, body)| body["operation"].clone()).collect();
+    assert_eq!(asked, ["charge", "void"]);
+    engine.close_blocking().unwrap();
+}

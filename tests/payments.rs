@@ -43,10 +43,14 @@ impl Shop {
     }
 
     fn open_with(policy: LatePayment) -> Self {
+        Self::configured(|config| config.late_payment(policy))
+    }
+
+    fn configured(change: impl FnOnce(Config) -> Config) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (gateway, clock) = (SimulatedGateway::default(), ManualClock::at(START));
-        let config = Config::at(dir.path()).gateway(gateway.clone()).clock(clock.clone()).late_payment(policy);
-        let engine = Engine::open(config).unwrap();
+        let config = Config::at(dir.path()).gateway(gateway.clone()).clock(clock.clone());
+        let engine = Engine::open(change(config)).unwrap();
         engine.put_sku(Sku::new("mug", eur("10.00"))).wait().unwrap();
         engine.receive("mug", 1_000).wait().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -229,6 +233,40 @@ fn another_amount_than_was_asked_for_is_undone() {
     shop.close();
 }
 
+/// Captures move this much more than was asked for.
+fn takes_more(shop: &Shop, extra: i64) {
+    shop.gateway.script(move |call, _| match call.operation {
+        Operation::Capture { .. } => Fate::MoveOther(extra),
+        _ => Fate::Answer,
+    });
+}
+
+#[test]
+fn what_a_capture_takes_too_much_goes_back_by_itself_or_undoes_it_whole() {
+    // A per cent of ten euros is ten cents.
+    let shop = Shop::configured(|config| config.overcapture_basis_points(100));
+    takes_more(&shop, 1_000);
+    let (order, id) = shop.order(Payment::card("tok").capture_later());
+    shop.until(id, "authorized");
+    shop.engine.capture(id, None).wait().unwrap();
+    shop.until(id, "partially_refunded");
+    let card = shop.gateway.card(id);
+    assert_eq!((card.captured, card.refunded, shop.status(order)), (101_000, 1_000, "paid".to_owned()));
+    shop.engine.cancel(order).wait().unwrap();
+    shop.until(id, "refunded");
+    assert_eq!(shop.gateway.card(id).refunded, 101_000);
+
+    takes_more(&shop, 1_100);
+    let (order, id) = shop.order(Payment::card("tok").capture_later());
+    shop.until(id, "authorized");
+    shop.engine.capture(id, None).wait().unwrap();
+    shop.until(id, "integrity");
+    let card = shop.gateway.card(id);
+    assert_eq!((card.captured, card.refunded), (101_100, 101_100));
+    assert_ne!(shop.status(order), "paid");
+    shop.close();
+}
+
 #[test]
 fn a_buyer_proves_who_they_are_before_the_money_is_taken() {
     let shop = Shop::open();
@@ -351,7 +389,7 @@ fn a_bank_that_takes_money_back_costs_the_house_and_not_the_deposits() {
     let shop = Shop::open();
     let (order, id) = shop.order(Payment::card("tok"));
     shop.until(id, "captured");
-    let dispute = || Notice::DisputeOpened { amount: eur("10.00").amount, reference: "dp_1".into() };
+    let dispute = || Notice::DisputeOpened { money: eur("10.00"), reference: "dp_1".into() };
     for notice in [dispute(), dispute(), Notice::DisputeLost, Notice::DisputeLost, dispute()] {
         shop.engine.notice(id, notice).wait().unwrap();
     }
@@ -414,6 +452,34 @@ fn a_webhook_is_believed_by_its_signature_and_answered_when_it_is_durable() {
     assert_eq!(shop.status(order), "paid");
     let unknown = body.replace(&id.to_string(), &PaymentId::new(START, 5).to_string());
     assert_eq!(send_webhook(address, "new", START, &unknown).status, 404);
+    server.shutdown(Duration::from_secs(5));
+    shop.close();
+}
+
+/// Found by a reviewer: the currency was read and thrown away.
+#[test]
+fn a_webhook_in_another_currency_is_never_believed() {
+    let shop = Shop::open();
+    shop.gateway.script(|call, _| match call.operation {
+        Operation::Charge { .. } => Fate::LoseRequest,
+        _ => Fate::Answer,
+    });
+    let (server, address, _) = secret_server(&shop.engine);
+    let (order, id) = shop.order(Payment::card("tok"));
+    let yen = r#""outcome":"moved","reference":"ch_1","amount":"10","currency":"JPY""#;
+    let charged = format!(r#"{{"payment":"{id}","operation":"charge",{yen}}}"#);
+    assert_eq!(send_webhook(address, "new", START, &charged).status, 200, "it is heard");
+    let undone = shop.until(id, "integrity");
+    assert_eq!((&undone["status"], &undone["captured"]["amount"]), (&json!("failed"), &json!("0.00")));
+    assert_ne!(shop.status(order), "paid");
+
+    shop.gateway.script(|_, _| Fate::Answer);
+    let (order, id) = shop.order(Payment::card("tok"));
+    shop.until(id, "captured");
+    let dispute = r#""notice":"dispute_opened","amount":"10","currency":"JPY","reference":"dp_1""#;
+    let told = send_webhook(address, "new", START, &format!(r#"{{"payment":"{id}",{dispute}}}"#));
+    assert_eq!((told.status, told.problem().as_str()), (422, "currency_mismatch"), "{}", told.text);
+    assert_eq!((shop.payment(id)["sub_status"].clone(), shop.status(order)), (json!("captured"), "paid".to_owned()));
     server.shutdown(Duration::from_secs(5));
     shop.close();
 }
@@ -492,6 +558,101 @@ fn what_the_gateway_never_answers_is_a_dead_letter_that_an_operator_retries_or_r
     let told = ask(admin, "POST", &format!("/dead-letters/{resolved}/resolve"), &json_type, outcome);
     assert_eq!((told.status, told.json()["sub_status"].clone()), (200, json!("failed")), "{}", told.text);
     assert_eq!(ask(admin, "GET", "/dead-letters", &[], "").json()["items"], json!([]));
+    server.shutdown(Duration::from_secs(5));
+    shop.close();
+}
+
+/// Found by a reviewer: a refund that bounced was a dead end, a whole one could not even be told.
+#[test]
+fn a_refund_that_a_bank_sends_back_is_given_back_again() {
+    let shop = Shop::open();
+    let (server, address, _) = secret_server(&shop.engine);
+    let (order, id) = shop.order(Payment::card("tok"));
+    shop.until(id, "captured");
+    shop.engine.cancel(order).wait().unwrap();
+    shop.until(id, "refunded");
+    shop.gateway.send_back(id, 100_000);
+    let bounced = format!(r#"{{"payment":"{id}","notice":"refund_reversed","number":1}}"#);
+    for _ in 0..3 {
+        let told = send_webhook(address, "new", START, &bounced);
+        assert_eq!((told.status, told.json()["status"].clone()), (200, json!("paid")), "{}", told.text);
+    }
+    let here = shop.payment(id);
+    assert_eq!((&here["sub_status"], &here["refundable"]["amount"]), (&json!("reversed"), &json!("10.00")));
+    let owed = shop.engine.read_order(order).wait().unwrap().order.owed_back();
+    assert_eq!(owed, eur("10.00").amount);
+    let books = shop.runtime.block_on(shop.engine.ledger()).unwrap();
+    assert_eq!(books.balance("EUR".parse().unwrap(), LedgerAccount::Card), 100_000);
+    let (key, json_type) = (("authorization", "Bearer key"), ("content-type", "application/json"));
+    let again = r#"{"amount":{"amount":"10.00","currency":"EUR"},"reason":"another account"}"#;
+    let told = ask(address, "POST", &format!("/api/v1/orders/{order}/refunds"), &[key, json_type], again);
+    assert_eq!(told.status, 201, "{}", told.text);
+    shop.until(id, "refunded");
+    assert_eq!(shop.engine.read_order(order).wait().unwrap().order.owed_back().0, 0);
+    assert_eq!(shop.gateway.times_asked(&format!("{id}:refund:2")), 1, "under a new key");
+    server.shutdown(Duration::from_secs(5));
+    shop.close();
+}
+
+/// Time goes on until the payment's gateway is not asked any more.
+fn until_given_up(shop: &Shop, id: PaymentId) {
+    let begun = std::time::Instant::now();
+    while shop.payment(id)["given_up"] != json!(true) {
+        shop.clock.advance_seconds(600);
+        assert!(begun.elapsed() < Duration::from_secs(30), "it is never given up: {}", shop.payment(id));
+        std::thread::yield_now();
+    }
+}
+
+/// Found by a reviewer: such an order kept its units for ever, and nobody could see why.
+#[test]
+fn a_void_that_is_refused_is_a_dead_letter_and_its_units_are_free_when_it_is_resolved() {
+    let shop = Shop::open();
+    shop.gateway.script(|call, _| match call.operation {
+        Operation::Void => Fate::Decline,
+        _ => Fate::LoseRequest,
+    });
+    let (server, _, admin) = secret_server(&shop.engine);
+    let (order, id) = shop.order(Payment::card("tok"));
+    until_given_up(&shop, id);
+    assert_eq!(ask(admin, "GET", "/dead-letters", &[], "").json()["items"][0]["id"], json!(id.to_string()));
+    assert_eq!(shop.status(order), "created", "the money may have moved: its units stay held");
+    let json_type = [("content-type", "application/json")];
+    let told = ask(
+        admin,
+        "POST",
+        &format!("/dead-letters/{id}/resolve"),
+        &json_type,
+        r#"{"outcome":"approved","reference":"seen to"}"#,
+    );
+    assert_eq!((told.status, told.json()["sub_status"].clone()), (200, json!("gateway_unavailable")), "{}", told.text);
+    assert_eq!(shop.status(order), "expired");
+    assert_eq!(shop.engine.read_stock("mug").wait().unwrap().0.levels.available, 1_000);
+    server.shutdown(Duration::from_secs(5));
+    shop.close();
+}
+
+#[test]
+fn what_did_not_go_back_by_itself_is_resolved_although_nothing_is_open() {
+    let shop = Shop::open();
+    shop.gateway.script(|call, _| match call.operation {
+        Operation::Charge { .. } => Fate::Silence,
+        _ => Fate::Decline,
+    });
+    let (server, _, admin) = secret_server(&shop.engine);
+    let (_, id) = shop.order(Payment::card("tok"));
+    shop.decline(id);
+    let (charge, reference) = (Operation::Charge { token: "tok".into() }, "ch_late".to_owned());
+    shop.engine.confirm(id, charge, GatewayOutcome::Approved { reference }).wait().unwrap();
+    shop.until(id, "failed");
+    assert_eq!(shop.payment(id)["given_up"], json!(true));
+    let json_type = [("content-type", "application/json")];
+    let resolve = |outcome: &str| ask(admin, "POST", &format!("/dead-letters/{id}/resolve"), &json_type, outcome);
+    assert_eq!(resolve(r#"{"outcome":"declined"}"#).problem(), "money_invalid", "nobody may keep it");
+    let told = resolve(r#"{"outcome":"approved","reference":"by hand"}"#);
+    assert_eq!((told.status, told.json()["sub_status"].clone()), (200, json!("automatically")), "{}", told.text);
+    assert_eq!(ask(admin, "GET", "/dead-letters", &[], "").json()["items"], json!([]));
+    assert_eq!(resolve(r#"{"outcome":"approved","reference":"again"}"#).status, 404);
     server.shutdown(Duration::from_secs(5));
     shop.close();
 }

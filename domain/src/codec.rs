@@ -12,6 +12,11 @@ pub fn is_zero(amount: &crate::Amount) -> bool {
     amount.0 == 0
 }
 
+/// Says which counts are not worth their bytes.
+pub fn is_none_yet(count: &u32) -> bool {
+    *count == 0
+}
+
 /// Says which rates are not worth their bytes.
 pub fn is_nought(rate: &u32) -> bool {
     *rate == 0

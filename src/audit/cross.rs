@@ -277,11 +277,11 @@ fn payment_differs(id: OrderId, order: &Order, pay: &Pay, payment: Option<&Payme
         PaymentState::Pending => payment.is_taken_in_part(),
         PaymentState::Failed => payment.automatic,
         // What a bank does is between the bank and the house: the order stays paid.
-        _ => payment.is_questioned() && payment.refunded() <= gone,
+        _ => payment.is_questioned() && payment.refunded_to_order() <= gone,
     };
-    if (payment.state != pay.state || payment.refunded() != gone) && !tolerated {
+    if (!payment.is_seen_as(pay.state) || payment.refunded_to_order() != gone) && !tolerated {
         let (says, knows) = (payment.state.name(), pay.state.name());
-        let back = payment.refunded();
+        let back = payment.refunded_to_order();
         return Some(format!("payment {} is {says} with {back} back, the order says {knows} with {gone}", pay.id));
     }
     None

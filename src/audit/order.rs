@@ -234,6 +234,11 @@ impl Order {
                 let to = if all { PaymentState::Refunded } else { PaymentState::Paid };
                 self.pay_step(*number, &[PaymentState::Refunding], to, scene);
             }
+            E::RefundReversed { number, amount } => {
+                self.pay_step(*number, &[PaymentState::Paid, PaymentState::Refunded], PaymentState::Paid, scene);
+                self.refund_step(*number, -amount.0, 0, scene);
+                self.payments.get_mut(*number as usize).into_iter().for_each(|pay| pay.refund_failed = true);
+            }
             E::StepOwed { step, to } => {
                 self.step_next = step.saturating_add(1);
                 self.owed.push((*step, to.as_ref().clone()));
@@ -275,6 +280,7 @@ impl Order {
             | E::PaidOutside { .. }
             | E::PaymentFailed { .. }
             | E::Refunded { .. }
+            | E::RefundReversed { .. }
             | E::RefundStarted { .. } => &[],
             E::Extended { hold_expires_at } => &[
                 (open && !self.secured, "it did not wait for payment"),

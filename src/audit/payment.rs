@@ -23,6 +23,8 @@ enum Asked {
 struct Refund {
     amount: i64,
     done: Option<bool>,
+    /// Of what was taken beyond what the payment is for; its order does not know of it.
+    surplus: bool,
 }
 
 /// A payment as its records make it.
@@ -42,6 +44,10 @@ pub(super) struct Payment {
     capturing: Option<(u32, i128)>,
     captures: u32,
     set_aside: i128,
+    /// How much more may be taken.
+    overcapture: i128,
+    /// Another amount or currency moved than was asked for: all of it goes back.
+    broken: bool,
     disputed: i128,
     charged_back: i128,
     /// A refund had gone back and came again.
@@ -67,6 +73,7 @@ impl Payment {
             return None;
         };
         let whole = money.amount.0 > 0 && money.amount.is_rounded(money.currency);
+        let overcapture = if let PaymentEvent::Created { overcapture, .. } = event { overcapture.0 } else { 0 };
         scene.expect(whole, Rule::OrderPayments, || format!("a payment of {money}"));
         let owned = payer.is_some() || !matches!(method, Method::Wallet | Method::Account);
         scene.expect(owned, Rule::OrderPayments, || "a wallet or account without an owner".into());
@@ -84,6 +91,8 @@ impl Payment {
             capturing: None,
             captures: 0,
             set_aside: 0,
+            overcapture: i128::from(overcapture),
+            broken: false,
             disputed: 0,
             charged_back: 0,
             reversed: false,
@@ -110,6 +119,8 @@ impl Payment {
             capturing: None,
             captures: 0,
             set_aside: 0,
+            overcapture: 0,
+            broken: false,
             disputed: 0,
             charged_back: 0,
             reversed: false,
@@ -148,18 +159,16 @@ impl Payment {
                 self.asked = Asked::Void;
             }
             E::RefundRequested { number, amount } => {
-                self.step(event, Refunding, scene);
-                let next = self.refunds.len() as u64 + 1;
-                scene.expect(u64::from(*number) == next, Rule::PaymentTransition, || {
-                    format!("refund {number} came where {next} was next")
-                });
-                self.refunds.push(Refund { amount: amount.0, done: None });
-                self.asked = if self.method == Method::Card { Asked::Refund } else { Asked::Nothing };
-                let sum = self.sum(|refund| refund.done != Some(false));
-                let within = amount.0 > 0 && sum + self.charged_back <= self.captured;
-                scene.expect(within, Rule::RefundExceeds, || {
-                    format!("{sum} of {} are to go back, where {} was taken", self.money, self.captured)
-                });
+                self.request_refund(event, *number, amount.0, scene);
+            }
+            E::SurplusRequested { number, amount } => {
+                let over = i128::from(amount.0) <= self.surplus();
+                scene.expect(over, Rule::RefundExceeds, || format!("{} goes back as surplus, and is none", amount.0));
+                self.request_refund(event, *number, amount.0, scene);
+            }
+            E::RefundDeferred { .. } => {
+                let busy = self.refunds.last().is_some_and(|last| last.surplus && last.done.is_none());
+                scene.expect(busy, Rule::PaymentTransition, || "a refund waits for no surplus".into());
             }
             E::Refunded { number } => {
                 if let Some(gone) = self.end_refund(*number, true, scene) {
@@ -176,13 +185,16 @@ impl Payment {
             }
             E::RetryScheduled { .. } | E::Queued { .. } | E::GivenUp { .. } => {
                 self.given_up |= matches!(event, E::GivenUp { .. });
-                let open = self.asked != Asked::Nothing;
+                // What had gone back by itself and came again waits for an operator, too.
+                let open = self.asked != Asked::Nothing || self.reversed;
                 scene.expect(open, Rule::PaymentTransition, || "nothing was open that could be asked again".into());
             }
             E::Resumed => self.given_up = false,
             E::ActionRequired { .. } | E::ActionDone | E::AbandonNoted => {}
-            E::IntegrityBroken { asked, moved } => {
-                scene.expect(asked != moved, Rule::PaymentTransition, || "nothing was wrong with the amount".into());
+            E::IntegrityBroken { asked, moved, currency } => {
+                let wrong = asked != moved || currency.is_some_and(|currency| currency != self.money.currency);
+                self.broken = true;
+                scene.expect(wrong, Rule::PaymentTransition, || "nothing was wrong with the amount".into());
             }
             E::SettlementSent | E::Settled => {
                 let paid = self.state == Paid;
@@ -199,7 +211,47 @@ impl Payment {
     /// Whether money came that nobody waited for, and does not go back.
     pub(super) fn keeps_what_nobody_waits_for(&self) -> bool {
         let is_open = self.asked != Asked::Nothing || self.given_up || self.is_questioned();
-        self.automatic && !is_open && self.state == Paid && self.secured() > self.refunded()
+        let keeps = if self.automatic { self.secured() > self.refunded() } else { self.surplus() > 0 };
+        keeps && !is_open && self.state == Paid
+    }
+
+    fn request_refund(&mut self, event: &PaymentEvent, number: u32, amount: i64, scene: &mut Scene<'_>) {
+        self.step(event, Refunding, scene);
+        let next = self.refunds.len() as u64 + 1;
+        scene.expect(u64::from(number) == next, Rule::PaymentTransition, || {
+            format!("refund {number} came where {next} was next")
+        });
+        let surplus = matches!(event, PaymentEvent::SurplusRequested { .. });
+        self.refunds.push(Refund { amount, done: None, surplus });
+        self.asked = if self.method == Method::Card { Asked::Refund } else { Asked::Nothing };
+        let sum = self.sum(|refund| refund.done != Some(false));
+        let within = amount > 0 && sum + self.charged_back <= self.captured;
+        scene.expect(within, Rule::RefundExceeds, || {
+            format!("{sum} of {} are to go back, where {} was taken", self.money, self.captured)
+        });
+    }
+
+    /// What was taken beyond what it is for, and is not on its way back.
+    fn surplus(&self) -> i128 {
+        let gone = self.sum(|refund| refund.surplus && refund.done != Some(false));
+        (self.captured - i128::from(self.money.amount.0) - gone).max(0)
+    }
+
+    /// What went back of what its order knows.
+    pub(super) fn refunded_to_order(&self) -> i128 {
+        self.sum(|refund| !refund.surplus && refund.done == Some(true))
+    }
+
+    /// Whether its order can see it so: of a surplus it knows nothing.
+    pub(super) fn is_seen_as(&self, state: PaymentState) -> bool {
+        let returns_surplus = self.refunds.last().is_some_and(|last| last.surplus && last.done.is_none());
+        let keeps_only_surplus = self.refunded_to_order() + self.charged_back == i128::from(self.money.amount.0);
+        self.state == state
+            || self.state == Refunding && returns_surplus && state == Paid
+            || self.state == Paid
+                && self.captured > i128::from(self.money.amount.0)
+                && keeps_only_surplus
+                && state == Refunded
     }
 
     /// What is set aside, taken in parts, and taken back by a bank.
@@ -226,6 +278,10 @@ impl Payment {
                 let known = self.capturing.take().is_some_and(|(open, _)| open == *number) && moved.0 > 0;
                 scene.expect(known, Rule::PaymentTransition, || "taken, but not asked for".into());
                 self.captured += i128::from(moved.0);
+                let most = self.set_aside + self.overcapture;
+                scene.expect(self.captured <= most || self.broken, Rule::CaptureExceeds, || {
+                    format!("{} is taken, where {} was set aside", self.captured, self.set_aside)
+                });
                 books.secure(currency, self.method, i128::from(moved.0));
                 self.step(event, Paid, scene);
                 self.asked = Asked::Nothing;
@@ -247,6 +303,7 @@ impl Payment {
                     Some(refund) => {
                         refund.done = Some(false);
                         self.reversed = true;
+                        self.state = Paid;
                         books.secure(currency, self.method, i128::from(refund.amount));
                     }
                     None => scene.fault(Rule::PaymentTransition, format!("refund {number} had not gone back")),
@@ -287,7 +344,7 @@ impl Payment {
                 | (Pending, PaymentEvent::Lapsed { .. } | PaymentEvent::AuthenticationFailed { .. }, Failed)
                 | (Paid, PaymentEvent::DisputeLost, Refunding)
                 | (Refunding, PaymentEvent::ChargedBack { .. }, Refunded | Paid)
-                | (Paid, PaymentEvent::RefundRequested { .. }, Refunding)
+                | (Paid, PaymentEvent::RefundRequested { .. } | PaymentEvent::SurplusRequested { .. }, Refunding)
                 | (Refunding, PaymentEvent::Refunded { .. }, Refunded | Paid)
                 | (Refunding, PaymentEvent::RefundFailed { .. }, Paid)
         );
@@ -346,6 +403,6 @@ impl Payment {
 
     /// Whether a bank's doing has moved it away from what its order knows.
     pub(super) fn is_questioned(&self) -> bool {
-        self.charged_back > 0 || self.reversed
+        self.charged_back > 0
     }
 }

@@ -109,6 +109,8 @@ rules! {
     OrderMoney = "order_money",
     /// Sellers are owed what buyers paid for goods that were shipped and kept, less the commission.
     SellerEarnings = "seller_earnings",
+    /// No more is taken than was set aside, and what may be taken beyond that.
+    CaptureExceeds = "capture_exceeds",
     /// No more goes back than was paid.
     RefundExceeds = "refund_exceeds",
     /// A payment begins once.

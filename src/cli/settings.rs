@@ -69,6 +69,8 @@ pub(super) struct Settings {
     pub(super) cache_bytes: Option<u64>,
     /// What becomes of money that comes when its charge was being undone: `refund`, `reacquire` or `backorder`.
     pub(super) late_payment: LatePayment,
+    /// How much more than is set aside a card gateway may take, in ten-thousandths of it.
+    pub(super) overcapture_basis_points: u16,
     /// The lanes of promotions, in their order; none: goods, order, coupon, shipping, gift.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) lanes: Option<Vec<Lane>>,
@@ -150,6 +152,7 @@ impl Default for Settings {
             orders_in_memory_max: None,
             cache_bytes: None,
             late_payment: LatePayment::default(),
+            overcapture_basis_points: 0,
             lanes: None,
             gateway: None,
             webhooks: Vec::new(),
@@ -218,6 +221,7 @@ impl Settings {
         config.orders_in_memory_max = self.orders_in_memory_max.unwrap_or(config.orders_in_memory_max);
         config.cache_bytes = self.cache_bytes.unwrap_or(config.cache_bytes);
         config.late_payment = self.late_payment;
+        config.overcapture_basis_points = self.overcapture_basis_points;
         config.lanes = self.lanes.clone().unwrap_or(config.lanes);
         config
     }
@@ -273,10 +277,10 @@ mod tests {
 
     #[test]
     fn lanes_and_late_payments_are_the_shops_to_set() {
-        let text = "late_payment = \"backorder\"\nlanes = [{ name = \"member\", pick = \"first\" }, { name = \"goods\", pick = \"best\" }]\n";
+        let text = "late_payment = \"backorder\"\novercapture_basis_points = 150\nlanes = [{ name = \"member\", pick = \"first\" }, { name = \"goods\", pick = \"best\" }]\n";
         let settings = Settings::load(Some(file(text).path()), &Overrides::default()).unwrap();
         let config = settings.engine_with_gateway().unwrap();
-        assert_eq!(config.late_payment, LatePayment::Backorder);
+        assert_eq!((config.late_payment, config.overcapture_basis_points), (LatePayment::Backorder, 150));
         assert_eq!(config.lanes.iter().map(|lane| lane.name.as_str()).collect::<Vec<_>>(), ["member", "goods"]);
         for wrong in [text.replace("member", "goods"), "lanes = []\n".into()] {
             let settings = Settings::load(Some(file(&wrong).path()), &Overrides::default()).unwrap();

@@ -46,6 +46,9 @@ pub struct Config {
     pub lanes: Vec<Lane>,
     /// What becomes of money that a gateway has taken although it was silent for so long that its charge was being undone.
     pub late_payment: LatePayment,
+    /// How much more than is set aside a card gateway may take, in ten-thousandths of it; the surplus goes back by itself, and
+    /// what is beyond that is undone whole. Of a payment that is what was configured when it was made.
+    pub overcapture_basis_points: u16,
     /// The key of the engine's own ids; none: random.
     pub id_key: Option<[u8; 32]>,
     /// Nobody relies on what it keeps: faults may be armed that break its promises by their nature.
@@ -76,6 +79,7 @@ impl Config {
             distances: Distances::default(),
             lanes: Lane::standard(),
             late_payment: LatePayment::default(),
+            overcapture_basis_points: 0,
             id_key: None,
             private: false,
         }
@@ -113,6 +117,13 @@ impl Config {
     #[must_use]
     pub const fn private(mut self) -> Self {
         self.private = true;
+        self
+    }
+
+    /// Permitting a card gateway to take so many ten-thousandths more than is set aside.
+    #[must_use]
+    pub const fn overcapture_basis_points(mut self, basis_points: u16) -> Self {
+        self.overcapture_basis_points = basis_points;
         self
     }
 

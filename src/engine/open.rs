@@ -268,6 +268,7 @@ pub(super) fn open(mut config: Config) -> Result<Engine, EngineError> {
         rules: Arc::clone(&rules),
         distances: distances_of(&config),
         late_payment: config.late_payment,
+        overcapture_basis_points: config.overcapture_basis_points,
         shelf: Arc::clone(&history) as _,
         orders_in_memory_max: config.orders_in_memory_max,
     };

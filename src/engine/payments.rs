@@ -117,6 +117,11 @@ impl Engine {
         self.payment(payment, PaymentCommand::Resume)
     }
 
+    /// What an operator has found out of what was given up: how it ended.
+    pub fn resolve_payment(&self, payment: PaymentId, outcome: GatewayOutcome) -> Pending<PaymentSnapshot> {
+        self.payment(payment, PaymentCommand::Resolve { outcome })
+    }
+
     /// Compares every card payment with a gateway's settlement file; gives what differs, by payment. `since`: payments
     /// of orders placed before then are not missed in the file.
     pub async fn reconcile(

@@ -4,7 +4,7 @@ use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use stockade_domain::payment::PaymentCommand;
 use stockade_domain::payment::gateway::{ActionKind, GatewayCall, GatewayOutcome, Notice, Operation};
-use stockade_domain::{Amount, Money, PaymentId, Timestamp};
+use stockade_domain::{Money, PaymentId, Timestamp};
 
 /// A request to a gateway.
 #[derive(Debug, Serialize)]
@@ -96,7 +96,8 @@ fn text(field: &'static str, text: Option<String>) -> Result<String, ProtocolErr
     }
 }
 
-fn amount(amount: Option<&str>, currency: Option<&str>) -> Result<Option<Amount>, ProtocolError> {
+/// An amount never comes without its currency; whether that is the payment's is for the payment to judge.
+fn money(amount: Option<&str>, currency: Option<&str>) -> Result<Option<Money>, ProtocolError> {
     let Some(amount) = amount else { return Ok(None) };
     let currency = currency.ok_or(ProtocolError::Missing("currency"))?;
     let wrong = |why: String| ProtocolError::Invalid { field: "amount", why };
@@ -104,7 +105,7 @@ fn amount(amount: Option<&str>, currency: Option<&str>) -> Result<Option<Amount>
     if money.amount.0 < 0 {
         return Err(wrong("below zero".into()));
     }
-    Ok(Some(money.amount))
+    Ok(Some(money))
 }
 
 impl OutcomeBody {
@@ -114,7 +115,7 @@ impl OutcomeBody {
     }
 
     fn outcome(self) -> Result<GatewayOutcome, ProtocolError> {
-        let amount = amount(self.amount.as_deref(), self.currency.as_deref())?;
+        let money = money(self.amount.as_deref(), self.currency.as_deref())?;
         let reason = self.reason.unwrap_or_else(|| "no reason given".into());
         let reason = text("reason", Some(reason));
         Ok(match self.outcome {
@@ -122,11 +123,11 @@ impl OutcomeBody {
             OutcomeName::AlreadyMoved => GatewayOutcome::AlreadyMoved { reference: text("reference", self.reference)? },
             OutcomeName::Moved => GatewayOutcome::Moved {
                 reference: text("reference", self.reference)?,
-                amount: amount.ok_or(ProtocolError::Missing("amount"))?,
+                money: money.ok_or(ProtocolError::Missing("amount"))?,
             },
             OutcomeName::Authorized => GatewayOutcome::Authorized {
                 reference: text("reference", self.reference)?,
-                amount,
+                money,
                 expires_at: self.expires_at.map(|seconds| Timestamp(seconds.saturating_mul(1_000_000))),
             },
             OutcomeName::ActionRequired => {
@@ -194,9 +195,9 @@ fn parse_notice(name: &str, number: Option<u32>, rest: serde_json::Value) -> Res
         "dispute_opened" => {
             let dispute: Dispute =
                 serde_json::from_value(rest).map_err(|error| ProtocolError::Json(error.to_string()))?;
-            let amount = amount(dispute.amount.as_deref(), dispute.currency.as_deref())?;
+            let money = money(dispute.amount.as_deref(), dispute.currency.as_deref())?;
             Notice::DisputeOpened {
-                amount: amount.ok_or(ProtocolError::Missing("amount"))?,
+                money: money.ok_or(ProtocolError::Missing("amount"))?,
                 reference: CompactString::from(text("reference", dispute.reference)?),
             }
         }
@@ -216,10 +217,13 @@ mod tests {
         assert_eq!(approved, Ok(GatewayOutcome::Approved { reference: "r".into() }));
         let moved =
             OutcomeBody::parse(br#"{"outcome":"moved","reference":"r","amount":"1.50","currency":"EUR","new":1}"#);
-        assert_eq!(moved, Ok(GatewayOutcome::Moved { reference: "r".into(), amount: Amount(15_000) }));
+        assert_eq!(
+            moved,
+            Ok(GatewayOutcome::Moved { reference: "r".into(), money: Money::parse("1.50 EUR").unwrap() })
+        );
         let authorized = OutcomeBody::parse(br#"{"outcome":"authorized","reference":"r","expires_at":5}"#);
         let expires_at = Some(Timestamp(5_000_000));
-        assert_eq!(authorized, Ok(GatewayOutcome::Authorized { reference: "r".into(), amount: None, expires_at }));
+        assert_eq!(authorized, Ok(GatewayOutcome::Authorized { reference: "r".into(), money: None, expires_at }));
         let declined = OutcomeBody::parse(br#"{"outcome":"declined"}"#);
         assert_eq!(declined, Ok(GatewayOutcome::Declined { reason: "no reason given".into() }));
         let action = br#"{"outcome":"action_required","action":{"kind":"authentication","next":"https://x"}}"#;
@@ -258,7 +262,7 @@ mod tests {
         let body = format!(
             r#"{{"payment":"{payment}","notice":"dispute_opened","amount":"2.00","currency":"EUR","reference":"d"}}"#
         );
-        let notice = Notice::DisputeOpened { amount: Amount(20_000), reference: "d".into() };
+        let notice = Notice::DisputeOpened { money: Money::parse("2.00 EUR").unwrap(), reference: "d".into() };
         assert_eq!(parse_webhook(body.as_bytes()), Ok((payment, PaymentCommand::Notice(notice))));
         for wrong in [
             format!(r#"{{"payment":"{payment}"}}"#),

@@ -186,6 +186,7 @@ mod tests {
             payer: None,
             credential: Some("tok".into()),
             capture_later: false,
+            overcapture: Amount::ZERO,
         };
         let mut payment = Payment::create(PaymentId::of_order(order, 0, START), &created, START);
         payment.apply(&PaymentEvent::Paid { reference: None }, START);

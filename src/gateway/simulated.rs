@@ -9,7 +9,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use stockade_actors::ports::{Gateway, GatewayAnswer};
 use stockade_domain::payment::gateway::{ActionKind, GatewayCall, GatewayOutcome, Operation};
-use stockade_domain::{Amount, PaymentId};
+use stockade_domain::{Amount, Money, PaymentId};
 use tokio::sync::oneshot;
 
 /// It is declined.
@@ -137,6 +137,13 @@ impl SimulatedGateway {
         self.0.lock().cards.entry(payment).or_default().authenticated = true;
     }
 
+    /// What it had given back comes again: the buyer's bank does not take it, and the card has it again as taken.
+    pub fn send_back(&self, payment: PaymentId, amount: i64) {
+        let mut books = self.0.lock();
+        let card = books.cards.entry(payment).or_default();
+        card.refunded -= amount.min(card.refunded);
+    }
+
     /// What it would tell by itself about what it did since it was asked last; in the order in which it did it.
     pub fn take_callbacks(&self) -> Vec<Callback> {
         std::mem::take(&mut self.0.lock().callbacks)
@@ -202,20 +209,20 @@ impl Books {
             }
             Operation::Charge { token } if token != TWO_STEP_TOKEN => {
                 took(card);
-                moved(reference, amount, extra)
+                moved(reference, call.money, extra)
             }
             Operation::Charge { .. } | Operation::Authorize { .. } => {
                 card.set_aside = amount;
-                GatewayOutcome::Authorized { reference, amount: Some(call.money.amount), expires_at: None }
+                GatewayOutcome::Authorized { reference, money: Some(call.money), expires_at: None }
             }
             Operation::Capture { .. } if card.captured + amount > card.set_aside => {
                 GatewayOutcome::Declined { reason: "more than is set aside".into() }
             }
             Operation::Capture { .. } => {
                 took(card);
-                moved(reference, amount, extra)
+                moved(reference, call.money, extra)
             }
-            Operation::Renew { .. } => GatewayOutcome::Authorized { reference, amount: None, expires_at: None },
+            Operation::Renew { .. } => GatewayOutcome::Authorized { reference, money: None, expires_at: None },
             Operation::Void if !can_undo && card.captured > card.refunded => GatewayOutcome::AlreadyMoved { reference },
             Operation::Void => {
                 // A charge that arrives after its void is not made.
@@ -235,10 +242,10 @@ impl Books {
     }
 }
 
-fn moved(reference: String, amount: i64, extra: i64) -> GatewayOutcome {
+fn moved(reference: String, asked: Money, extra: i64) -> GatewayOutcome {
     match extra {
         0 => GatewayOutcome::Approved { reference },
-        _ => GatewayOutcome::Moved { reference, amount: Amount(amount + extra) },
+        _ => GatewayOutcome::Moved { reference, money: Money::new(Amount(asked.amount.0 + extra), asked.currency) },
     }
 }
 

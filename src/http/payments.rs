@@ -155,10 +155,7 @@ pub(super) async fn dead_letters(shared: &Shared, request: &AdminRequest<'_>) ->
             let outcome = protocol::parse_outcome(request.body);
             let outcome = outcome.map_err(|error| Problem::invalid("outcome", error.to_string()))?;
             let payment = payment_in_path(id)?;
-            let open = shared.engine.read_payment(payment).await.map_err(in_path)?.0.open_call();
-            // What an operator has seen to is an answer to what is open, like the gateway's own.
-            let call = open.ok_or_else(|| refused(&Refusal::NotFound { what: "an open call".into() }).in_path())?;
-            shared.engine.confirm(payment, call.operation, outcome).await
+            shared.engine.resolve_payment(payment, outcome).await
         }
         _ => return Err(Problem::new(Code::NotFound)),
     };

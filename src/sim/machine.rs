@@ -251,6 +251,7 @@ fn boot(
         rules: Arc::default(),
         distances: &NOWHERE,
         late_payment,
+        overcapture_basis_points: 0,
         shelf: Arc::new(shelf),
         orders_in_memory_max: usize::MAX,
     };

@@ -105,6 +105,8 @@ pub struct Shared {
     pub distances: &'static Distances,
     /// What becomes of money that comes late.
     pub late_payment: LatePayment,
+    /// How much more than is set aside a gateway may take, in ten-thousandths of it.
+    pub overcapture_basis_points: u16,
     /// Where snapshots and old records are read.
     pub shelf: Arc<dyn Shelf>,
     /// The most orders that stay in memory when they could be loaded again.

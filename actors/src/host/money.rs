@@ -4,8 +4,8 @@ use stockade_domain::account::{self, AccountCommand};
 use stockade_domain::entity::EntityKey;
 use stockade_domain::ledger::{self, LedgerEvent};
 use stockade_domain::order::OrderCommand;
-use stockade_domain::payment::{self, PaymentAsk, PaymentCommand};
-use stockade_domain::{CustomerId, PaymentId, Refusal};
+use stockade_domain::payment::{self, Method, PaymentAsk, PaymentCommand};
+use stockade_domain::{Amount, CustomerId, Money, PaymentId, Refusal};
 
 use super::{Handled, Host, Message};
 use crate::command::{AccountView, Answer, KeyDigest};
@@ -49,6 +49,7 @@ impl Host {
                 }
                 PaymentAsk::OrderFailed { reason } => OrderCommand::PaymentFailed { payment: id, reason },
                 PaymentAsk::CaptureFailed { reason } => OrderCommand::CaptureFailed { payment: id, reason },
+                PaymentAsk::OrderRefundReversed { amount } => OrderCommand::RefundReversed { payment: id, amount },
                 PaymentAsk::OrderRefunded { amount, done } => {
                     OrderCommand::PaymentRefunded { payment: id, amount, done }
                 }
@@ -60,6 +61,14 @@ impl Host {
             }
         }
         Ok(())
+    }
+
+    /// How much more than this a gateway may take of a card.
+    pub(super) fn permitted_overcapture(&self, method: Method, money: Money) -> Amount {
+        match method {
+            Method::Card => payment::permitted_overcapture(money, self.shared.overcapture_basis_points),
+            Method::Wallet | Method::External | Method::Account => Amount::ZERO,
+        }
     }
 
     /// A caller, a gateway's webhook or an operator tells a payment something; the answer is how it stands after that.

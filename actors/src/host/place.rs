@@ -483,6 +483,7 @@ impl Host {
                 payer: customer.cloned(),
                 credential: plan.credentials[index].clone(),
                 capture_later: plan.captures_later[index],
+                overcapture: self.permitted_overcapture(payment.method, Money::new(payment.amount, currency)),
             };
             if plan.is_immediate(payment) {
                 self.create_payment(id, &created, &[PaymentEvent::Paid { reference: None }]);

@@ -154,6 +154,7 @@ impl World {
             rules: Arc::default(),
             distances,
             late_payment: LatePayment::default(),
+            overcapture_basis_points: 0,
             shelf: Arc::clone(&journal) as _,
             orders_in_memory_max: in_memory,
         };

@@ -198,6 +198,11 @@ impl Order {
                 let all = payment.refunded == payment.amount;
                 payment.state = if all { PaymentState::Refunded } else { PaymentState::Paid };
             }
+            OrderEvent::RefundReversed { number, amount } => {
+                let payment = &mut self.payments[*number as usize];
+                payment.refunded.0 -= amount.0;
+                payment.state = PaymentState::Paid;
+            }
             OrderEvent::StepOwed { step, to } => {
                 self.next_step = step + 1;
                 self.owed.push(OwedStep { step: *step, to: to.clone() });

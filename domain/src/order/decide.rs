@@ -90,6 +90,11 @@ pub enum OrderCommand {
         amount: Amount,
         done: bool,
     },
+    /// What had gone back came again.
+    RefundReversed {
+        payment: PaymentId,
+        amount: Amount,
+    },
     BackorderFilled {
         sku: SkuId,
         quantity: Quantity,
@@ -205,6 +210,14 @@ fn decide_command(
             // One refund of a payment is under way at a time; a repeated message finds none.
             if order.payments[number as usize].refunding == *amount && amount.0 > 0 {
                 out.push(OrderEvent::Refunded { number, amount: *amount, done: *done });
+            }
+            Ok(())
+        }
+        OrderCommand::RefundReversed { payment, amount } => {
+            let number = number_of(order, *payment)?;
+            let known = &order.payments[number as usize];
+            if known.refunded.0 - known.refunding.0 >= amount.0 {
+                out.push(OrderEvent::RefundReversed { number, amount: *amount });
             }
             Ok(())
         }

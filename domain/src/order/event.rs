@@ -325,6 +325,14 @@ pub enum OrderEvent {
     /// Whoever placed it was told that it stands, before its first payment's outcome was known: it is not refused any more.
     #[n(29)]
     Accepted,
+    /// What a payment had given back came again: it is the buyer's still, and can be given back anew.
+    #[n(30)]
+    RefundReversed {
+        #[n(0)]
+        number: u32,
+        #[n(1)]
+        amount: Amount,
+    },
     /// A payment was asked to give this much back.
     #[n(18)]
     RefundStarted {
@@ -368,6 +376,7 @@ impl OrderEvent {
             Self::StepOwed { .. } => "step_owed",
             Self::StepDone { .. } => "step_done",
             Self::RefundStarted { .. } => "refund_started",
+            Self::RefundReversed { .. } => "refund_reversed",
             Self::Offered { .. } => "offered",
             Self::ShippedShort { .. } => "shipped_short",
             Self::PartMissing { .. } => "part_missing",

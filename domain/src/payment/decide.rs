@@ -48,6 +48,11 @@ pub enum PaymentCommand {
     AskAgain,
     /// An operator wants what was given up to be asked again.
     Resume,
+    /// An operator has seen to what was given up, and says how it ended.
+    Resolve {
+        /// What became of it.
+        outcome: GatewayOutcome,
+    },
 }
 
 /// What a payment wants of others.
@@ -71,6 +76,11 @@ pub enum PaymentAsk {
         /// Why.
         reason: CompactString,
     },
+    /// Tell the order that money which had gone back is here again.
+    OrderRefundReversed {
+        /// How much.
+        amount: Amount,
+    },
     /// Tell the order how a refund ended.
     OrderRefunded {
         /// How much.
@@ -90,14 +100,23 @@ pub enum PaymentAsk {
 /// The first pause before an unanswered call is repeated; it doubles each time.
 const BACKOFF_SECONDS: u32 = 2;
 /// The longest such pause.
-pub(super) const BACKOFF_SECONDS_MAX: u32 = 3600;
-/// How soon a call is tried that was not made because the gateway failed too often. Trying costs the gateway nothing while
-/// it is left alone; whoever leaves it alone does so for longer and longer.
+const BACKOFF_SECONDS_MAX: u32 = 3600;
+/// How soon a call is tried that was not made because the gateway failed too often; twice as long after each further time.
 const QUEUE_SECONDS: u32 = 15;
+/// The longest such pause. Trying costs the gateway nothing while it is left alone.
+const QUEUE_SECONDS_MAX: u32 = 600;
 /// Over how many seconds queued payments are spread.
 const QUEUE_SPREAD_SECONDS: u32 = 10;
 /// How often anything but a charge is asked again in vain before an operator has to look at it.
 pub const ATTEMPTS_MAX: u32 = 16;
+
+/// How much more than `money` may be taken where so many ten-thousandths of it are permitted: whole minor units, less rather
+/// than more.
+pub fn permitted_overcapture(money: Money, basis_points: u16) -> Amount {
+    let exact = i128::from(money.amount.0) * i128::from(basis_points) / 10_000;
+    let unit = i128::from(money.currency.minor_unit());
+    Amount(i64::try_from(exact / unit * unit).unwrap_or(0))
+}
 
 /// The call that a payment in this state has open with its gateway.
 fn call(payment: &Payment, open: OpenOperation) -> GatewayCall {
@@ -158,6 +177,7 @@ pub fn decide(
         PaymentCommand::Refund { amount } => desk.refund(*amount)?,
         PaymentCommand::AskAgain => desk.ask_again(),
         PaymentCommand::Resume => desk.resume()?,
+        PaymentCommand::Resolve { outcome } => answer::resolve(&mut desk, outcome)?,
     }
     let told = std::mem::take(&mut desk.told);
     asks.extend(told.into_iter().map(|state| PaymentAsk::Notify { state }));
@@ -209,13 +229,9 @@ impl Desk<'_> {
         match (payment.state, payment.open) {
             (PaymentState::Pending, Some(OpenOperation::Void)) => {}
             (PaymentState::Pending, _) if payment.method == Method::Card && !made(Mistake::VoidSkipped) => {
-                self.start_void();
+                self.let_go();
             }
-            (PaymentState::Pending, _) => {
-                let reason = CompactString::from("the order gave up");
-                self.record(PaymentEvent::Cancelled { reason: reason.clone(), after_capture: false });
-                self.failed(reason);
-            }
+            (PaymentState::Pending, _) => self.cancel("the order gave up"),
             // A part was captured, so the order still waits for the rest: it goes back, once it is known how much.
             (PaymentState::Paid, None) if self.awaits_captures() => self.give_back_all("the order gave up"),
             (PaymentState::Paid, Some(_)) if self.awaits_captures() => self.record(PaymentEvent::AbandonNoted),
@@ -269,9 +285,24 @@ impl Desk<'_> {
             return Err(Refusal::PaymentStateInvalid { state, event: Step::StartVoid.name() });
         }
         if self.payment.open != Some(OpenOperation::Void) {
-            self.start_void();
+            self.let_go();
         }
         Ok(())
+    }
+
+    /// Nothing may be charged: what its gateway may have done is undone.
+    fn let_go(&mut self) {
+        match self.payment.was_never_asked() {
+            true => self.cancel("given up before its gateway was asked"),
+            false => self.start_void(),
+        }
+    }
+
+    /// It is given up, and nothing has to be undone.
+    pub(super) fn cancel(&mut self, reason: &str) {
+        let reason = CompactString::from(reason);
+        self.record(PaymentEvent::Cancelled { reason: reason.clone(), after_capture: false });
+        self.failed(reason);
     }
 
     pub(super) fn start_void(&mut self) {
@@ -292,11 +323,34 @@ impl Desk<'_> {
         if !self.payment.goes_back_by_itself() {
             self.record(PaymentEvent::LateSuccess { reference: reason.into() });
         }
-        let amount = self.payment.refundable();
+        self.request_refund(self.payment.refundable());
+        self.failed(reason.into());
+    }
+
+    /// Money of a card is to go back.
+    pub(super) fn request_refund(&mut self, amount: Amount) {
         let number = self.payment.refunds.len() as u32 + 1;
         self.record(PaymentEvent::RefundRequested { number, amount });
         self.call_open();
-        self.failed(reason.into());
+    }
+
+    /// What was taken beyond what the payment is for goes back by itself; that is between the gateway and the house.
+    pub(super) fn return_surplus(&mut self) {
+        let amount = self.payment.surplus();
+        if amount.0 > 0 {
+            self.record_own_refund(amount);
+            self.call_open();
+        }
+    }
+
+    /// Records that money is to go back which nobody may keep; gives the refund's number.
+    pub(super) fn record_own_refund(&mut self, amount: Amount) -> u32 {
+        let number = self.payment.refunds.len() as u32 + 1;
+        self.record(match self.payment.goes_back_by_itself() {
+            true => PaymentEvent::RefundRequested { number, amount },
+            false => PaymentEvent::SurplusRequested { number, amount },
+        });
+        number
     }
 
     /// Only money of which nothing is on its way back.
@@ -314,6 +368,10 @@ impl Desk<'_> {
             self.ask(PaymentAsk::OrderRefunded { amount, done: false });
             return Ok(());
         }
+        if self.payment.returns_surplus() && amount.0 > 0 && amount <= self.payment.refundable() {
+            self.record(PaymentEvent::RefundDeferred { amount });
+            return Ok(());
+        }
         self.may(Step::RequestRefund)?;
         if self.payment.open.is_some() || self.payment.stage() == Stage::PartiallyCaptured {
             // The order still waits for the rest: only all of it goes back, when the order gives up.
@@ -325,20 +383,20 @@ impl Desk<'_> {
                 why: "a refund is positive and at most what was paid and not yet refunded".into(),
             });
         }
+        if self.payment.method == Method::Card {
+            self.request_refund(amount);
+            return Ok(());
+        }
         let number = self.payment.refunds.len() as u32 + 1;
         self.record(PaymentEvent::RefundRequested { number, amount });
         let money = Money::new(amount, self.payment.money.currency);
         match self.payment.method {
-            Method::Card => {
-                self.call_open();
-                return Ok(());
-            }
             Method::Wallet => {
                 let payer = self.payment.payer.clone().expect("a wallet has an owner");
                 let command = AccountCommand::Refund { payment: self.payment.id, refund: number, money };
                 self.ask(PaymentAsk::Account(payer, command));
             }
-            Method::External | Method::Account => {}
+            Method::Card | Method::External | Method::Account => {}
         }
         self.record(PaymentEvent::Refunded { number });
         self.ask(PaymentAsk::OrderRefunded { amount, done: true });
@@ -350,9 +408,16 @@ impl Desk<'_> {
         if self.payment.is_given_up() {
             return;
         }
-        let too_long = self.payment.created_at.plus_seconds(Payment::INTENT_SECONDS_MAX) <= self.now;
-        if matches!(open, OpenOperation::Charge | OpenOperation::Authorize) && too_long {
-            return self.start_void();
+        if matches!(open, OpenOperation::Charge | OpenOperation::Authorize) {
+            if self.payment.was_never_asked() {
+                if self.waits_until() <= self.now {
+                    let reason = CompactString::from("its gateway could not be asked in time");
+                    self.record(PaymentEvent::Failed { reason: reason.clone(), timeout: true });
+                    return self.failed(reason);
+                }
+            } else if self.payment.intent_ends_at() <= self.now {
+                return self.start_void();
+            }
         }
         if self.is_hopeless(self.payment.attempts) {
             let reason = "the gateway does not answer".into();
@@ -377,16 +442,25 @@ impl Desk<'_> {
         if !self.payment.is_given_up() {
             return Err(Refusal::PaymentStateInvalid { state: self.payment.stage().sub_name(), event: "RESUME" });
         }
+        if self.payment.open.is_none() {
+            // While a bank questions it, nothing goes back.
+            self.may(Step::RequestRefund)?;
+        }
         self.record(PaymentEvent::Resumed);
         if self.payment.open.is_some() {
             self.call_open();
-        } else if self.payment.goes_back_by_itself() && self.payment.refundable().0 > 0 {
+        } else if self.payment.owed_by_itself().0 > 0 {
             // The gateway had refused to give it back: that is asked anew, under a new key.
-            let (number, amount) = (self.payment.refunds.len() as u32 + 1, self.payment.refundable());
-            self.record(PaymentEvent::RefundRequested { number, amount });
+            self.record_own_refund(self.payment.owed_by_itself());
             self.call_open();
         }
         Ok(())
+    }
+
+    /// Only an operator can help.
+    pub(super) fn give_up(&mut self, reason: &str) {
+        let attempt = self.payment.attempts.saturating_add(1);
+        self.record(PaymentEvent::GivenUp { attempt, reason: reason.into() });
     }
 
     /// The gateway was not asked: that is no attempt. Payments that were queued together do not come back together.
@@ -394,7 +468,14 @@ impl Desk<'_> {
         // Asking again has counted it.
         let attempt = self.payment.attempts.saturating_sub(1);
         let apart = u32::from(self.payment.id.to_bytes()[15]) % QUEUE_SPREAD_SECONDS;
-        self.record(PaymentEvent::Queued { attempt, at: self.now.plus_seconds(QUEUE_SECONDS + apart) });
+        let pause = QUEUE_SECONDS.saturating_mul(1 << self.payment.waits.min(12)).min(QUEUE_SECONDS_MAX);
+        let at = self.now.plus_seconds(pause + apart);
+        self.record(PaymentEvent::Queued { attempt, at });
+    }
+
+    /// How long a charge waits for a gateway that was never asked for it.
+    fn waits_until(&self) -> Timestamp {
+        self.payment.created_at.plus_seconds(Payment::QUEUED_SECONDS_MAX)
     }
 
     /// No certain answer: it is asked again after a longer pause, or given up to an operator.

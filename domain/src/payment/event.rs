@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 use super::gateway::ActionKind;
 use super::state::Method;
 use crate::order::{Order, OrderPayment};
-use crate::{Amount, CustomerId, Money, OrderId, Timestamp, codec};
+use crate::{Amount, Currency, CustomerId, Money, OrderId, Timestamp, codec};
 
 /// One fact about a payment.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -29,6 +29,9 @@ pub enum PaymentEvent {
         /// Its money is only set aside, and captured when somebody asks for that.
         #[cbor(n(5), skip_if = "codec::is_false")]
         capture_later: bool,
+        /// How much more than is set aside may be taken.
+        #[cbor(n(6), skip_if = "codec::is_zero")]
+        overcapture: Amount,
     },
     /// It was secured with its order's own record, and becomes an actor now that some of it goes back.
     #[n(8)]
@@ -193,13 +196,16 @@ pub enum PaymentEvent {
         #[cbor(n(0), with = "codec::text")]
         reason: CompactString,
     },
-    /// Another amount moved than was asked for: it is undone.
+    /// Another amount moved than was asked for, or another currency: it is undone.
     #[n(23)]
     IntegrityBroken {
         #[n(0)]
         asked: Amount,
         #[n(1)]
         moved: Amount,
+        /// In what it moved, if that is not the payment's currency.
+        #[n(2)]
+        currency: Option<Currency>,
     },
     /// Money is here that nobody waits for any more: it goes back by itself.
     #[n(24)]
@@ -239,6 +245,21 @@ pub enum PaymentEvent {
     /// The bank has taken it back.
     #[n(32)]
     ChargedBack {
+        #[n(0)]
+        amount: Amount,
+    },
+    /// What was taken beyond what it pays for is to go back by itself: a refund like any other, of which its order does
+    /// not know.
+    #[n(33)]
+    SurplusRequested {
+        #[n(0)]
+        number: u32,
+        #[n(1)]
+        amount: Amount,
+    },
+    /// Its order wants money back while the surplus is on its way: that comes next.
+    #[n(34)]
+    RefundDeferred {
         #[n(0)]
         amount: Amount,
     },
@@ -297,6 +318,8 @@ impl PaymentEvent {
             Self::DisputeWon => "dispute_won",
             Self::DisputeLost => "dispute_lost",
             Self::ChargedBack { .. } => "charged_back",
+            Self::SurplusRequested { .. } => "surplus_requested",
+            Self::RefundDeferred { .. } => "refund_deferred",
         }
     }
 }

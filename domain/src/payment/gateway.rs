@@ -4,7 +4,7 @@ use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 
 use crate::mistake::{self, Mistake, made};
-use crate::{Amount, Money, PaymentId, Timestamp};
+use crate::{Money, PaymentId, Timestamp};
 
 /// What the gateway is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,8 +151,8 @@ pub enum Notice {
     },
     /// The buyer's bank questions the payment.
     DisputeOpened {
-        /// How much of it.
-        amount: Amount,
+        /// How much of it; in another currency than the payment's it is refused.
+        money: Money,
         /// The gateway's name for the dispute.
         reference: CompactString,
     },
@@ -184,8 +184,8 @@ pub enum GatewayOutcome {
     Authorized {
         /// The gateway's name for it.
         reference: String,
-        /// How much is set aside; none: all that was asked for.
-        amount: Option<Amount>,
+        /// What is set aside, in the gateway's own words; none: all that was asked for.
+        money: Option<Money>,
         /// When that lapses; none: the gateway does not say.
         expires_at: Option<Timestamp>,
     },
@@ -193,8 +193,8 @@ pub enum GatewayOutcome {
     Moved {
         /// The gateway's name for it.
         reference: String,
-        /// How much moved.
-        amount: Amount,
+        /// What moved, in the gateway's own words: it may be another amount or currency than was asked for.
+        money: Money,
     },
     /// It cannot be undone, because the money has moved.
     AlreadyMoved {

@@ -29,7 +29,7 @@ mod table;
 #[cfg(test)]
 mod table_rules;
 
-pub use decide::{ATTEMPTS_MAX, PaymentAsk, PaymentCommand, decide, first_call};
+pub use decide::{ATTEMPTS_MAX, PaymentAsk, PaymentCommand, decide, first_call, permitted_overcapture};
 pub use event::PaymentEvent;
 pub use progress::{Capture, Progress};
 pub use stage::{MainState, Stage};

@@ -1,15 +1,20 @@
 //! What a payment does with what its gateway tells without being asked. Notices come again and out of order: one that
 //! says what is already known changes nothing, one that cannot be now is refused by name and comes again later.
 
-use super::decide::Desk;
+use super::decide::{Desk, PaymentAsk};
 use super::event::PaymentEvent;
 use super::gateway::Notice;
 use super::stage::Stage;
+use super::state::Method;
 use super::table::Step;
-use crate::{Amount, Refusal};
+use crate::{Amount, Money, Refusal};
 
 pub(super) fn heed(desk: &mut Desk<'_>, notice: &Notice) -> Result<(), Refusal> {
     let stage = desk.payment.stage();
+    if desk.payment.method != Method::Card {
+        // Nobody but a card's gateway knows more of a payment than the engine does.
+        return Err(Refusal::PaymentStateInvalid { state: stage.sub_name(), event: notice.step().name() });
+    }
     match notice {
         Notice::ActionDone => {
             if desk.payment.progress.as_ref().is_none_or(|progress| progress.action.is_none()) {
@@ -34,7 +39,7 @@ pub(super) fn heed(desk: &mut Desk<'_>, notice: &Notice) -> Result<(), Refusal> 
             desk.record(PaymentEvent::Settled);
         }
         Notice::RefundReversed { number } => reverse_refund(desk, *number)?,
-        Notice::DisputeOpened { amount, reference } => open_dispute(desk, *amount, reference)?,
+        Notice::DisputeOpened { money, reference } => open_dispute(desk, *money, reference)?,
         Notice::DisputeWon => {
             if stage == Stage::DisputeWon {
                 return Ok(());
@@ -64,16 +69,41 @@ fn reverse_refund(desk: &mut Desk<'_>, number: u32) -> Result<(), Refusal> {
         Some(_) => {
             desk.may(Step::ReverseRefund)?;
             desk.record(PaymentEvent::RefundReversed { number });
+            match refund.filter(|refund| !refund.surplus && !desk.payment.goes_back_by_itself()) {
+                Some(refund) => desk.ask(PaymentAsk::OrderRefundReversed { amount: refund.amount }),
+                // Money that nobody may keep, and that nobody but an operator is told of.
+                None => desk.give_up("what had gone back by itself came again"),
+            }
             Ok(())
         }
     }
 }
 
-fn open_dispute(desk: &mut Desk<'_>, amount: Amount, reference: &str) -> Result<(), Refusal> {
+impl Notice {
+    /// What the table calls it.
+    const fn step(&self) -> Step {
+        match self {
+            Self::ActionDone => Step::ActionDone,
+            Self::SettlementSent => Step::SendForSettlement,
+            Self::Settled => Step::Settle,
+            Self::RefundReversed { .. } => Step::ReverseRefund,
+            Self::DisputeOpened { .. } => Step::OpenDispute,
+            Self::DisputeWon => Step::WinDispute,
+            Self::DisputeLost => Step::LoseDispute,
+        }
+    }
+}
+
+fn open_dispute(desk: &mut Desk<'_>, money: Money, reference: &str) -> Result<(), Refusal> {
     let known = |progress: &super::Progress| progress.disputes.iter().any(|known| known == reference);
     if desk.payment.progress.as_deref().is_some_and(known) {
         return Ok(());
     }
+    let wanted = desk.payment.money.currency;
+    if money.currency != wanted {
+        return Err(Refusal::CurrencyMismatch { wanted: wanted.to_string(), found: money.currency.to_string() });
+    }
+    let amount = money.amount;
     desk.may(Step::OpenDispute)?;
     if desk.payment.open.is_some() || desk.payment.goes_back_by_itself() {
         let state = desk.payment.stage().sub_name();

@@ -71,6 +71,9 @@ pub struct Progress {
     /// Its order gave up while some of the money was being taken.
     #[n(14)]
     pub abandoned: bool,
+    /// What its order wants back when the surplus has gone back.
+    #[cbor(n(15), skip_if = "codec::is_zero")]
+    pub deferred_refund: Amount,
 }
 
 impl Progress {
@@ -118,6 +121,7 @@ impl Progress {
             PaymentEvent::IntegrityBroken { .. } => self.integrity_broken = true,
             PaymentEvent::LateSuccess { .. } => self.automatic = true,
             PaymentEvent::AbandonNoted => self.abandoned = true,
+            PaymentEvent::RefundDeferred { amount } => self.deferred_refund = *amount,
             PaymentEvent::DisputeOpened { amount, reference } => {
                 self.disputed = *amount;
                 self.disputes.push(reference.to_string());

@@ -1,5 +1,7 @@
 //! What a payment remembers.
 
+use std::cmp::Ordering;
+
 use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 
@@ -54,6 +56,9 @@ pub struct Refund {
     /// None while it is under way, then whether it went back.
     #[n(1)]
     pub done: Option<bool>,
+    /// It is of what was taken beyond what the payment is for, and its order does not know of it.
+    #[cbor(n(2), skip_if = "codec::is_false")]
+    pub surplus: bool,
 }
 
 /// What was asked of the gateway and not answered yet.
@@ -127,13 +132,32 @@ pub struct Payment {
     /// What only payments have that are captured later, wait for somebody, or are questioned.
     #[n(14)]
     pub progress: Option<Box<Progress>>,
+    /// How much more than is set aside may be taken.
+    #[cbor(n(15), skip_if = "codec::is_zero")]
+    pub overcapture: Amount,
+    /// Its gateway cannot have heard of it before what is on its way now, if anything is.
+    #[cbor(n(16), skip_if = "codec::is_false")]
+    unsent: bool,
+    /// Its last call was not made, and none is on its way.
+    #[cbor(n(17), skip_if = "codec::is_false")]
+    queued: bool,
+    /// How often in a row its call was not made.
+    #[cbor(n(18), skip_if = "codec::is_none_yet")]
+    pub waits: u32,
+    /// Since when its gateway may know of it, if that is later than its creation.
+    #[n(19)]
+    asked_since: Option<Timestamp>,
 }
 
 impl Payment {
     /// How long a call to the gateway may stay unanswered before it is repeated under the same key, in seconds.
     pub const ASK_AGAIN_SECONDS: u32 = 30;
-    /// The longest a charge may stay of unknown outcome; then it is undone, and only then is its stock released.
+    /// The longest a charge may stay of unknown outcome once its gateway may know of it; then it is undone, and only then is
+    /// its stock released.
     pub const INTENT_SECONDS_MAX: u32 = 600;
+    /// The longest a charge may wait for a gateway that was never asked for it; then it has failed, and nothing has to be
+    /// undone.
+    pub const QUEUED_SECONDS_MAX: u32 = 6 * 3600;
 
     /// Starts a payment from its first event.
     pub fn create(id: PaymentId, event: &PaymentEvent, now: Timestamp) -> Self {
@@ -143,6 +167,10 @@ impl Payment {
             panic!("a payment begins with `created` or `opened`, not {}", event.name());
         };
         let capture_later = matches!(event, PaymentEvent::Created { capture_later: true, .. });
+        let overcapture = match event {
+            PaymentEvent::Created { overcapture, .. } => *overcapture,
+            _ => Amount::ZERO,
+        };
         let stage = match (event, method) {
             (PaymentEvent::Opened { .. }, _) => Stage::Captured,
             (_, Method::Card) => Stage::Authorizing,
@@ -170,7 +198,22 @@ impl Payment {
             remark: None,
             stage: Some(stage),
             progress: capture_later.then(|| Box::new(Progress { capture_later, ..Progress::default() })),
+            overcapture,
+            unsent: matches!(event, PaymentEvent::Created { .. }) && *method == Method::Card,
+            queued: false,
+            waits: 0,
+            asked_since: None,
         }
+    }
+
+    /// Whether it is certain that its gateway never heard of it.
+    pub const fn was_never_asked(&self) -> bool {
+        self.unsent && self.queued
+    }
+
+    /// When a charge of unknown outcome is undone.
+    pub fn intent_ends_at(&self) -> Timestamp {
+        self.asked_since.unwrap_or(self.created_at).plus_seconds(Self::INTENT_SECONDS_MAX)
     }
 
     /// Where it stands in full.
@@ -202,6 +245,26 @@ impl Payment {
     /// What can still be asked to go back.
     pub fn refundable(&self) -> Amount {
         Amount(self.captured().0 - self.refunding().0 - self.charged_back().0)
+    }
+
+    /// What was taken beyond what it is for, and has neither gone back nor is on its way.
+    pub fn surplus(&self) -> Amount {
+        if self.goes_back_by_itself() {
+            return Amount::ZERO;
+        }
+        let gone = self.refunds.iter().filter(|refund| refund.surplus && refund.done != Some(false));
+        let gone: i64 = gone.map(|refund| refund.amount.0).sum();
+        Amount((self.captured().0 - self.money.amount.0 - gone).max(0))
+    }
+
+    /// What nobody may keep and is not on its way back.
+    pub fn owed_by_itself(&self) -> Amount {
+        if self.goes_back_by_itself() { self.refundable() } else { self.surplus() }
+    }
+
+    /// Whether the surplus is on its way back.
+    pub fn returns_surplus(&self) -> bool {
+        self.refunds.last().is_some_and(|refund| refund.surplus && refund.done.is_none())
     }
 
     /// Whether it came when nobody waited for it, and goes back by itself.
@@ -269,9 +332,13 @@ impl Payment {
                 self.remark = Some(reason.clone());
             }
             PaymentEvent::VoidStarted => self.open_operation(OpenOperation::Void, now),
-            PaymentEvent::RefundRequested { number, amount } => {
+            PaymentEvent::RefundRequested { number, amount } | PaymentEvent::SurplusRequested { number, amount } => {
                 assert_eq!(*number as usize, self.refunds.len() + 1, "refunds are numbered in order");
-                self.refunds.push(Refund { amount: *amount, done: None });
+                let surplus = matches!(event, PaymentEvent::SurplusRequested { .. });
+                self.refunds.push(Refund { amount: *amount, done: None, surplus });
+                if let Some(progress) = self.progress.as_mut().filter(|_| !surplus) {
+                    progress.deferred_refund = Amount::ZERO;
+                }
                 if self.method == Method::Card {
                     self.open_operation(OpenOperation::Refund(*number), now);
                 }
@@ -286,9 +353,21 @@ impl Payment {
                 self.remark = Some(reason.clone());
             }
             PaymentEvent::RefundReversed { number } => self.refund(*number).done = Some(false),
-            PaymentEvent::RetryScheduled { attempt, at } | PaymentEvent::Queued { attempt, at } => {
+            PaymentEvent::RetryScheduled { attempt, at } => {
                 self.attempts = *attempt;
                 self.ask_again_at = *at;
+                if std::mem::take(&mut self.queued) {
+                    // The call before was not made: whether this one is, is yet to be heard.
+                    self.asked_since = self.unsent.then_some(now).or(self.asked_since);
+                } else {
+                    self.was_asked();
+                }
+            }
+            PaymentEvent::Queued { attempt, at } => {
+                self.attempts = *attempt;
+                self.ask_again_at = *at;
+                self.queued = true;
+                self.waits = self.waits.saturating_add(1);
             }
             PaymentEvent::Authorized { reference, .. } => {
                 self.open = None;
@@ -316,19 +395,24 @@ impl Payment {
             }
             PaymentEvent::ActionRequired { .. } => {
                 // The buyer has as long as the intent lives.
-                self.ask_again_at = self.created_at.plus_seconds(Self::INTENT_SECONDS_MAX);
+                self.was_asked();
+                self.ask_again_at = self.intent_ends_at();
                 self.progress_mut().apply(event, now);
             }
             PaymentEvent::IntegrityBroken { .. }
             | PaymentEvent::LateSuccess { .. }
             | PaymentEvent::AbandonNoted
+            | PaymentEvent::RefundDeferred { .. }
             | PaymentEvent::DisputeOpened { .. }
             | PaymentEvent::DisputeWon
             | PaymentEvent::DisputeLost
             | PaymentEvent::ChargedBack { .. } => self.progress_mut().apply(event, now),
             PaymentEvent::SettlementSent | PaymentEvent::Settled => {}
         }
-        let nothing_to_ask = self.open.is_none() && (!self.goes_back_by_itself() || self.refundable().0 == 0);
+        if self.open.is_none() {
+            self.was_asked();
+        }
+        let nothing_to_ask = self.open.is_none() && self.owed_by_itself().0 == 0;
         if let Some(progress) = self.progress.as_mut().filter(|_| nothing_to_ask) {
             progress.given_up = false;
         }
@@ -346,7 +430,7 @@ impl Payment {
                 (_, false) => Step::Decline,
             },
             PaymentEvent::VoidStarted => Step::StartVoid,
-            PaymentEvent::RefundRequested { .. } => Step::RequestRefund,
+            PaymentEvent::RefundRequested { .. } | PaymentEvent::SurplusRequested { .. } => Step::RequestRefund,
             PaymentEvent::Refunded { number } => {
                 let gone = self.refunded().0 + self.charged_back().0 + self.refunds[*number as usize - 1].amount.0;
                 match (gone == self.captured().0, self.goes_back_by_itself()) {
@@ -360,14 +444,12 @@ impl Payment {
             PaymentEvent::Authorized { amount, .. } if amount.0 < self.money.amount.0 => Step::AuthorizePart,
             PaymentEvent::Authorized { .. } => Step::Authorize,
             PaymentEvent::CaptureStarted { .. } => Step::StartCapture,
-            PaymentEvent::Captured { number, moved, .. } => {
-                let asked =
-                    self.progress.as_ref().expect("a capture was asked for").captures[*number as usize - 1].amount;
+            PaymentEvent::Captured { moved, .. } => {
                 let sum = self.progress.as_ref().map_or(0, |progress| progress.captured().0) + moved.0;
-                match () {
-                    () if sum < self.money.amount.0 => Step::CapturePart,
-                    () if moved.0 > asked.0 => Step::Overcapture,
-                    () => Step::Capture,
+                match sum.cmp(&self.money.amount.0) {
+                    Ordering::Less => Step::CapturePart,
+                    Ordering::Equal => Step::Capture,
+                    Ordering::Greater => Step::Overcapture,
                 }
             }
             PaymentEvent::CaptureFailed { .. } => Step::FailCapture,
@@ -382,7 +464,10 @@ impl Payment {
             PaymentEvent::ActionDone => Step::ActionDone,
             PaymentEvent::Queued { .. } => Step::Queue,
             PaymentEvent::GivenUp { .. } | PaymentEvent::IntegrityBroken { .. } => Step::Doubt,
-            PaymentEvent::Resumed | PaymentEvent::RenewalStarted { .. } | PaymentEvent::AbandonNoted => return None,
+            PaymentEvent::Resumed
+            | PaymentEvent::RenewalStarted { .. }
+            | PaymentEvent::AbandonNoted
+            | PaymentEvent::RefundDeferred { .. } => return None,
             PaymentEvent::Renewed { .. } => Step::Renew,
             PaymentEvent::Lapsed { .. } => Step::Lapse,
             PaymentEvent::AuthenticationFailed { .. } => Step::FailAuthentication,
@@ -400,14 +485,16 @@ impl Payment {
         })
     }
 
-    /// Asserts what always holds: no more is taken than was set aside, no more goes back than was taken.
+    /// Asserts what always holds: no more is taken than was set aside and may be taken beyond that, unless it is known to be
+    /// wrong and all of it goes back; no more goes back than was taken.
     pub fn check(&self) {
         assert!(self.captured().0 >= 0 && self.refundable().0 >= 0, "no more goes back than was taken: {self:?}");
         if let Some(progress) = self.progress.as_deref().filter(|progress| !progress.captures.is_empty()) {
             let asked = progress.capturing();
             assert!(asked.0 <= progress.authorized.0, "no more is asked for than was set aside: {self:?}");
-            let taken = progress.captured().0 - progress.overcharged.0;
-            assert!(taken <= progress.authorized.0, "no more is taken than was set aside: {self:?}");
+            let most = progress.authorized.0 + self.overcapture.0;
+            let is_wrong = progress.integrity_broken;
+            assert!(progress.captured().0 <= most || is_wrong, "no more is taken than may be: {self:?}");
         }
     }
 
@@ -419,9 +506,15 @@ impl Payment {
         &mut self.refunds[number as usize - 1]
     }
 
+    /// Its gateway may know of it.
+    fn was_asked(&mut self) {
+        (self.unsent, self.queued, self.waits) = (false, false, 0);
+    }
+
     fn open_operation(&mut self, operation: OpenOperation, now: Timestamp) {
         self.open = Some(operation);
         self.attempts = 0;
+        self.was_asked();
         self.ask_again_at = now.plus_seconds(Self::ASK_AGAIN_SECONDS);
         if let Some(progress) = &mut self.progress {
             progress.given_up = false;

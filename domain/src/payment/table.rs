@@ -249,7 +249,10 @@ const ROWS: &[Rows] = {
         (&[S::RefundRequested], Step::RefundPart, Some(S::PartiallyRefunded), TOLD),
         (&[S::RefundRequested], Step::RefundLate, Some(S::RefundedAutomatically), TOLD),
         (&[S::RefundRequested], Step::FailRefund, Some(S::RefundFailed), TOLD),
-        (&[S::PartiallyRefunded, S::RefundFailed], Step::ReverseRefund, Some(S::RefundReversed), SILENT),
+        (&[S::PartiallyRefunded, S::RefundFailed, S::DisputeWon], Step::ReverseRefund, Some(S::RefundReversed), SILENT),
+        (&[S::RefundReversed], Step::ReverseRefund, SELF, SILENT),
+        (&[S::Refunded, S::RefundedAutomatically, S::DisputeLost], Step::ReverseRefund, Some(S::RefundReversed), TOLD),
+        (&[S::RefundReversed], Step::Doubt, SELF, SILENT),
         (HERE, Step::OpenDispute, Some(S::DisputeOpened), SILENT),
         (&[S::DisputeOpened], Step::WinDispute, Some(S::DisputeWon), SILENT),
         (&[S::DisputeOpened], Step::LoseDispute, Some(S::RefundRequested), TOLD),
@@ -307,13 +310,14 @@ const fn public(from: PaymentState, on: &'static str, to: PaymentState, notify: 
 }
 
 /// The public transitions. Several steps can be the same public one; no step is another one.
-pub const PUBLIC_TRANSITIONS: [PublicTransition; 7] = [
+pub const PUBLIC_TRANSITIONS: [PublicTransition; 8] = [
     public(PaymentState::Pending, "PAY_SUCCESS", PaymentState::Paid, true),
     public(PaymentState::Pending, "PAY_FAILURE", PaymentState::Failed, true),
     public(PaymentState::Pending, "TIMEOUT", PaymentState::Failed, true),
     public(PaymentState::Paid, "REFUND_REQ", PaymentState::Refunding, true),
     public(PaymentState::Refunding, "REFUND_SUCCESS", PaymentState::Refunded, true),
     public(PaymentState::Refunding, "REFUND_FAILURE", PaymentState::Paid, true),
+    public(PaymentState::Refunded, "REFUND_REVERSED", PaymentState::Paid, true),
     public(PaymentState::Failed, "RETRY", PaymentState::Pending, false),
 ];
 

@@ -12,8 +12,8 @@ use stockade_domain::stock::StockEvent;
 pub fn variants(kind: EntityKind) -> usize {
     match kind {
         EntityKind::Sku => 32,
-        EntityKind::Order => 30,
-        EntityKind::Payment => 33,
+        EntityKind::Order => 31,
+        EntityKind::Payment => 35,
         EntityKind::Account => 7,
         EntityKind::Ledger => 1,
         EntityKind::Promotion => 10,
@@ -61,6 +61,8 @@ pub fn number(event: &Event) -> usize {
             PaymentEvent::DisputeWon => 30,
             PaymentEvent::DisputeLost => 31,
             PaymentEvent::ChargedBack { .. } => 32,
+            PaymentEvent::SurplusRequested { .. } => 33,
+            PaymentEvent::RefundDeferred { .. } => 34,
         },
         Event::Account(event) => match event {
             AccountEvent::Credited { .. } => 0,
@@ -156,5 +158,6 @@ fn number_of_order(event: &OrderEvent) -> usize {
         OrderEvent::ShipRequested { .. } => 27,
         OrderEvent::ShipmentDropped { .. } => 28,
         OrderEvent::Accepted => 29,
+        OrderEvent::RefundReversed { .. } => 30,
     }
 }

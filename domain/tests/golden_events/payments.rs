@@ -21,6 +21,7 @@ pub fn payment() -> Vec<(&'static str, PaymentEvent)> {
                 payer: Some(ann()),
                 credential,
                 capture_later: false,
+                overcapture: Amount::ZERO,
             },
         ),
         (
@@ -32,6 +33,7 @@ pub fn payment() -> Vec<(&'static str, PaymentEvent)> {
                 payer: None,
                 credential: None,
                 capture_later: false,
+                overcapture: Amount::ZERO,
             },
         ),
         ("paid", E::Paid { reference: Some("ch_1".into()) }),
@@ -61,6 +63,7 @@ pub fn payment() -> Vec<(&'static str, PaymentEvent)> {
                 payer: None,
                 credential: Some("tok_1".into()),
                 capture_later: true,
+                overcapture: Amount::ZERO,
             },
         ),
         ("authorized", E::Authorized { amount: Amount(199_900), reference: "au_1".into(), expires_at: Some(TIME) }),
@@ -78,7 +81,7 @@ pub fn payment() -> Vec<(&'static str, PaymentEvent)> {
         ("renewed", E::Renewed { number: 1, expires_at: Some(TIME) }),
         ("lapsed", E::Lapsed { reason: "too late".into() }),
         ("authentication_failed", E::AuthenticationFailed { reason: "wrong code".into() }),
-        ("integrity_broken", E::IntegrityBroken { asked: Amount(100_000), moved: Amount(100_001) }),
+        ("integrity_broken", E::IntegrityBroken { asked: Amount(100_000), moved: Amount(100_001), currency: None }),
         ("late_success", E::LateSuccess { reference: "ch_2".into() }),
         ("abandon_noted", E::AbandonNoted),
         ("settlement_sent", E::SettlementSent),
@@ -88,6 +91,28 @@ pub fn payment() -> Vec<(&'static str, PaymentEvent)> {
         ("dispute_won", E::DisputeWon),
         ("dispute_lost", E::DisputeLost),
         ("charged_back", E::ChargedBack { amount: Amount(100_000) }),
+        (
+            "integrity_broken_currency",
+            E::IntegrityBroken {
+                asked: Amount(100_000),
+                moved: Amount(100_000),
+                currency: Some("JPY".parse().unwrap()),
+            },
+        ),
+        ("surplus_requested", E::SurplusRequested { number: 1, amount: Amount(100) }),
+        ("refund_deferred", E::RefundDeferred { amount: Amount(10_000) }),
+        (
+            "created_overcapture",
+            E::Created {
+                order: order_id(),
+                method: Method::Card,
+                money,
+                payer: None,
+                credential: Some("tok_1".into()),
+                capture_later: true,
+                overcapture: Amount(29_900),
+            },
+        ),
     ]
 }
 

@@ -445,6 +445,7 @@ fn boot(scenario: &Scenario, log: &Arc<Mutex<Log>>, clock: &ManualClock, gateway
         rules: Arc::default(),
         distances: &NOWHERE,
         late_payment: LatePayment::Refund,
+        overcapture_basis_points: 0,
         shelf: Arc::new(LogShelf(Arc::clone(log))),
         orders_in_memory_max: usize::MAX,
     };

@@ -6,6 +6,7 @@ mod charges;
 mod derived;
 mod edits;
 mod markets;
+mod payments;
 mod rules;
 mod uses;
 
@@ -235,6 +236,7 @@ fn created(n: u128, method: Method, cents: i64) -> PaymentEvent {
         payer: Some(ann()),
         credential: None,
         capture_later: false,
+        overcapture: Amount::ZERO,
     }
 }
 

@@ -15,7 +15,8 @@ fn every_rule_has_a_record_that_breaks_it() {
         .chain(super::uses::broken_uses())
         .chain(super::edits::broken_edits())
         .chain(super::charges::broken_charges())
-        .chain(super::alarms::broken_alarms());
+        .chain(super::alarms::broken_alarms())
+        .chain(super::payments::broken_payments());
     for (rule, what, journal) in broken().into_iter().chain(broken_money()).chain(others) {
         let report = journal.audit();
         let rules: Vec<_> = report.faults.iter().map(|fault| fault.rule).collect();

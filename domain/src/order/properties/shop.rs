@@ -249,6 +249,7 @@ impl Shop {
                 payer: self.orders[&order].customer.clone(),
                 credential: plan.credentials[index].clone(),
                 capture_later: plan.captures_later[index],
+                overcapture: crate::Amount::ZERO,
             };
             let payment = Payment::create(id, &created, self.now);
             payment::first_call(&payment).into_iter().for_each(|call| self.gateway.call(call));
@@ -368,6 +369,7 @@ impl Shop {
                 PaymentAsk::OrderPaidLate => OrderCommand::PaymentPaidLate { payment: id, policy: self.late_payment },
                 PaymentAsk::OrderFailed { reason } => OrderCommand::PaymentFailed { payment: id, reason },
                 PaymentAsk::CaptureFailed { reason } => OrderCommand::CaptureFailed { payment: id, reason },
+                PaymentAsk::OrderRefundReversed { amount } => OrderCommand::RefundReversed { payment: id, amount },
                 PaymentAsk::OrderRefunded { amount, done } => {
                     OrderCommand::PaymentRefunded { payment: id, amount, done }
                 }

@@ -50,6 +50,19 @@ fn who_has_cancelled_or_was_refused_another_payment_gets_late_money_back() {
     assert!(!takes(&mut over, LatePayment::Backorder), "it is over");
 }
 
+/// Found by a reviewer: the second time, an order that it had just paid had its money given back.
+#[test]
+fn late_money_that_is_heard_of_twice_pays_once_and_stays() {
+    for policy in [LatePayment::Reacquire, LatePayment::Backorder] {
+        let mut desk = unpaid(0);
+        assert!(takes(&mut desk, policy));
+        let payment = desk.id(0);
+        assert!(desk.run(OrderCommand::PaymentPaidLate { payment, policy }).unwrap().is_empty());
+        assert!(desk.asks.is_empty(), "{policy:?}: {:?}", desk.asks);
+        assert!(desk.order.secured);
+    }
+}
+
 #[test]
 fn an_order_that_takes_late_money_spends_what_its_wallet_held_beside() {
     let mut desk = Desk::with(&[line("a", "5.00", 2, 0)], &[(Method::Card, "4.00"), (Method::Wallet, "6.00")]);

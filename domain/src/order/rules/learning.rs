@@ -227,3 +227,21 @@ fn a_step_owed_by_another_partition_is_done_once() {
     assert_eq!(desk.run(OrderCommand::StepDone { step: 0, short: None }).unwrap(), ["step_done"]);
     assert!(desk.run(OrderCommand::StepDone { step: 0, short: None }).unwrap().is_empty());
 }
+
+/// Found by a reviewer: what a bank sent back stayed with the house, and the order could not give it back a second time.
+#[test]
+fn money_that_had_gone_back_and_comes_again_is_the_buyers_and_can_be_refunded_anew() {
+    let mut desk = Desk::paid("10.00", 1, "10.00");
+    assert!(desk.run(CANCEL).unwrap().contains(&"refund_started"));
+    desk.end_refund(0, true);
+    assert_eq!((desk.order.payments[0].state, desk.order.owed_back().0), (PaymentState::Refunded, 0));
+    let payment = desk.id(0);
+    let reversed = || OrderCommand::RefundReversed { payment, amount: amount("10.00") };
+    assert_eq!(desk.run(reversed()).unwrap(), ["refund_reversed"]);
+    assert!(desk.run(reversed()).unwrap().is_empty(), "it has gone back once");
+    assert_eq!((desk.order.payments[0].state, desk.order.owed_back()), (PaymentState::Paid, amount("10.00")));
+    let again = OrderCommand::RefundAmount { amount: super::eur("10.00"), reason: "another account".into() };
+    assert_eq!(desk.run(again).unwrap(), ["refund_granted", "refund_started"]);
+    desk.end_refund(0, true);
+    assert_eq!((desk.order.payments[0].state, desk.order.kept.0), (PaymentState::Refunded, 0));
+}
