@@ -312,3 +312,7 @@ fn units(path: &str, units: Quantity) -> Outcome {
 fn times(path: &str, times: Option<Quantity>) -> Outcome {
     times.map_or(Ok(()), |times| units(path, times))
 }
+
+#[cfg(test)]
+#[path = "check_rules.rs"]
+mod rules;

@@ -93,4 +93,52 @@ mod tests {
         }
         assert_eq!(weekday_and_minute(Timestamp(0), -1), (2, 1439), "a minute west of Greenwich it is still Wednesday");
     }
+
+    /// A calendar that counts: every day follows the one before, and years are leap as the Gregorian rule says.
+    #[test]
+    fn every_day_of_eight_centuries_follows_the_one_before() {
+        let leap = |year: i64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+        let mut days = days_of(1_600, 1, 1);
+        for year in 1_600..2_401 {
+            let february = if leap(year) { 29 } else { 28 };
+            for (month, length) in (1..).zip([31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]) {
+                for day in 1..=length {
+                    assert_eq!(days_of(year, month, day), days, "{year}-{month}-{day}");
+                    assert_eq!(date_of(days), (year, month, day));
+                    days += 1;
+                }
+            }
+        }
+        assert_eq!(days_of(1_970, 1, 1), 0);
+    }
+
+    #[test]
+    fn hours_minutes_and_seconds_end_before_the_next_begins() {
+        for (text, exists) in [
+            ("2026-03-01T23:59:59Z", true),
+            ("2026-03-01T24:00:00Z", false),
+            ("2026-03-01T00:60:00Z", false),
+            ("2026-03-01T00:00:60Z", false),
+            ("2026-00-01T00:00:00Z", false),
+            ("2026-01-00T00:00:00Z", false),
+            ("2026-01-01 00:00:00Z", false),
+            ("2026-01-01T00:00:00z", false),
+            ("2026-01-01T00:00:00+", false),
+            ("2026-01-01T00:00:0aZ", false),
+            ("2026-01-01T00:00:00ZZ", false),
+        ] {
+            assert_eq!(parse(text).is_some(), exists, "{text}");
+        }
+        assert_eq!(print(Timestamp(-1)), "1969-12-31T23:59:59Z", "a part of a second before 1970");
+        let time = parse("2026-03-01T21:43:05Z").unwrap();
+        assert_eq!(print(Timestamp(time.0 + 999_999)), "2026-03-01T21:43:05Z", "fractions are cut");
+    }
+
+    #[test]
+    fn the_shops_offset_moves_the_day_and_the_minute() {
+        let sunday = parse("2026-03-01T23:30:59Z").unwrap();
+        for (offset, weekday, minute) in [(0, 6, 1_410), (29, 6, 1_439), (30, 0, 0), (60, 0, 30), (-1_411, 5, 1_439)] {
+            assert_eq!(weekday_and_minute(sunday, offset), (weekday, minute), "{offset}");
+        }
+    }
 }

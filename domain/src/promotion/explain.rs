@@ -130,3 +130,7 @@ fn lowest(tiers: &Tiers, promotion: &Promotion) -> String {
         _ => "its first step".to_owned(),
     }
 }
+
+#[cfg(test)]
+#[path = "explain_rules.rs"]
+mod rules;

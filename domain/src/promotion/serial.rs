@@ -162,3 +162,7 @@ pub(super) mod minute {
         (minute < 60 && hour * 60 + minute <= 1_440).then_some(hour * 60 + minute)
     }
 }
+
+#[cfg(test)]
+#[path = "serial_rules.rs"]
+mod rules;
