@@ -6,12 +6,12 @@
 //! | `low_stock` | no more is available, over all locations, than the level that its definition names |
 //! | `oversold_risk` | customers wait for more units than are announced; where they wait to be let in nothing was sold to them |
 //!
-//! Either follows from the state alone, so nothing is stored, and it makes no difference to it that they are told. They are told when they
-//! begin to hold, by the record with which they do, and again only after they had ended. What matters is how the SKU
-//! stands between its records: units that come in and go to those who wait, in one record, end no shortage.
+//! Either follows from the state alone, so nothing is stored, and that it was told changes nothing. It is told when it
+//! begins to hold, by the record with which it does, and again only after it had ended. What counts is how the SKU stands
+//! between its records: units that come in and go to those who wait, in one record, end no shortage.
 //!
-//! Units of a lot whose date has come are available here until their expiry is recorded, a moment later: a time is not
-//! an event.
+//! Units of a lot whose date has come are available here until their expiry is recorded, a moment later: that a time has
+//! come is not an event.
 
 use super::admission::Admission;
 use super::definition::Definition;
