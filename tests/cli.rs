@@ -52,8 +52,12 @@ struct Served {
 
 impl Served {
     fn start(dir: &Path) -> Self {
+        Self::start_with(dir, &[])
+    }
+
+    fn start_with(dir: &Path, more: &[&str]) -> Self {
         let arguments = ["serve", "--json", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data", "data"];
-        let mut child = command(&arguments, dir).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command(&[&arguments, more].concat(), dir).stdout(Stdio::piped()).spawn().unwrap();
         let mut out = BufReader::new(child.stdout.take().unwrap());
         let mut line = String::new();
         out.read_line(&mut line).unwrap();
@@ -298,4 +302,29 @@ fn the_interface_is_told_as_a_document() {
     assert_eq!((code(&told), json(&told)["openapi"].as_str()), (0, Some("3.1.0")));
     let shown = stockade(&["openapi"], dir.path());
     assert_eq!(serde_json::from_slice::<Value>(&shown.stdout).unwrap(), json(&told), "the same, in many lines");
+}
+
+#[test]
+fn promotions_of_a_file_are_put_before_anybody_is_served_and_a_wrong_file_touches_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| std::fs::write(place.path().join(name), text).unwrap();
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/promotions.yaml");
+    file("wrong.yaml", "promotions: [{id: a, name: A, lane: nowhere, then: {line: {percent: 10}}}]");
+    file("lanes.toml", "lanes = [{ name = \"goods\", pick = \"best\" }]\n");
+    for more in [
+        vec!["--promotions", "wrong.yaml"],
+        vec!["--promotions", "absent.yaml"],
+        vec!["--promotions", example, "--config", "lanes.toml"],
+    ] {
+        let output = stockade(&[&["serve", "--json", "--data", "data"], &more[..]].concat(), place.path());
+        assert_cannot(&output, 2, "promotions_invalid");
+        assert!(!place.path().join("data").exists(), "{more:?}");
+    }
+    // The second time they are all there already.
+    for _ in 0..2 {
+        let served = Served::start_with(place.path(), &["--promotions", example]);
+        let listed = served.ask("GET", "/api/v1/promotions/welcome-300-50", "");
+        assert!(listed.starts_with("HTTP/1.1 200") && listed.contains("\"version\":1"), "{listed}");
+        assert_eq!(served.terminate().0, 0);
+    }
 }

@@ -12,6 +12,9 @@ use stockade_domain::promotion::{
     Cart, CartContext, CartLine, CouponCode, Label, PresentedCoupon, Pricing, PromotionId, RuleSet, Unavailable, price,
 };
 
+#[path = "promotions/over_http.rs"]
+mod over_http;
+
 const PROMOTIONS: &str = include_str!("../examples/promotions.yaml");
 const TABLE: &str = include_str!("promotions/table.yaml");
 

@@ -102,10 +102,10 @@ pub enum Command {
     ReadUses {
         subject: Subject,
     },
-    /// Whether a use could be held now; nothing is held.
+    /// Whether an owner of uses would do this now; nothing is done.
     PeekUse {
         subject: Subject,
-        hold: Box<UsesCommand>,
+        command: Box<UsesCommand>,
     },
     Payment {
         payment: PaymentId,

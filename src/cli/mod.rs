@@ -27,6 +27,7 @@ mod logs;
 mod matching;
 mod openapi;
 mod output;
+mod promotions;
 mod replay;
 mod serve;
 mod settings;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::output::{Failure, Output, Verdict};
+use super::promotions;
 use super::settings::{Overrides, Settings};
 use super::stop::{Cause, StopSignals};
 use crate::Engine;
@@ -20,10 +21,11 @@ const EXAMPLES: &str = "\
 Examples:
   stockade serve --data ./shop
   stockade serve --listen 127.0.0.1:0 --admin 127.0.0.1:0 --json     free ports; the first line says which
+  stockade serve --promotions promotions.yaml
   STOCKADE_API_KEYS='[\"secret\"]' stockade serve --listen 0.0.0.0:8080
 
 The file of --config is TOML: data, listen, admin, anonymous, api_keys, drain_seconds, chaos, partitions, credits,
-checkpoint_records, orders_in_memory_max, cache_bytes, [gateway], [[webhooks]]. Each is also STOCKADE_<NAME> in the environment.
+checkpoint_records, orders_in_memory_max, cache_bytes, promotions, [gateway], [[webhooks]]. Each is also STOCKADE_<NAME> in the environment.
 SIGTERM, SIGINT and POST /drain on the admin address drain: what is in flight ends, then all is durable and the directory is closed.";
 
 #[derive(Debug, clap::Args)]
@@ -44,6 +46,9 @@ pub(super) struct Arguments {
     /// Answer without keys on an address that is not loopback.
     #[arg(long)]
     anonymous: bool,
+    /// A YAML file of promotions, put before the server answers; those that are as they were are no change.
+    #[arg(long, value_name = "FILE")]
+    promotions: Option<PathBuf>,
 }
 
 /// The first line of `--json`.
@@ -63,14 +68,18 @@ pub(super) fn run(
         listen: arguments.listen,
         admin: arguments.admin,
         anonymous: arguments.anonymous.then_some(true),
+        promotions: arguments.promotions.clone(),
     };
     let settings = Settings::load(arguments.config.as_deref(), &overrides)?;
     let mut signals = StopSignals::catch()?;
     // What can be said before the directory is touched is said first.
     options(&settings, None).check().map_err(failure)?;
     let endpoints = settings.endpoints()?;
-    let engine = Engine::open(settings.engine_with_gateway()?)?;
-    let started = start_webhooks(&engine, &settings, endpoints).and_then(|webhooks| {
+    let mut config = settings.engine_with_gateway()?;
+    let file = promotions::read(&settings, &mut config)?;
+    let engine = Engine::open(config)?;
+    let put = file.map_or(Ok(()), |file| promotions::put(&engine, file));
+    let started = put.and_then(|()| start_webhooks(&engine, &settings, endpoints)).and_then(|webhooks| {
         let options = ServerOptions { webhooks: Some(Arc::clone(&webhooks)), ..options(&settings, log_level) };
         Ok((Server::start(engine.clone(), options).map_err(failure)?, webhooks))
     });

@@ -74,6 +74,9 @@ pub(super) struct Settings {
     /// The lanes of promotions, in their order; none: goods, order, coupon, shipping, gift.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) lanes: Option<Vec<Lane>>,
+    /// A file of promotions that are put at the start.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) promotions: Option<PathBuf>,
     /// The card gateway; none: a simulated one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) gateway: Option<GatewaySettings>,
@@ -154,6 +157,7 @@ impl Default for Settings {
             late_payment: LatePayment::default(),
             overcapture_basis_points: 0,
             lanes: None,
+            promotions: None,
             gateway: None,
             webhooks: Vec::new(),
         }
@@ -171,6 +175,8 @@ pub(super) struct Overrides {
     pub(super) admin: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) anonymous: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) promotions: Option<PathBuf>,
 }
 
 impl Settings {

@@ -49,7 +49,7 @@ pub use feed::{Fact, Feed, FeedError};
 pub use keys::{Binding, RequestKey};
 pub use market::{Bid, Offer};
 pub use payments::PaymentSnapshot;
-pub use promotions::{CODES_MAX, CouponSnapshot, PromotionSnapshot, Quote, coupon_terms};
+pub use promotions::{CODES_MAX, CouponSnapshot, PromotionSnapshot, PutPromotions, Quote, coupon_terms};
 pub use queries::{Listed, Load, Movement, OrderFilter, Page, Warning};
 pub use request::{NewOrder, Payment, Sku};
 pub use snapshot::{MoneyJson, Text, TimeJson};

@@ -8,7 +8,7 @@ use stockade_domain::promotion::coupon::CouponBatch;
 use stockade_domain::promotion::pricing::{Explanation, GrantedGift, Pricing, Target as Off};
 use stockade_domain::promotion::uses::{Subject, Terms, UsesCommand};
 use stockade_domain::promotion::{
-    Cart, CartContext, CartLine, CouponCode, Label, PresentedCoupon, Promotion, PromotionId, Unavailable,
+    Cart, CartContext, CartLine, CouponCode, Label, Lane, PresentedCoupon, Promotion, PromotionId, Unavailable,
 };
 use stockade_domain::{Amount, Money, Quantity, Refusal};
 
@@ -17,6 +17,8 @@ use super::commands::Pending;
 use super::snapshot::{MoneyJson, Text};
 use super::{Engine, NewOrder};
 
+/// So many commands are under way at once where many are given.
+const AT_ONCE: usize = 1_000;
 /// The most codes that are made at once.
 pub const CODES_MAX: u64 = 10_000;
 
@@ -71,6 +73,25 @@ fn as_uses(answer: Answer) -> UsesView {
         Answer::Uses(view) => *view,
         other => unreachable!("an owner of uses is answered with them, not {other:?}"),
     }
+}
+
+/// What became of many promotions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct PutPromotions {
+    /// The version of the rules from now on.
+    #[serde(rename = "rules_version", serialize_with = "as_text")]
+    pub version: u64,
+    /// New ones.
+    pub created: u64,
+    /// Known ones that are something else now.
+    pub changed: u64,
+    /// Those that were so already.
+    pub unchanged: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn as_text<S: serde::Serializer>(number: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(number)
 }
 
 /// A cart, priced without holding anything.
@@ -136,6 +157,53 @@ impl Engine {
         let command = Box::new(UsesCommand::Promote { promotion: Box::new(promotion) });
         let command = Command::Uses { subject: subject.clone(), command, key: None };
         Pending::new(self.submit(&Target::Name(subject.name()), command), |answer| PromotionSnapshot(as_uses(answer)))
+    }
+
+    /// Defines many promotions, or changes them; those that are as they were stay. What is wrong with any of them is
+    /// found before the first is written. Each is durable when this returns, and orders see all of them or none.
+    pub async fn put_promotions(&self, promotions: Vec<Promotion>) -> Result<PutPromotions, Refusal> {
+        let rules = &self.0.rules;
+        rules.check_all(&promotions)?;
+        let subject = |promotion: &Promotion| Subject::Promotion(promotion.id.clone());
+        let promote = |promotion: Promotion| UsesCommand::Promote { promotion: Box::new(promotion) };
+        // The owners know what only they know: in what currency a budget is spent.
+        let mut changed = Vec::new();
+        for some in promotions.chunks(AT_ONCE) {
+            let asked: Vec<_> = some.iter().map(|of| self.peek_at(&subject(of), promote(of.clone()))).collect();
+            for (promotion, answer) in some.iter().zip(asked) {
+                if answer.await? > 0 {
+                    changed.push(promotion.clone());
+                }
+            }
+        }
+        let unchanged = (promotions.len() - changed.len()) as u64;
+        let held_back = rules.hold_back(changed.iter().map(|promotion| promotion.id.clone()));
+        let mut put = PutPromotions { version: 0, created: 0, changed: 0, unchanged };
+        for some in changed.chunks(AT_ONCE) {
+            let asked: Vec<_> = some.iter().map(|promotion| self.put_promotion(promotion.clone())).collect();
+            for answer in asked {
+                match answer.await?.0.created {
+                    true => put.created += 1,
+                    false => put.changed += 1,
+                }
+            }
+        }
+        drop(held_back);
+        put.version = rules.version();
+        Ok(put)
+    }
+
+    /// The lanes that promotions are in, in their order.
+    pub fn lanes(&self) -> &[Lane] {
+        self.0.rules.lanes()
+    }
+
+    fn peek_at(&self, subject: &Subject, command: UsesCommand) -> Pending<u64> {
+        let command = Command::PeekUse { subject: subject.clone(), command: Box::new(command) };
+        Pending::new(self.submit(&Target::Name(subject.name()), command), |answer| match answer {
+            Answer::Count(events) => events,
+            other => unreachable!("a look is answered with a number, not {other:?}"),
+        })
     }
 
     /// Ends a promotion: it prices nothing from the moment this returns, until it is put again. Orders that have it keep
@@ -288,18 +356,11 @@ impl Engine {
     }
 
     /// Asks whether a use could be held for an order.
-    fn peek(
-        &self,
-        order: &order::NewOrder,
-        cart: &Cart,
-        subject: Subject,
-        amount: Amount,
-    ) -> (Subject, Pending<UsesView>) {
+    fn peek(&self, order: &order::NewOrder, cart: &Cart, subject: Subject, amount: Amount) -> (Subject, Pending<u64>) {
         let (currency, customer) = (cart.currency, order.buyer().cloned());
         // Nobody has this id: what an order of the quoted id may hold already is not its.
         let hold = UsesCommand::Hold { order: self.0.ids.order(), amount, currency, customer, round: 0 };
-        let command = Command::PeekUse { subject: subject.clone(), hold: Box::new(hold) };
-        let answer = Pending::new(self.submit(&Target::Name(subject.name()), command), as_uses);
+        let answer = self.peek_at(&subject, hold);
         (subject, answer)
     }
 

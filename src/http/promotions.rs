@@ -14,12 +14,16 @@ use super::paging;
 use super::problem::{Code, Problem};
 use super::requests::refused;
 use super::routes::{Reply, Request, reply};
-use crate::promotions::{self, PromotionFileError};
+use crate::promotions::{self, PromotionFile, PromotionFileError};
 
 /// Answers what is under `/promotions`.
 pub(super) async fn promotion(request: &Request<'_>, id: Option<&str>) -> Reply {
     let Some(id) = id else {
-        request.only("GET", &[&Method::GET])?;
+        request.only("GET, POST", &[&Method::GET, &Method::POST])?;
+        if request.method == Method::POST {
+            let promotions = file_of(request)?;
+            return reply(StatusCode::OK, &request.engine.put_promotions(promotions).await?);
+        }
         let limit = paging::limit(request.parameter("limit").as_deref())?;
         let place = request.parameter("cursor").map(|cursor| paging::place(LIST, &cursor)).transpose()?;
         let after = place.map(|place| String::from_utf8_lossy(&place).into_owned());
@@ -44,6 +48,15 @@ pub(super) async fn promotion(request: &Request<'_>, id: Option<&str>) -> Reply 
 
 const LIST: &str = "promotions";
 
+/// The promotions of a body of the shape of a file. Lanes are the shop's: a body may only repeat them.
+fn file_of(request: &Request<'_>) -> Result<Vec<Promotion>, Problem> {
+    let file = PromotionFile::from_value(request.json()?).map_err(wrong)?;
+    if file.lanes.is_some_and(|lanes| lanes != request.engine.lanes()) {
+        return Err(Problem::invalid("lanes", "the lanes are those of the server's configuration, or left out"));
+    }
+    Ok(file.promotions)
+}
+
 /// The promotion of a body; its id may be left to the path.
 fn body_of(request: &Request<'_>, id: &PromotionId) -> Result<Promotion, Problem> {
     let mut value: serde_json::Value = request.json()?;
@@ -53,12 +66,16 @@ fn body_of(request: &Request<'_>, id: &PromotionId) -> Result<Promotion, Problem
         Some(own) if own == id.as_str() => {}
         Some(_) => return Err(Problem::invalid("id", "it is the one of the path, or left out")),
     }
-    promotions::promotion_from_value(value).map_err(|error| match error {
+    promotions::promotion_from_value(value).map_err(wrong)
+}
+
+fn wrong(error: PromotionFileError) -> Problem {
+    match error {
         PromotionFileError::Field { path, why } => {
             Problem::new(Code::BodyInvalid).detail(format!("`{path}`: {why}")).with("field", path)
         }
         other => Problem::new(Code::BodyInvalid).detail(other.to_string()),
-    })
+    }
 }
 
 /// What a coupon allows.

@@ -52,9 +52,8 @@ pub enum PromotionFileError {
 pub struct PromotionFile {
     /// The currency of promotions that have amounts and name none.
     pub currency: Option<Currency>,
-    /// The lanes in their order.
-    #[serde(default = "Lane::standard")]
-    pub lanes: Vec<Lane>,
+    /// The lanes in their order; the standard ones, or those of the shop, if nothing is said.
+    pub lanes: Option<Vec<Lane>>,
     /// The promotions; their order means nothing.
     pub promotions: Vec<Promotion>,
 }
@@ -62,7 +61,12 @@ pub struct PromotionFile {
 impl PromotionFile {
     /// Reads YAML; JSON is YAML too.
     pub fn from_yaml(text: &str) -> Result<Self, PromotionFileError> {
-        let mut file: Self = typed(value_of_yaml(text)?)?;
+        Self::from_value(value_of_yaml(text)?)
+    }
+
+    /// Reads a JSON value, such as the body of `POST /promotions`.
+    pub fn from_value(value: serde_json::Value) -> Result<Self, PromotionFileError> {
+        let mut file: Self = typed(value)?;
         for promotion in &mut file.promotions {
             if promotion.currency.is_none() && check::lacks_currency(promotion) {
                 promotion.currency = file.currency;
@@ -73,7 +77,8 @@ impl PromotionFile {
 
     /// Checks and compiles the promotions.
     pub fn compile(self, version: u64) -> Result<RuleSet, PromotionFileError> {
-        Ok(RuleSet::compile_in(self.lanes, self.promotions, version)?)
+        let lanes = self.lanes.unwrap_or_else(Lane::standard);
+        Ok(RuleSet::compile_in(lanes, self.promotions, version)?)
     }
 }
 

@@ -171,6 +171,8 @@ fn promotions(to: &mut Walker<'_>) {
     to.call("PUT /api/v1/promotions/{promotion}", &["spring"], &spring, 200);
     to.look("/api/v1/promotions/{promotion}", &["spring"]);
     to.look("/api/v1/promotions", &[]);
+    let summer = json!({"id": "summer", "name": "Summer", "lane": "goods", "then": {"line": {"percent": 5}}});
+    to.call("POST /api/v1/promotions", &[], &json!({"currency": "EUR", "promotions": [summer]}), 200);
     to.call("PUT /api/v1/promotions/{promotion}", &["autumn"], &spring, 201);
     to.call("DELETE /api/v1/promotions/{promotion}", &["autumn"], &Value::Null, 200);
     let coupon = json!({"batch": "spring", "uses": 5, "per_customer": 2});

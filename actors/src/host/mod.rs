@@ -389,7 +389,7 @@ impl Host {
             Command::ReadAccount { customer } => self.read_account(&customer),
             Command::Uses { subject, command, key } => self.run_uses_command(&subject, &command, key),
             Command::ReadUses { subject } => self.read_uses(&subject),
-            Command::PeekUse { subject, hold } => self.peek_use(&subject, &hold),
+            Command::PeekUse { subject, command } => self.peek_use(&subject, &command),
             Command::Payment { payment, command } => self.run_payment_command(payment, &command),
             Command::ReadPayment { payment } => self.read_payment(payment),
             Command::ReadDeadLetters => Ok(self.read_dead_letters()),

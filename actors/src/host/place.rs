@@ -151,6 +151,8 @@ impl Host {
         if !is_local || !wallet_is_local || is_priced && self.shared.partitions > 1 {
             return self.place_across(order, key, wait, demand, reply);
         }
+        // It may have been tried across partitions, while there were promotions or before a kit was known.
+        self.give_back_earlier_try(order.id, demand.units.iter().map(|(sku, _)| sku));
         let ready = match self.decide_order(&mut order, demand, rules.as_deref()) {
             Err(refusal) if self.learn_kit(&refusal) => {
                 self.place_again(order, key, wait, reply);

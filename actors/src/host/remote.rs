@@ -43,7 +43,7 @@ impl Host {
                     return;
                 }
                 if is_new {
-                    self.give_back_earlier_try(&request);
+                    self.give_back_earlier_try(request.order, request.items.iter().map(|(sku, _)| sku));
                 }
                 let result = self.hold_for_peer(&request);
                 let (order, attempt, result) = (request.order, request.attempt, Box::new(result));
@@ -153,9 +153,11 @@ impl Host {
     }
 
     /// What an earlier try still holds is not this one's: it may have asked for something else.
-    fn give_back_earlier_try(&mut self, request: &HoldRequest) {
-        let order = request.order;
-        for (sku, _) in &request.items {
+    pub(super) fn give_back_earlier_try<'a>(&mut self, order: OrderId, skus: impl Iterator<Item = &'a SkuId>) {
+        if self.tentative.is_empty() {
+            return;
+        }
+        for sku in skus {
             if self.is_tentative(sku, order) {
                 self.end_tentative(sku, StockCommand::ReleaseAll { order, reason: ABORTED }, order);
             }

@@ -15,6 +15,7 @@ use crate::command::{Answer, KeyDigest, UsesView};
 use crate::copy_on_write::CopyOnWrite;
 use crate::faults::MailboxFault;
 use crate::peer::{PeerMessage, UseRequest};
+use crate::release::Basis;
 use crate::rules::RuleChange;
 use crate::table::Hosted;
 
@@ -111,10 +112,11 @@ impl Host {
         self.answer_uses(subject, false)
     }
 
-    /// Says whether a use could be held now, as an order that asked for it would be told.
-    pub(super) fn peek_use(&mut self, subject: &Subject, hold: &UsesCommand) -> Result<Handled, Refusal> {
-        self.decide_uses(subject, hold)?;
-        self.answer_uses(subject, false)
+    /// Says whether the owner would do this now, as whoever asks it in earnest would be told.
+    pub(super) fn peek_use(&mut self, subject: &Subject, command: &UsesCommand) -> Result<Handled, Refusal> {
+        let events = self.decide_uses(subject, command)?;
+        let basis = self.load_uses(subject).map_or(Basis::Seq(0), |hosted| hosted.basis());
+        Ok(Handled::Answered(Answer::Count(events.len() as u64), basis))
     }
 
     fn answer_uses(&mut self, subject: &Subject, created: bool) -> Result<Handled, Refusal> {

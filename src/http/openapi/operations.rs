@@ -177,6 +177,8 @@ operations! {
         "Prices a cart without holding anything, and says of every rule whether it applies, and why."
     PUT "/api/v1/promotions/{promotion}" promotions [] ("NewPromotion") => 200 "Promotion", 201 "Promotion";
         "Defines a promotion, or changes it; orders are priced by it from the answer on."
+    POST "/api/v1/promotions" promotions [] ("NewPromotions") => 200 "PutPromotions";
+        "Defines many promotions, or changes them: all of them or, if anything is wrong with one, none."
     GET "/api/v1/promotions" promotions ["limit" "cursor"] () => 200 "PromotionPage";
         "Promotions in force, by id."
     GET "/api/v1/promotions/{promotion}" promotions [] () => 200 "Promotion";
