@@ -238,7 +238,9 @@ async fn a_retired_promotion_prices_nothing_and_orders_that_have_it_keep_it() {
         let place = async |engine: &Engine| engine.place(NewOrder::one("BOOK", 1)).await.unwrap();
         let [paid, undone, dropped] = [place(&engine).await, place(&engine).await, place(&engine).await];
         let price = paid.order.promoted.as_ref().unwrap().version;
-        assert_eq!((paid.total(), uses(&engine, "limited").await.0), (money("17.00 EUR"), 3));
+        let edited = engine.place(NewOrder::one("BOOK", 2)).await.unwrap();
+        assert_eq!((paid.total(), edited.total()), (money("17.00 EUR"), money("35.00 EUR")));
+        assert_eq!(uses(&engine, "limited").await.0, 4);
 
         let (limited_id, always) = (PromotionId::new("limited").unwrap(), PromotionId::new("always").unwrap());
         let unknown = engine.retire_promotion(&PromotionId::new("nobody").unwrap()).await.unwrap_err();
@@ -253,6 +255,10 @@ async fn a_retired_promotion_prices_nothing_and_orders_that_have_it_keep_it() {
         assert!(engine.list_promotions(None, 10).await.unwrap().is_empty());
         let quoted = engine.quote(NewOrder::one("BOOK", 1)).await.unwrap();
         assert_eq!(quoted.total, money("20.00 EUR"));
+
+        // Whoever changes an order is given what is in force now.
+        let edited = engine.edit(edited.id, NewOrder::one("BOOK", 1)).await.unwrap();
+        assert_eq!(edited.total(), money("20.00 EUR"));
 
         // What was held is settled, given back and released as ever.
         for order in [&paid, &undone] {
@@ -300,7 +306,7 @@ async fn a_promotion_that_retires_under_a_crowd_leaves_no_order_half_priced() {
         )
         .await;
         let id = PromotionId::new("crowd").unwrap();
-        let order = |n: usize| NewOrder::one(if n % 2 == 0 { "BOOK" } else { "GAME" }, 1).pay(external());
+        let order = |n: usize| NewOrder::one(if n.is_multiple_of(2) { "BOOK" } else { "GAME" }, 1).pay(external());
         let before: Vec<_> = engine.place_many((0..500).map(order));
         let retiring = engine.retire_promotion(&id);
         let beside: Vec<_> = engine.place_many((0..500).map(order));
@@ -309,7 +315,7 @@ async fn a_promotion_that_retires_under_a_crowd_leaves_no_order_half_priced() {
         let mut discounted = 0;
         for (at, pending) in before.into_iter().chain(beside).chain(after).enumerate() {
             let placed = pending.await.unwrap();
-            let list = money(if at % 2 == 0 { "20.00 EUR" } else { "50.00 EUR" }).amount;
+            let list = money(if at.is_multiple_of(2) { "20.00 EUR" } else { "50.00 EUR" }).amount;
             let half = placed.total().amount.0 * 2 == list.0;
             assert!(half || placed.total().amount == list, "order {at}");
             assert!(at < 1_000 || !half, "order {at} was asked for after the answer");

@@ -132,7 +132,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let unreadable = [
             format!("{{\"version\":1,\"disabled\":[],\"endpoints\":[{{\"secrets\":\"{SECRET}\"}}]}}"),
-            format!("{{\"version\":2,\"disabled\":[],\"endpoints\":[]}}"),
+            r#"{"version":2,"disabled":[],"endpoints":[]}"#.to_owned(),
             String::new(),
         ];
         for text in unreadable {

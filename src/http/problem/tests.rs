@@ -15,6 +15,8 @@ const CONTRACT: &str = "`stock_exhausted` 409, `insufficient_balance` 402, `paym
 
 /// Codes beside the contract's, for what it leaves to the field.
 const BESIDE: &[Code] = &[
+    Code::EndpointConfigured,
+    Code::LastSecret,
     Code::Gone,
     Code::UriTooLong,
     Code::RequestTimeout,
