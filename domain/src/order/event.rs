@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::charge::{Deferred, Shipment};
 use super::promoted::Promoted;
 use super::request::Charge;
-use crate::payment::Method;
+use crate::payment::{Method, NextAction, Stage};
 use crate::stock::{Disposition, KitPart};
 use crate::{Amount, BookOrderId, Currency, CustomerId, Quantity, SkuId, Timestamp, codec};
 
@@ -325,6 +325,16 @@ pub enum OrderEvent {
     /// Whoever placed it was told that it stands, before its first payment's outcome was known: it is not refused any more.
     #[n(29)]
     Accepted,
+    /// A payment stands where the order did not know: it waits for somebody, is asked again, is set aside.
+    #[n(30)]
+    PaymentStands {
+        #[n(0)]
+        number: u32,
+        #[n(1)]
+        stage: Stage,
+        #[n(2)]
+        next_action: Option<Box<NextAction>>,
+    },
     /// A payment was asked to give this much back.
     #[n(18)]
     RefundStarted {
@@ -377,6 +387,7 @@ impl OrderEvent {
             Self::ShipRequested { .. } => "ship_requested",
             Self::ShipmentDropped { .. } => "shipment_dropped",
             Self::Accepted => "accepted",
+            Self::PaymentStands { .. } => "payment_stands",
         }
     }
 }

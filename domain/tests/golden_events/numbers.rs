@@ -12,7 +12,7 @@ use stockade_domain::stock::StockEvent;
 pub fn variants(kind: EntityKind) -> usize {
     match kind {
         EntityKind::Sku => 30,
-        EntityKind::Order => 30,
+        EntityKind::Order => 31,
         EntityKind::Payment => 33,
         EntityKind::Account => 7,
         EntityKind::Ledger => 1,
@@ -150,5 +150,6 @@ fn number_of_order(event: &OrderEvent) -> usize {
         OrderEvent::ShipRequested { .. } => 27,
         OrderEvent::ShipmentDropped { .. } => 28,
         OrderEvent::Accepted => 29,
+        OrderEvent::PaymentStands { .. } => 30,
     }
 }
