@@ -120,7 +120,7 @@ fn money_is_set_aside_and_taken_in_parts_and_the_order_is_paid_when_all_of_it_is
     let shop = Shop::open();
     let (order, id) = shop.order(Payment::card("tok").capture_later());
     let aside = shop.until(id, "authorized");
-    assert_eq!((&aside["status"], &aside["capturable"]["amount"]), (&json!("pending"), &json!("10.00")));
+    assert_eq!((&aside["status"], &aside["capturable"]["amount"]), (&json!("authorized"), &json!("10.00")));
     assert_eq!(shop.status(order), "created");
     assert_eq!(shop.gateway.card(id).captured, 0);
 
@@ -276,19 +276,35 @@ fn a_buyer_proves_who_they_are_before_the_money_is_taken() {
     assert_eq!(waiting["next_action"]["kind"], "authentication");
     assert!(waiting["next_action"]["next"].as_str().unwrap().starts_with("https://"), "{waiting}");
     let (server, public, _) = secret_server(&shop.engine);
-    let shown = || {
-        let key = [("authorization", "Bearer key")];
-        let told = ask(public, "GET", &format!("/api/v1/orders/{}", placed.id), &key, "");
+    let shown = |target: &str| {
+        let told = ask(public, "GET", target, &[("authorization", "Bearer key")], "");
         assert_eq!(told.status, 200, "{}", told.text);
-        told.json()["payments"][0].clone()
+        told.json()
     };
-    assert_eq!((&shown()["sub_status"], &shown()["next_action"]), (&waiting["sub_status"], &waiting["next_action"]));
+    let read = || shown(&format!("/api/v1/orders/{}", placed.id));
+    let listed = |status: &str| shown(&format!("/api/v1/orders?status={status}"))["items"].clone();
+    let agrees = |order: &Value, payment: &Value| {
+        for member in ["status", "sub_status", "public_status", "next_action"] {
+            assert_eq!(order["payments"][0][member], payment[member], "{member} of {order} and {payment}");
+        }
+    };
+    // It is the buyer's turn, and whoever reads, lists or has just placed the order sees that.
+    let placed_json = serde_json::to_value(&placed).unwrap();
+    for order in [&placed_json, &read(), &listed("awaiting_payment")[0]] {
+        assert_eq!(order["status"], "awaiting_payment", "{order}");
+        agrees(order, &waiting);
+    }
+    assert_eq!(listed("created"), json!([]));
+    let again = shop.engine.pay(placed.id, Payment::card("tok")).wait().unwrap_err();
+    assert_eq!(again.code(), "order_state_invalid", "a payment is under way");
     shop.gateway.authenticate(id);
     for _ in 0..3 {
         shop.engine.notice(id, Notice::ActionDone).wait().unwrap();
     }
     shop.until(id, "captured");
-    assert_eq!((&shown()["sub_status"], &shown()["next_action"]), (&json!("captured"), &Value::Null));
+    agrees(&read(), &shop.payment(id));
+    assert_eq!((&read()["payments"][0]["next_action"], &read()["status"]), (&Value::Null, &json!("paid")));
+    assert_eq!(listed("awaiting_payment"), json!([]));
     server.shutdown(Duration::from_secs(5));
     assert_eq!((shop.status(placed.id), shop.gateway.card(id).captures), ("paid".to_owned(), 1));
     shop.close();
@@ -394,7 +410,8 @@ fn a_bank_that_takes_money_back_costs_the_house_and_not_the_deposits() {
         shop.engine.notice(id, notice).wait().unwrap();
     }
     let lost = shop.payment(id);
-    assert_eq!((&lost["status"], &lost["sub_status"]), (&json!("refunded"), &json!("lost")));
+    assert_eq!((&lost["status"], &lost["sub_status"]), (&json!("disputed"), &json!("lost")));
+    assert_eq!(lost["public_status"], "refunded");
     assert_eq!(lost["charged_back"]["amount"], "10.00");
     // The buyer has the money from the bank: a cancel gives nothing back a second time.
     shop.engine.cancel(order).wait().unwrap();
@@ -447,7 +464,7 @@ fn a_webhook_is_believed_by_its_signature_and_answered_when_it_is_durable() {
     assert_ne!(shop.status(order), "paid");
     for secret in ["old", "new", "old"] {
         let told = send_webhook(address, secret, START, &body);
-        assert_eq!((told.status, told.json()["status"].clone()), (200, json!("paid")), "{}", told.text);
+        assert_eq!((told.status, told.json()["public_status"].clone()), (200, json!("paid")), "{}", told.text);
     }
     assert_eq!(shop.status(order), "paid");
     let unknown = body.replace(&id.to_string(), &PaymentId::new(START, 5).to_string());
@@ -497,7 +514,7 @@ fn a_payment_is_read_captured_and_let_go_over_http() {
     let id = placed.json()["payments"][0]["id"].as_str().unwrap().to_owned();
     let path = format!("/api/v1/payments/{id}");
     let read = ask(address, "GET", &path, &[key], "").json();
-    assert_eq!((read["state"].clone(), read["status"].clone()), (json!("authorized"), json!("pending")));
+    assert_eq!((read["status"].clone(), read["public_status"].clone()), (json!("authorized"), json!("pending")));
     let usd = r#"{"amount":{"amount":"1.00","currency":"USD"}}"#;
     let refused = ask(address, "POST", &format!("{path}/capture"), &[key, json_type], usd);
     assert_eq!(refused.problem(), "currency_mismatch");

@@ -6,7 +6,7 @@
 
 use stockade_domain::entity::{EntityKey, RemoteStep};
 use stockade_domain::order::Outcome;
-use stockade_domain::payment::{Method, PaymentState};
+use stockade_domain::payment::{Method, PaymentState, Stage};
 use stockade_domain::{OrderId, PaymentId, SkuId, Timestamp};
 
 use super::Auditor;
@@ -271,6 +271,11 @@ fn payment_differs(id: OrderId, order: &Order, pay: &Pay, payment: Option<&Payme
             "its payment {} is for something else: {} of order {}",
             pay.id, payment.money, payment.order
         ));
+    }
+    if pay.asks_the_buyer() != payment.asks_the_buyer || pay.told.is_some_and(|told| told.public() != payment.state) {
+        let waits = if payment.asks_the_buyer { "waits for the buyer" } else { "does not wait for the buyer" };
+        let knows = pay.told.map_or_else(|| pay.state.name().to_owned(), Stage::name);
+        return Some(format!("payment {} is {} and {waits}, the order knows {knows}", pay.id, payment.state.name()));
     }
     let tolerated = match pay.state {
         // The order waits until all of it is taken; what came when nobody waited for it, it counts as failed.

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 use stockade_domain::entity::RemoteStep;
 use stockade_domain::order::{Charge, LineUnits, OrderEvent, OrderStatus, Outcome, PlannedPayment, ReturnedLine};
-use stockade_domain::payment::{Method, PaymentState};
+use stockade_domain::payment::{Method, PaymentState, Stage};
 use stockade_domain::promotion::uses::Subject;
 use stockade_domain::{BookOrderId, Currency, CustomerId, OrderId, PaymentId, Timestamp};
 
@@ -20,11 +20,19 @@ pub(super) struct Pay {
     pub(super) state: PaymentState,
     pub(super) refunded: i64,
     pub(super) refunding: i64,
+    /// Where it stood in full when it told that last, if nothing has happened to it since.
+    pub(super) told: Option<Stage>,
     /// A refund came to nothing: what it was for can be refunded again.
     refund_failed: bool,
 }
 
 impl Pay {
+    /// Whether it goes on only when the buyer has acted.
+    pub(super) fn asks_the_buyer(&self) -> bool {
+        let buyers = [Stage::AuthenticationPending, Stage::DeviceDataAwaited, Stage::MethodAwaited];
+        self.state == PaymentState::Pending && self.told.is_some_and(|stage| buyers.contains(&stage))
+    }
+
     /// Whether money of an order that is over stays without a reason.
     pub(super) const fn is_kept(&self) -> bool {
         matches!(self.state, PaymentState::Paid) && self.refunded < self.amount && !self.refund_failed
@@ -169,6 +177,10 @@ impl Order {
                 self.pay_step(*number, &[PaymentState::Pending], PaymentState::Failed, scene);
             }
             E::Accepted => self.placing = false,
+            E::PaymentStands { number, stage, .. } => match self.payments.get_mut(*number as usize) {
+                Some(pay) => pay.told = Some(*stage),
+                None => scene.fault(Rule::OrderTransition, format!("there is no payment number {number}")),
+            },
             E::Extended { hold_expires_at } => self.expires_at = *hold_expires_at,
             E::Edited { lines, promoted } => {
                 self.edit(lines, promoted.as_deref(), scene);
@@ -279,6 +291,7 @@ impl Order {
             E::PaymentSecured { .. }
             | E::PaidOutside { .. }
             | E::PaymentFailed { .. }
+            | E::PaymentStands { .. }
             | E::Refunded { .. }
             | E::RefundReversed { .. }
             | E::RefundStarted { .. } => &[],
@@ -366,7 +379,17 @@ impl Order {
             let number = self.payments.len() as u32;
             let id = PaymentId::of_order(self.id, self.attempt << 16 | number, self.expires_at);
             let (method, amount, state) = (payment.method, payment.amount.0, PaymentState::Pending);
-            self.payments.push(Pay { id, method, amount, state, refunded: 0, refunding: 0, refund_failed: false });
+            let told = None;
+            self.payments.push(Pay {
+                id,
+                method,
+                amount,
+                state,
+                refunded: 0,
+                refunding: 0,
+                told,
+                refund_failed: false,
+            });
         }
     }
 
@@ -374,6 +397,7 @@ impl Order {
         let Some(pay) = self.payments.get_mut(number as usize) else {
             return scene.fault(Rule::OrderTransition, format!("there is no payment number {number}"));
         };
+        pay.told = None;
         let before = std::mem::replace(&mut pay.state, to);
         scene.expect(from.contains(&before), Rule::OrderTransition, || {
             format!("payment number {number} went from {} to {}", before.name(), to.name())
@@ -546,6 +570,7 @@ impl Order {
             Outcome::Open if self.waiting => OrderStatus::Waiting,
             Outcome::Open if self.secured && filled == 0 => OrderStatus::Backordered,
             Outcome::Open if self.secured => OrderStatus::Paid,
+            Outcome::Open if self.payments.iter().any(Pay::asks_the_buyer) => OrderStatus::AwaitingPayment,
             Outcome::Open if pinned || self.charge == ChargeTime::WhenFilled => OrderStatus::Created,
             Outcome::Open => OrderStatus::AwaitingPayment,
         })
@@ -569,8 +594,10 @@ impl Order {
         if !state.lines.iter().map(line_of).eq(self.lines.iter().map(line)) {
             return Some("its lines differ".into());
         }
-        let paid = state.payments.iter().map(|p| (p.id, p.method, p.amount.0, p.state, p.refunded.0, p.refunding.0));
-        let pays = self.payments.iter().map(|p| (p.id, p.method, p.amount, p.state, p.refunded, p.refunding));
+        let paid = state.payments.iter();
+        let paid = paid.map(|p| (p.id, p.method, p.amount.0, p.state, p.refunded.0, p.refunding.0, p.asks_the_buyer()));
+        let pays = self.payments.iter();
+        let pays = pays.map(|p| (p.id, p.method, p.amount, p.state, p.refunded, p.refunding, p.asks_the_buyer()));
         (!paid.eq(pays)).then(|| "its payments differ".into())
     }
 }

@@ -1,6 +1,7 @@
 //! The auditor's own fold of payments, with a table of transitions of its own.
 
 use smallvec::SmallVec;
+use stockade_domain::payment::gateway::ActionKind;
 use stockade_domain::payment::{Method, PaymentEvent, PaymentState};
 use stockade_domain::{CustomerId, Money, OrderId, Timestamp};
 
@@ -58,6 +59,8 @@ pub(super) struct Payment {
     given_up: bool,
     /// It has records of its own; one that its order secured has none until some of it goes back.
     has_actor: bool,
+    /// It goes on only when the buyer has acted.
+    pub(super) asks_the_buyer: bool,
     /// Its order was refused and placed again: nobody follows this payment any more.
     pub(super) superseded: bool,
 }
@@ -99,6 +102,7 @@ impl Payment {
             automatic: false,
             given_up: false,
             has_actor: true,
+            asks_the_buyer: false,
             superseded: false,
         })
     }
@@ -127,6 +131,7 @@ impl Payment {
             automatic: false,
             given_up: false,
             has_actor: false,
+            asks_the_buyer: false,
             superseded: false,
         }
     }
@@ -135,6 +140,12 @@ impl Payment {
     pub(super) fn take(&mut self, event: &PaymentEvent, books: &mut Books, scene: &mut Scene<'_>) {
         use PaymentEvent as E;
         let amount = i128::from(self.money.amount.0);
+        self.asks_the_buyer = match event {
+            E::ActionRequired { kind, .. } => *kind != ActionKind::Review,
+            // The gateway is asked again how it stands meanwhile.
+            E::RetryScheduled { .. } | E::Queued { .. } => self.asks_the_buyer,
+            _ => false,
+        };
         match event {
             E::Created { .. } => scene.fault(Rule::PaymentTwice, "it was created already"),
             E::Opened { order, method, money, payer, .. } => {

@@ -9,7 +9,7 @@ use stockade_domain::{Amount, Money, PaymentId, Refusal, Timestamp};
 
 use super::commands::Pending;
 use super::queries::{OrderFilter, Page};
-use super::snapshot::{MoneyJson, Text, TimeJson};
+use super::snapshot::{MoneyJson, NextActionJson, Text, TimeJson};
 use super::{Engine, Target};
 use crate::gateway::{Difference, Settlement, compare};
 
@@ -30,9 +30,9 @@ impl Serialize for PaymentSnapshot {
         map.serialize_entry("order", &Text(payment.order))?;
         map.serialize_entry("method", payment.method.name())?;
         map.serialize_entry("amount", &money(payment.money.amount))?;
-        map.serialize_entry("status", payment.state.name())?;
-        map.serialize_entry("state", stage.main().name())?;
+        map.serialize_entry("status", stage.main().name())?;
         map.serialize_entry("sub_status", stage.sub_name())?;
+        map.serialize_entry("public_status", stage.public().name())?;
         map.serialize_entry("captured", &money(payment.captured()))?;
         map.serialize_entry("refunded", &money(payment.refunded()))?;
         map.serialize_entry("refundable", &money(payment.refundable()))?;
@@ -46,9 +46,8 @@ impl Serialize for PaymentSnapshot {
             map.serialize_entry("disputed", &money(progress.disputed))?;
             map.serialize_entry("charged_back", &money(progress.charged_back))?;
             map.serialize_entry("given_up", &progress.given_up)?;
-            if let (Some(kind), Some(next)) = (progress.action, &progress.next_action) {
-                let action = serde_json::json!({"kind": kind.name(), "next": next.as_str()});
-                map.serialize_entry("next_action", &action)?;
+            if let Some(action) = &payment.next_action() {
+                map.serialize_entry("next_action", &NextActionJson::from(action))?;
             }
         }
         if payment.open.is_some() && !payment.is_given_up() {

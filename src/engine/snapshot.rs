@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use stockade_actors::command::{AccountView, OrderView, StockView};
 use stockade_domain::order::{AppliedDiscount, Order, Promoted};
+use stockade_domain::payment::NextAction;
 use stockade_domain::promotion::pricing::Target;
 use stockade_domain::promotion::uses::Subject;
 use stockade_domain::stock::{Admission, Counters, Definition};
@@ -165,9 +166,25 @@ struct PaymentJson<'a> {
     amount: MoneyJson,
     status: &'static str,
     sub_status: &'static str,
+    public_status: &'static str,
     refunded: MoneyJson,
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_action: Option<NextActionJson<'a>>,
+}
+
+/// What somebody has to do before a gateway goes on.
+#[derive(Serialize)]
+pub(crate) struct NextActionJson<'a> {
+    kind: &'static str,
+    next: &'a str,
+}
+
+impl<'a> From<&'a NextAction> for NextActionJson<'a> {
+    fn from(action: &'a NextAction) -> Self {
+        Self { kind: action.kind.name(), next: &action.next }
+    }
 }
 
 #[derive(Serialize)]
@@ -220,10 +237,12 @@ impl Serialize for OrderSnapshot {
             id: Text(payment.id),
             method: payment.method.name(),
             amount: money(payment.amount),
-            status: payment.state.name(),
-            sub_status: payment.state.name(),
+            status: payment.stage().main().name(),
+            sub_status: payment.stage().sub_name(),
+            public_status: payment.stage().public().name(),
             refunded: money(payment.refunded),
             failure: payment.failure.as_deref(),
+            next_action: payment.next_action.as_deref().map(NextActionJson::from),
         });
         let (total, charges, paid) = (order.total(), order.charges_total(), order.paid());
         let due = if order.awaits_payment() { Amount((total.0 - paid.0).max(0)) } else { Amount::ZERO };

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
-use stockade_domain::payment::{Method as PaidBy, PaymentCommand};
+use stockade_domain::payment::PaymentCommand;
 use stockade_domain::{PaymentId, Refusal};
 
 use super::admin::AdminRequest;
@@ -16,7 +16,6 @@ use super::handler::Shared;
 use super::problem::{Code, Problem};
 use super::requests::{refused, time};
 use super::routes::{Reply, Request, by_method, reply};
-use crate::engine::{Engine, OrderSnapshot};
 use crate::gateway::{Signer, protocol, read_settlement};
 
 /// The header that a gateway signs with.
@@ -43,24 +42,6 @@ fn payment_in_path(text: &str) -> Result<PaymentId, Problem> {
 
 fn in_path(refusal: Refusal) -> Problem {
     refused(&refusal).in_path()
-}
-
-/// An order's JSON with the state of its cards' payments: what each is at, and what the buyer has to do.
-pub(super) async fn order_with_cards(engine: &Engine, order: &OrderSnapshot) -> Result<Vec<u8>, Problem> {
-    let wrong = |error: serde_json::Error| Problem::new(Code::InternalError).detail(error.to_string());
-    let mut shown = serde_json::to_value(order).map_err(wrong)?;
-    let cards = order.order.payments.iter().enumerate().filter(|(_, paid)| paid.method == PaidBy::Card);
-    for (at, payment) in cards {
-        // A payment that nobody knows yet is as its order says.
-        let Ok(found) = engine.read_payment(payment.id).await else { continue };
-        let found = serde_json::to_value(&found).map_err(wrong)?;
-        for member in ["state", "sub_status", "next_action"] {
-            if let Some(value) = found.get(member) {
-                shown["payments"][at][member] = value.clone();
-            }
-        }
-    }
-    serde_json::to_vec(&shown).map_err(wrong)
 }
 
 /// `/payments/{id}` and what can be done to it.
@@ -111,7 +92,9 @@ pub(super) async fn webhook(request: &Request<'_>, gateways: &Gateways, gateway:
         other => unreachable!("a webhook is an answer or a notice, not {other:?}"),
     };
     let done = done.map_err(in_path)?;
-    reply(StatusCode::OK, &json!({"payment": done.0.id.to_string(), "status": done.0.state.name()}))
+    let (id, stage) = (done.0.id.to_string(), done.0.stage());
+    let (status, sub, public) = (stage.main().name(), stage.sub_name(), stage.public().name());
+    reply(StatusCode::OK, &json!({"payment": id, "status": status, "sub_status": sub, "public_status": public}))
 }
 
 /// `POST /reconciliation` of the admin listener: a settlement file against what the engine knows.

@@ -121,12 +121,20 @@ fn push_payment(json: &mut Vec<u8>, payment: &OrderPayment, currency: Currency) 
     push_uuid(json, &payment.id.to_bytes());
     push_name(json, ",\"method\":", payment.method.name());
     push_money(json, ",\"amount\":", Money::new(payment.amount, currency));
-    push_name(json, ",\"status\":", payment.state.name());
-    push_name(json, ",\"sub_status\":", payment.state.name());
+    let stage = payment.stage();
+    push_name(json, ",\"status\":", stage.main().name());
+    push_name(json, ",\"sub_status\":", stage.sub_name());
+    push_name(json, ",\"public_status\":", stage.public().name());
     push_money(json, ",\"refunded\":", Money::new(payment.refunded, currency));
     if let Some(failure) = &payment.failure {
         push(json, ",\"failure\":");
         push_text(json, failure);
+    }
+    if let Some(action) = &payment.next_action {
+        push_name(json, ",\"next_action\":{\"kind\":", action.kind.name());
+        push(json, ",\"next\":");
+        push_text(json, &action.next);
+        json.push(b'}');
     }
     json.push(b'}');
 }

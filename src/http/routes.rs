@@ -13,7 +13,6 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use stockade_actors::command::{Answer, Command};
 use stockade_domain::order::{OrderCommand, OrderStatus};
-use stockade_domain::payment;
 use stockade_domain::stock::StockCommand;
 use stockade_domain::{OrderId, Refusal, SkuId};
 
@@ -59,11 +58,8 @@ pub(super) fn reply(status: StatusCode, value: &impl Serialize) -> Reply {
     Ok(json_reply(status, body))
 }
 
-/// An order; of its cards' payments, which live on their own, also what they wait for.
-async fn order_reply(engine: &Engine, status: StatusCode, order: &OrderSnapshot) -> Reply {
-    let has_cards = order.order.payments.iter().any(|payment| payment.method == payment::Method::Card);
-    let json = if has_cards { payments::order_with_cards(engine, order).await? } else { render::order(order) };
-    Ok(json_reply(status, json))
+fn order_reply(status: StatusCode, order: &OrderSnapshot) -> Response<Bytes> {
+    json_reply(status, render::order(order))
 }
 
 fn json_reply(status: StatusCode, body: Vec<u8>) -> Response<Bytes> {
@@ -147,7 +143,7 @@ async fn any_other(request: Request<'_>) -> Reply {
             if request.method == Method::PATCH {
                 return request.edit(order).await;
             }
-            order_reply(request.engine, StatusCode::OK, &request.engine.read_order(order).await?).await
+            Ok(order_reply(StatusCode::OK, &request.engine.read_order(order).await?))
         }
         [Some("orders"), Some(id), Some(what), None] => request.of_order(order_in_path(id)?, what).await,
         [Some("wallets"), Some(name), None, _] => {
@@ -385,7 +381,7 @@ impl Request<'_> {
         let key = self.key()?;
         let order = self.json::<OrderBody>()?.order(&self.body)?;
         let order = self.engine.place_keyed(order, key, self.wait()).await?;
-        created(self.engine, &order).await
+        Ok(created(&order))
     }
 
     async fn list_orders(&self) -> Reply {
@@ -426,7 +422,7 @@ impl Request<'_> {
         };
         let Answer::Order(view) = answer else { return Err(Problem::new(Code::InternalError)) };
         let status = if matches!(what, "returns" | "refunds") { StatusCode::CREATED } else { StatusCode::OK };
-        Ok(replayed(order_reply(self.engine, status, &OrderSnapshot::from(view)).await?, repeated))
+        Ok(replayed(order_reply(status, &OrderSnapshot::from(view)), repeated))
     }
 
     /// Gives an unpaid order other lines.
@@ -435,7 +431,7 @@ impl Request<'_> {
         let edit = |key| Engine::edit_command(order, lines, key);
         let (answer, repeated) = self.engine.keyed(self.key()?, Target::Route(order.route()), edit).await?;
         let Answer::Order(view) = answer else { return Err(Problem::new(Code::InternalError)) };
-        Ok(replayed(order_reply(self.engine, StatusCode::OK, &OrderSnapshot::from(view)).await?, repeated))
+        Ok(replayed(order_reply(StatusCode::OK, &OrderSnapshot::from(view)), repeated))
     }
 
     fn order_command(&self, what: &str) -> Result<OrderCommand, Problem> {
@@ -490,13 +486,13 @@ fn sequence(bytes: &[u8]) -> Result<u64, Problem> {
     bytes.try_into().map(u64::from_be_bytes).map_err(|_| Problem::invalid("cursor", AS_GIVEN))
 }
 
-async fn created(engine: &Engine, order: &OrderSnapshot) -> Reply {
-    let mut response = order_reply(engine, StatusCode::CREATED, order).await?;
+fn created(order: &OrderSnapshot) -> Response<Bytes> {
+    let mut response = order_reply(StatusCode::CREATED, order);
     let location = HeaderValue::try_from(format!("/api/v1/orders/{}", order.id));
     if let Ok(location) = location {
         response.headers_mut().insert(http::header::LOCATION, location);
     }
-    Ok(replayed(response, order.replayed))
+    replayed(response, order.replayed)
 }
 
 /// A segment of a path, its percent-encoding undone once; malformed ones name nothing.

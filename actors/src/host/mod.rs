@@ -120,6 +120,10 @@ enum Message {
     Payment(PaymentId, PaymentCommand),
     Account(CustomerId, AccountCommand, PaymentId),
     Uses(Subject, UsesCommand, OrderId),
+    /// The order sees where this payment stands by then.
+    PaymentSeen(PaymentId),
+    /// Whoever waits for the gateway of this order need not.
+    Waits(OrderId),
     /// It is to be paid now: a bid has bought it, or its last units have come.
     Charge(OrderId, Vec<Tender>),
 }
@@ -414,6 +418,8 @@ impl Host {
                 Message::Payment(payment, command) => self.ask_payment(payment, &command)?,
                 Message::Account(customer, command, payment) => self.ask_account(customer, command, payment)?,
                 Message::Uses(subject, command, order) => self.ask_uses(subject, &command, order)?,
+                Message::PaymentSeen(payment) => self.show_payment(payment)?,
+                Message::Waits(order) => self.stop_waiting(order),
                 Message::Charge(order, tenders) => self.charge(order, &tenders),
             }
         }

@@ -5,7 +5,7 @@ use stockade_domain::entity::EntityKey;
 use stockade_domain::ledger::{self, LedgerEvent};
 use stockade_domain::order::OrderCommand;
 use stockade_domain::payment::{self, Method, PaymentAsk, PaymentCommand};
-use stockade_domain::{Amount, CustomerId, Money, PaymentId, Refusal};
+use stockade_domain::{Amount, CustomerId, Money, OrderId, PaymentId, Refusal};
 
 use super::{Handled, Host, Message};
 use crate::command::{AccountView, Answer, KeyDigest};
@@ -21,7 +21,7 @@ impl Host {
             return Err(Refusal::NotFound { what: format!("payment {id}") });
         };
         let (mut events, mut asks) = (Vec::new(), Vec::new());
-        let order = hosted.state.order;
+        let (order, mut waits) = (hosted.state.order, false);
         payment::decide(&hosted.state, command, now, &mut events, &mut asks)?;
         self.change_payment(id, &events);
         self.crash_point(&MailboxFault::CrashAfter, || EntityKey::Payment(id));
@@ -40,7 +40,11 @@ impl Host {
                     continue;
                 }
                 PaymentAsk::OrderWaits => {
-                    self.stop_waiting(order);
+                    waits = true;
+                    continue;
+                }
+                PaymentAsk::OrderSees => {
+                    self.messages.push_back(Message::PaymentSeen(id));
                     continue;
                 }
                 PaymentAsk::OrderPaid => OrderCommand::PaymentPaid { payment: id },
@@ -55,10 +59,13 @@ impl Host {
                 }
             };
             // A payment of an attempt that was refused belongs to no order any more; its money has been seen to.
-            let known = self.load_order(order).is_some_and(|hosted| hosted.state.payment_number(id).is_some());
-            if known {
+            if self.is_of_order(order, id) {
                 self.messages.push_back(Message::Order(order, tell));
             }
+        }
+        if waits {
+            // Whoever is answered is shown what the order has heard by then.
+            self.messages.push_back(Message::Waits(order));
         }
         Ok(())
     }
@@ -68,6 +75,22 @@ impl Host {
         match method {
             Method::Card => payment::permitted_overcapture(money, self.shared.overcapture_basis_points),
             Method::Wallet | Method::External | Method::Account => Amount::ZERO,
+        }
+    }
+
+    fn is_of_order(&mut self, order: OrderId, payment: PaymentId) -> bool {
+        self.load_order(order).is_some_and(|hosted| hosted.state.payment_number(payment).is_some())
+    }
+
+    /// Tells an order where its payment stands now, whatever has happened since that was to be told.
+    pub(super) fn show_payment(&mut self, id: PaymentId) -> Result<(), Refusal> {
+        let Some(hosted) = self.load_payment(id) else { return Ok(()) };
+        let (order, payment) = (hosted.state.order, &hosted.state);
+        let stands =
+            OrderCommand::PaymentStands { payment: id, stage: payment.stage(), next_action: payment.next_action() };
+        match self.is_of_order(order, id) {
+            true => self.tell_order(order, &stands),
+            false => Ok(()),
         }
     }
 

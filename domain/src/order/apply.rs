@@ -112,16 +112,19 @@ impl Order {
                 self.start_payments(payments);
             }
             OrderEvent::PaymentSecured { number } | OrderEvent::PaidOutside { number } => {
-                self.payments[*number as usize].state = PaymentState::Paid;
+                self.payments[*number as usize].enter(PaymentState::Paid);
                 // While a card's answer is awaited the whole order may still be refused.
                 self.placing &= super::decide::has_open_charge(self);
                 self.secure_if_covered();
             }
             OrderEvent::PaymentFailed { number, reason } => {
                 let payment = &mut self.payments[*number as usize];
-                payment.state = PaymentState::Failed;
+                payment.enter(PaymentState::Failed);
                 payment.failure = Some(reason.clone());
                 self.shipment = None;
+            }
+            OrderEvent::PaymentStands { number, stage, next_action } => {
+                self.payments[*number as usize].stands(*stage, next_action.as_deref());
             }
             OrderEvent::ChargeDue { hold_expires_at } => {
                 self.hold_expires_at = *hold_expires_at;
@@ -185,7 +188,7 @@ impl Order {
             OrderEvent::RefundGranted { amount, .. } => self.keep(Amount(-amount.0), self.owed_back()),
             OrderEvent::RefundStarted { number, amount } => {
                 let payment = &mut self.payments[*number as usize];
-                payment.state = PaymentState::Refunding;
+                payment.enter(PaymentState::Refunding);
                 payment.refunded.0 += amount.0;
                 payment.refunding.0 += amount.0;
             }
@@ -196,7 +199,7 @@ impl Order {
                     payment.refunded.0 -= amount.0;
                 }
                 let all = payment.refunded == payment.amount;
-                payment.state = if all { PaymentState::Refunded } else { PaymentState::Paid };
+                payment.enter(if all { PaymentState::Refunded } else { PaymentState::Paid });
             }
             OrderEvent::RefundReversed { number, amount } => {
                 let payment = &mut self.payments[*number as usize];
@@ -220,16 +223,8 @@ impl Order {
 
     fn start_payments(&mut self, planned: &[PlannedPayment]) {
         for payment in planned {
-            self.payments.push(OrderPayment {
-                id: Self::payment_id(self.id, self.attempt, self.payments.len(), self.hold_expires_at),
-                method: payment.method,
-                amount: payment.amount,
-                state: PaymentState::Pending,
-                refunded: Amount::ZERO,
-                refunding: Amount::ZERO,
-                failure: None,
-                reference: payment.reference.clone(),
-            });
+            let id = Self::payment_id(self.id, self.attempt, self.payments.len(), self.hold_expires_at);
+            self.payments.push(OrderPayment::start(id, payment));
         }
     }
 

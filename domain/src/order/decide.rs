@@ -14,7 +14,7 @@ use super::state::{Order, Outcome};
 use super::table::{self, Act};
 use super::told;
 use crate::mistake::{Mistake, made};
-use crate::payment::{Method, PaymentCommand};
+use crate::payment::{Method, NextAction, PaymentCommand, Stage};
 use crate::promotion::uses::{Subject, UsesCommand};
 use crate::stock::{Disposition, ReleaseReason, StockCommand};
 use crate::{Amount, Money, PaymentId, Quantity, Refusal, SkuId, Timestamp, check_quantity};
@@ -79,6 +79,12 @@ pub enum OrderCommand {
     PaymentFailed {
         payment: PaymentId,
         reason: CompactString,
+    },
+    /// Where it stands in full. It says how things are, not what happened, so it may come late and again.
+    PaymentStands {
+        payment: PaymentId,
+        stage: Stage,
+        next_action: Option<NextAction>,
     },
     /// What is set aside could not be captured, and still is set aside.
     CaptureFailed {
@@ -197,6 +203,9 @@ fn decide_command(
         OrderCommand::PaymentPaidLate { payment, policy } => late::paid_late(order, *payment, *policy, out, asks),
         OrderCommand::PaymentFailed { payment, reason } => {
             told::payment_failed(order, *payment, reason, now, out, asks)
+        }
+        OrderCommand::PaymentStands { payment, stage, next_action } => {
+            told::payment_stands(order, *payment, *stage, next_action.as_ref(), out)
         }
         OrderCommand::CaptureFailed { payment, reason } => {
             number_of(order, *payment)?;

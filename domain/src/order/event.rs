@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use super::charge::{Deferred, Shipment};
 use super::promoted::Promoted;
 use super::request::Charge;
-use crate::payment::Method;
+use crate::payment::{Method, NextAction, Stage};
 use crate::stock::{Disposition, KitPart};
 use crate::{Amount, BookOrderId, Currency, CustomerId, Quantity, SkuId, Timestamp, codec};
 
@@ -333,6 +333,16 @@ pub enum OrderEvent {
         #[n(1)]
         amount: Amount,
     },
+    /// A payment stands where the order did not know: it waits for somebody, is asked again, is set aside.
+    #[n(31)]
+    PaymentStands {
+        #[n(0)]
+        number: u32,
+        #[n(1)]
+        stage: Stage,
+        #[n(2)]
+        next_action: Option<Box<NextAction>>,
+    },
     /// A payment was asked to give this much back.
     #[n(18)]
     RefundStarted {
@@ -386,6 +396,7 @@ impl OrderEvent {
             Self::ShipRequested { .. } => "ship_requested",
             Self::ShipmentDropped { .. } => "shipment_dropped",
             Self::Accepted => "accepted",
+            Self::PaymentStands { .. } => "payment_stands",
         }
     }
 }

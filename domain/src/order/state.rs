@@ -5,14 +5,14 @@ use minicbor::{Decode, Encode};
 use smallvec::SmallVec;
 
 use super::charge::{Deferred, Shipment};
-use super::event::LineClaim;
+use super::event::{LineClaim, PlannedPayment};
 use super::kit::LinePart;
 use super::promoted::Promoted;
 use super::request::Charge;
 use crate::entity::RemoteStep;
 use crate::mistake::{Mistake, made};
 use crate::money::share_of_units;
-use crate::payment::{Method, PaymentState};
+use crate::payment::{Method, NextAction, PaymentState, Stage};
 use crate::{Amount, BookOrderId, Currency, CustomerId, OrderId, PaymentId, Quantity, SkuId, Timestamp, codec};
 
 /// A line and what became of its units.
@@ -138,9 +138,64 @@ pub struct OrderPayment {
     /// What the caller calls it, where the order keeps that.
     #[cbor(n(7), with = "codec::optional_text")]
     pub reference: Option<CompactString>,
+    /// Where it stands in full, where that does not follow from the rest.
+    #[n(8)]
+    told: Option<Stage>,
+    /// What somebody has to do before its gateway goes on.
+    #[n(9)]
+    pub next_action: Option<Box<NextAction>>,
 }
 
 impl OrderPayment {
+    /// A payment that starts.
+    pub(super) fn start(id: PaymentId, planned: &PlannedPayment) -> Self {
+        Self {
+            id,
+            method: planned.method,
+            amount: planned.amount,
+            state: PaymentState::Pending,
+            refunded: Amount::ZERO,
+            refunding: Amount::ZERO,
+            failure: None,
+            reference: planned.reference.clone(),
+            told: None,
+            next_action: None,
+        }
+    }
+
+    /// Where it stands in full: what the payment has told, or what follows from the rest.
+    pub const fn stage(&self) -> Stage {
+        match (self.told, self.state) {
+            (Some(told), _) => told,
+            (None, PaymentState::Pending) if matches!(self.method, Method::Card) => Stage::Authorizing,
+            // The wallet has set the money aside.
+            (None, PaymentState::Pending) => Stage::Authorized,
+            (None, PaymentState::Paid) if self.refunded.0 > 0 => Stage::PartiallyRefunded,
+            (None, PaymentState::Paid) => Stage::Captured,
+            (None, PaymentState::Failed) if matches!(self.method, Method::Card) => Stage::Declined,
+            (None, PaymentState::Failed) => Stage::Cancelled,
+            (None, PaymentState::Refunding) => Stage::RefundRequested,
+            (None, PaymentState::Refunded) => Stage::Refunded,
+        }
+    }
+
+    /// It stands elsewhere for the order; what the payment has told was before that.
+    pub(super) fn enter(&mut self, state: PaymentState) {
+        (self.state, self.told, self.next_action) = (state, None, None);
+    }
+
+    /// The payment tells where it stands.
+    pub(super) fn stands(&mut self, stage: Stage, next_action: Option<&NextAction>) {
+        self.told = None;
+        self.told = (self.stage() != stage).then_some(stage);
+        self.next_action = next_action.cloned().map(Box::new);
+    }
+
+    /// Whether the buyer must act before it goes on.
+    pub fn asks_the_buyer(&self) -> bool {
+        self.is_pending() && self.stage().asks_the_buyer()
+    }
+
     /// What can still go back.
     pub const fn refundable(&self) -> Amount {
         match self.state {
@@ -318,6 +373,11 @@ impl Order {
     /// Whether a payment of open outcome pins the holds.
     pub fn is_pinned(&self) -> bool {
         self.payments.iter().any(OrderPayment::is_pending)
+    }
+
+    /// Whether a payment goes on only when the buyer has acted.
+    pub fn asks_the_buyer(&self) -> bool {
+        self.payments.iter().any(OrderPayment::asks_the_buyer)
     }
 
     /// Whether it still waits for money.

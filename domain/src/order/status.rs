@@ -32,7 +32,7 @@ statuses! {
     OrderStatus {
         /// Accepted; nothing is asked of the buyer: its payment is under way.
         Created = "created",
-        /// The buyer must pay.
+        /// The buyer must act: pay, or do what a payment under way waits for.
         AwaitingPayment = "awaiting_payment",
         /// Paid, and all that is not shipped waits for stock.
         Backordered = "backordered",
@@ -106,6 +106,7 @@ impl Order {
                 OrderStatus::Backordered
             }
             FulfillmentStatus::Unfulfilled if self.secured => OrderStatus::Paid,
+            FulfillmentStatus::Unfulfilled if self.asks_the_buyer() => OrderStatus::AwaitingPayment,
             FulfillmentStatus::Unfulfilled if self.is_pinned() || self.waits_for_fill() => OrderStatus::Created,
             FulfillmentStatus::Unfulfilled => OrderStatus::AwaitingPayment,
         }

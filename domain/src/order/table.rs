@@ -127,7 +127,7 @@ pub const TABLE: &[Row] = {
         //                       pay      extend   edit     cancel   lines    ship     deliver  return   refund   complete
         (S::Waiting,           [State,   State,   State,   Yes,     If,      State,   State,   State,   State,   State]),
         (S::Created,           [State,   Yes,     State,   Yes,     If,      If,      State,   State,   State,   State]),
-        (S::AwaitingPayment,   [Yes,     If,      If,      Yes,     If,      State,   State,   State,   State,   State]),
+        (S::AwaitingPayment,   [If,      If,      If,      Yes,     If,      State,   State,   State,   State,   State]),
         (S::Backordered,       [Paid,    Paid,    Paid,    Yes,     If,      State,   State,   State,   If,      State]),
         (S::Paid,              [Paid,    Paid,    Paid,    Yes,     If,      If,      State,   State,   If,      State]),
         (S::PartiallyShipped,  [Paid,    Paid,    Paid,    State,   If,      If,      State,   If,      If,      State]),

@@ -11,7 +11,7 @@ use super::decide::{
 use super::event::OrderEvent;
 use super::refund;
 use super::state::{Order, Outcome};
-use crate::payment::{Method, PaymentCommand};
+use crate::payment::{Method, NextAction, PaymentCommand, Stage};
 use crate::stock::{ReleaseReason, StockCommand, StockEvent, units};
 use crate::{OrderId, PaymentId, Quantity, SkuId, Timestamp};
 
@@ -99,6 +99,23 @@ pub(super) fn payment_failed(
         {
             asks.push(OrderAsk::Payment(payment.id, PaymentCommand::Abandon));
         }
+    }
+    Ok(())
+}
+
+/// Where a payment stands in full, if that is not what the order knows. It settles nothing: that it is paid or has failed
+/// is told by itself.
+pub(super) fn payment_stands(
+    order: &Order,
+    payment: PaymentId,
+    stage: Stage,
+    next_action: Option<&NextAction>,
+    out: &mut Vec<OrderEvent>,
+) -> Decision {
+    let number = number_of(order, payment)?;
+    let known = &order.payments[number as usize];
+    if (known.stage(), known.next_action.as_deref()) != (stage, next_action) {
+        out.push(OrderEvent::PaymentStands { number, stage, next_action: next_action.cloned().map(Box::new) });
     }
     Ok(())
 }

@@ -88,6 +88,8 @@ pub enum PaymentAsk {
         /// Whether it went back.
         done: bool,
     },
+    /// Tell the order where the payment stands by then: what it is told otherwise does not say all of it.
+    OrderSees,
     /// Whoever waits for the gateway need not: somebody else acts next.
     OrderWaits,
     /// Tell those who follow the payment.
@@ -95,6 +97,13 @@ pub enum PaymentAsk {
         /// The state after.
         state: PaymentState,
     },
+}
+
+impl PaymentAsk {
+    /// Whether the order will believe by it that the payment stands somewhere else.
+    const fn moves_order(&self) -> bool {
+        matches!(self, Self::OrderPaid | Self::OrderPaidLate | Self::OrderFailed { .. } | Self::OrderRefunded { .. })
+    }
 }
 
 /// The first pause before an unanswered call is repeated; it doubles each time.
@@ -164,6 +173,7 @@ pub fn decide(
     out: &mut Vec<PaymentEvent>,
     asks: &mut Vec<PaymentAsk>,
 ) -> Result<(), Refusal> {
+    let asks_before = asks.len();
     let mut desk = Desk { payment: payment.clone(), now, out, asks, told: Vec::new() };
     match command {
         PaymentCommand::Answer { operation, outcome } => answer::answer(&mut desk, operation, outcome),
@@ -180,6 +190,10 @@ pub fn decide(
         PaymentCommand::Resolve { outcome } => answer::resolve(&mut desk, outcome)?,
     }
     let told = std::mem::take(&mut desk.told);
+    let stands = |payment: &Payment| (payment.stage(), payment.next_action());
+    if stands(payment) != stands(&desk.payment) || desk.asks[asks_before..].iter().any(PaymentAsk::moves_order) {
+        desk.ask(PaymentAsk::OrderSees);
+    }
     asks.extend(told.into_iter().map(|state| PaymentAsk::Notify { state }));
     Ok(())
 }

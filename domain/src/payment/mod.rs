@@ -31,7 +31,7 @@ mod table_rules;
 
 pub use decide::{ATTEMPTS_MAX, PaymentAsk, PaymentCommand, decide, first_call, permitted_overcapture};
 pub use event::PaymentEvent;
-pub use progress::{Capture, Progress};
+pub use progress::{Capture, NextAction, Progress};
 pub use stage::{MainState, Stage};
 pub use state::{Method, OpenOperation, Payment, Refund};
 pub use table::{PUBLIC_TRANSITIONS, PaymentState, PublicTransition, Step, Transition, markdown, transition};

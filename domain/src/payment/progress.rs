@@ -23,6 +23,17 @@ pub struct Capture {
     pub moved: Option<Amount>,
 }
 
+/// What somebody has to do before a gateway goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct NextAction {
+    /// What.
+    #[n(0)]
+    pub kind: ActionKind,
+    /// Where that is done.
+    #[cbor(n(1), with = "codec::text")]
+    pub next: CompactString,
+}
+
 /// What the plain way of a payment does not need.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
 pub struct Progress {

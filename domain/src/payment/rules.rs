@@ -91,7 +91,10 @@ impl Till {
 fn an_approved_charge_is_paid_once_however_often_it_is_told() {
     let mut till = Till::with(Method::Card);
     assert_eq!(till.answer(charge(), approved()), ["paid"]);
-    assert_eq!(till.asks, [PaymentAsk::OrderPaid, PaymentAsk::Notify { state: PaymentState::Paid }]);
+    assert_eq!(
+        till.asks,
+        [PaymentAsk::OrderPaid, PaymentAsk::OrderSees, PaymentAsk::Notify { state: PaymentState::Paid }]
+    );
     for outcome in [approved(), declined(), unknown()] {
         assert!(till.answer(charge(), outcome).is_empty());
         assert!(till.asks.is_empty());
@@ -180,7 +183,10 @@ fn a_charge_of_unknown_outcome_is_undone_after_its_time_and_only_then_it_has_fai
     assert_eq!(till.run(PaymentCommand::AskAgain).unwrap(), ["retry_scheduled"]);
     assert_eq!(till.called(), [till.key("void")]);
     assert_eq!(till.answer(Operation::Void, approved()), ["failed"]);
-    assert!(matches!(till.asks[..], [PaymentAsk::OrderFailed { .. }, PaymentAsk::Notify { .. }]));
+    assert!(matches!(
+        till.asks[..],
+        [PaymentAsk::OrderFailed { .. }, PaymentAsk::OrderSees, PaymentAsk::Notify { .. }]
+    ));
 }
 
 /// A charge that was being undone, and had gone through.
@@ -189,7 +195,10 @@ fn taken_late() -> Till {
     till.now = START.plus_seconds(600);
     till.run(PaymentCommand::AskAgain).unwrap();
     assert_eq!(till.answer(Operation::Void, GatewayOutcome::AlreadyMoved { reference: "ref-1".into() }), ["paid"]);
-    assert_eq!(till.asks, [PaymentAsk::OrderPaidLate, PaymentAsk::Notify { state: PaymentState::Paid }]);
+    assert_eq!(
+        till.asks,
+        [PaymentAsk::OrderPaidLate, PaymentAsk::OrderSees, PaymentAsk::Notify { state: PaymentState::Paid }]
+    );
     till
 }
 

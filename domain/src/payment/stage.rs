@@ -181,6 +181,11 @@ impl Stage {
         }
     }
 
+    /// Whether it is the buyer's turn. A review is somebody else's.
+    pub const fn asks_the_buyer(self) -> bool {
+        matches!(self, Self::MethodAwaited | Self::DeviceDataAwaited | Self::AuthenticationPending)
+    }
+
     /// The sub-state, or where there is none the main state: one name that tells every stage of a main state apart.
     pub const fn sub_name(self) -> &'static str {
         match self.sub() {

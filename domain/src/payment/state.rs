@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 
 use super::event::PaymentEvent;
 use super::gateway::ActionKind;
-use super::progress::Progress;
+use super::progress::{NextAction, Progress};
 use super::stage::Stage;
 use super::table::{PaymentState, Step, transition};
 use crate::{Amount, CustomerId, Money, OrderId, PaymentId, Timestamp, codec};
@@ -275,6 +275,12 @@ impl Payment {
     /// Whether it is asked no more until somebody says so.
     pub fn is_given_up(&self) -> bool {
         self.progress.as_ref().is_some_and(|progress| progress.given_up)
+    }
+
+    /// What somebody has to do before its gateway goes on.
+    pub fn next_action(&self) -> Option<NextAction> {
+        let progress = self.progress.as_deref()?;
+        Some(NextAction { kind: progress.action?, next: progress.next_action.clone()? })
     }
 
     /// Whether somebody has to ask before its money is taken.

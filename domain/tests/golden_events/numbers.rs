@@ -12,7 +12,7 @@ use stockade_domain::stock::StockEvent;
 pub fn variants(kind: EntityKind) -> usize {
     match kind {
         EntityKind::Sku => 32,
-        EntityKind::Order => 31,
+        EntityKind::Order => 32,
         EntityKind::Payment => 35,
         EntityKind::Account => 7,
         EntityKind::Ledger => 1,
@@ -159,5 +159,6 @@ fn number_of_order(event: &OrderEvent) -> usize {
         OrderEvent::ShipmentDropped { .. } => 28,
         OrderEvent::Accepted => 29,
         OrderEvent::RefundReversed { .. } => 30,
+        OrderEvent::PaymentStands { .. } => 31,
     }
 }

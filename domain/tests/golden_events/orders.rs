@@ -8,7 +8,8 @@ use stockade_domain::order::{
     AppliedDiscount, AppliedUse, Charge, ChargeKind, Deferred, LineClaim, LineUnits, OrderEvent, PlacedLine,
     PlannedPayment, Promoted, ReturnedLine, Shipment, Tender,
 };
-use stockade_domain::payment::Method;
+use stockade_domain::payment::gateway::ActionKind;
+use stockade_domain::payment::{Method, NextAction, Stage};
 use stockade_domain::promotion::pricing::Target;
 use stockade_domain::promotion::uses::Subject;
 use stockade_domain::promotion::{CouponCode, PromotionId};
@@ -158,6 +159,9 @@ pub fn order() -> Vec<(&'static str, OrderEvent)> {
     all.push(("ship_requested", E::ShipRequested { shipment }));
     all.push(("shipment_dropped", E::ShipmentDropped { reason: "gone".into() }));
     all.push(("accepted", E::Accepted));
+    let next_action = Some(Box::new(NextAction { kind: ActionKind::Authentication, next: "https://b/3".into() }));
+    all.push(("payment_waits", E::PaymentStands { number: 1, stage: Stage::AuthenticationPending, next_action }));
+    all.push(("payment_stands", E::PaymentStands { number: 0, stage: Stage::Authorized, next_action: None }));
     let card = Tender { credential: Some("tok".into()), capture_later: true, ..Tender::by(Method::Card) };
     let wallet = Tender { amount: Some(eur("1.00")), ..Tender::by(Method::Wallet) };
     all.push(("placed_deferred", deferred(vec![wallet, card])));

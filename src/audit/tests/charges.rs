@@ -1,6 +1,8 @@
 //! Orders whose money is taken later: a clean journal, and one for each way to break it.
 
 use stockade_domain::order::{Deferred, Shipment, Tender};
+use stockade_domain::payment::Stage;
+use stockade_domain::payment::gateway::ActionKind;
 
 use super::super::Rule;
 use super::*;
@@ -41,6 +43,38 @@ fn ship_requested() -> OrderEvent {
     OrderEvent::ShipRequested { shipment: Box::new(Shipment { lines: units(1), tracking: None }) }
 }
 
+fn stands(stage: Stage) -> OrderEvent {
+    OrderEvent::PaymentStands { number: 0, stage, next_action: None }
+}
+
+/// A card of which the buyer must prove that it is theirs, and what the order was told of it.
+fn asks_the_buyer(told: &[OrderEvent]) -> Journal {
+    let created = PaymentEvent::Created {
+        order: id(1),
+        method: Method::Card,
+        money: eur(1000),
+        payer: Some(ann()),
+        credential: None,
+        capture_later: false,
+    };
+    let asked = PaymentEvent::ActionRequired { kind: ActionKind::Authentication, next: "https://b".into() };
+    after(Journal::default(), |journal| {
+        journal.sku(&[defined(|_| {}), received(1), held(1, 1, 0)]);
+        journal.order(1, &[&[placed(1, 1, 0, &[(Method::Card, 1000)])][..], told].concat());
+        journal.pay(1, 0, &[created, asked]);
+    })
+}
+
+#[test]
+fn an_order_that_knows_whose_turn_it_is_breaks_no_rule() {
+    let mut journal = asks_the_buyer(&[stands(Stage::AuthenticationPending)]);
+    let report = journal.audit();
+    assert!(report.is_clean(), "{:#?}", report.faults);
+    journal.order(1, &[stands(Stage::AuthenticationDone)]).pay(1, 0, &[PaymentEvent::ActionDone]);
+    let report = journal.audit();
+    assert!(report.is_clean(), "{:#?}", report.faults);
+}
+
 #[test]
 fn an_order_that_is_charged_when_it_is_filled_breaks_no_rule() {
     let mut journal = filled();
@@ -72,6 +106,19 @@ pub(super) fn broken_charges() -> Vec<(Rule, &'static str, Journal)> {
         (Rule::OrderTransition, "an order is filled and never charged", late(filled())),
         (Rule::OrderTransition, "an order that waits to be charged expires", with(deferred(), &[OrderEvent::Expired])),
         (Rule::OrderTransition, "goods of nobody's money are to be sent", with(unpaid(), &[ship_requested()])),
+        (Rule::OrderPayment, "the buyer must act and the order does not know it", asks_the_buyer(&[])),
+        (
+            Rule::OrderPayment,
+            "the order believes that the buyer must act when he has",
+            after(asks_the_buyer(&[stands(Stage::AuthenticationPending)]), |journal| {
+                journal.pay(1, 0, &[PaymentEvent::ActionDone]);
+            }),
+        ),
+        (
+            Rule::OrderTransition,
+            "a payment stands somewhere that is not there",
+            asks_the_buyer(&[OrderEvent::PaymentStands { number: 1, stage: Stage::Authorized, next_action: None }]),
+        ),
         (
             Rule::OrderTransition,
             "a shipment that nobody asked for is dropped",

@@ -63,6 +63,7 @@ impl Shop {
                 let payment = &self.payments[&seen.id];
                 count += 1;
                 assert_eq!((seen.state, seen.amount), (payment.state, payment.money.amount), "{payment:?}");
+                assert_eq!(seen.stage(), payment.stage(), "{payment:?}");
                 assert_eq!(seen.refunded, payment.refunding());
                 assert_eq!(seen.refunding.0, payment.refunding().0 - payment.refunded().0);
                 let held = payment.payer.as_ref().and_then(|payer| self.accounts.get(payer));

@@ -20,6 +20,8 @@ enum Message {
     Stock(SkuId, StockCommand),
     Order(OrderId, OrderCommand),
     Payment(PaymentId, PaymentCommand),
+    /// The order sees where a payment stands by then.
+    Seen(PaymentId),
     Account(CustomerId, AccountCommand),
 }
 
@@ -42,6 +44,7 @@ impl Message {
             Self::Payment(_, command) => {
                 matches!(command, PaymentCommand::Secure | PaymentCommand::Abandon | PaymentCommand::GiveBack)
             }
+            Self::Seen(_) => true,
             Self::Account(_, command) => !matches!(command, AccountCommand::Credit { .. }),
         }
     }
@@ -365,6 +368,10 @@ impl Shop {
                     continue;
                 }
                 PaymentAsk::OrderWaits => continue,
+                PaymentAsk::OrderSees => {
+                    self.messages.push_back(Message::Seen(id));
+                    continue;
+                }
                 PaymentAsk::OrderPaid => OrderCommand::PaymentPaid { payment: id },
                 PaymentAsk::OrderPaidLate => OrderCommand::PaymentPaidLate { payment: id, policy: self.late_payment },
                 PaymentAsk::OrderFailed { reason } => OrderCommand::PaymentFailed { payment: id, reason },
@@ -418,6 +425,12 @@ impl Shop {
                 .tell_order(order, &command)
                 .unwrap_or_else(|refusal| panic!("an order refused {command:?}: {refusal}")),
             Message::Payment(payment, command) => self.tell_payment(payment, &command),
+            Message::Seen(id) => {
+                let payment = &self.payments[&id];
+                let (stage, next_action) = (payment.stage(), payment.next_action());
+                let stands = OrderCommand::PaymentStands { payment: id, stage, next_action };
+                self.tell_order(payment.order, &stands).expect("where a payment stands is not refused");
+            }
             Message::Account(customer, command) => self
                 .account(&customer, &command)
                 .unwrap_or_else(|refusal| panic!("a wallet refused {command:?}: {refusal}")),
