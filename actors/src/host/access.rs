@@ -135,8 +135,8 @@ impl Host {
         self.snapshot_before_change(|host| host.skus.get_mut(sku), EntityKind::Sku, sku.as_str().as_bytes());
     }
 
-    /// A SKU has changed: its gauge and its place on the agenda follow, its orders are told, and what began to hold of it
-    /// is told when the turn ends.
+    /// A SKU has changed: its gauge and its place on the agenda follow, its orders are told, and what began to hold of
+    /// it is told when the turn ends.
     pub(super) fn end_stock_change(&mut self, sku: &SkuId, record: u32, is_new: bool, events: &[StockEvent]) {
         let hosted = self.skus.get_mut(sku).expect("a SKU that changes is loaded");
         let was_sold_out = hosted.shown_sold_out;
@@ -161,8 +161,8 @@ impl Host {
         }
     }
 
-    /// The turn ends: what holds of a SKU now and did not when its last record ended is told by the record that it has in
-    /// this turn.
+    /// The turn ends: what holds of a SKU now and did not when its last record ended is told by the record that it has
+    /// in this turn.
     pub(super) fn tell_alarms(&mut self) {
         while let Some(sku) = self.alarmed.pop() {
             let Some(hosted) = self.skus.get_mut(&sku) else { continue };
