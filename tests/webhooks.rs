@@ -8,8 +8,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use hooks::{Call, next, open_shop, place, receiver, sell};
+use serde_json::Value;
 use stockade::webhook::{Endpoint, Webhooks};
-use stockade::{Config, Engine, NewOrder, Payment};
+use stockade::{Config, Engine, Money, NewOrder, Payment, Sku};
 
 const OLD: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const NEW: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";

@@ -414,3 +414,131 @@ impl RemoteStep {
         StepCommand::Stock(sku, command)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Timestamp;
+
+    const START: Timestamp = Timestamp(1_700_000_000_000_000);
+
+    fn order() -> OrderId {
+        OrderId::new(START, 1)
+    }
+
+    fn sku() -> SkuId {
+        SkuId::new("MUG").unwrap()
+    }
+
+    fn ann() -> CustomerId {
+        CustomerId::new("ann").unwrap()
+    }
+
+    #[test]
+    fn a_key_is_its_kind_and_its_bytes_and_prints_both() {
+        let payment = PaymentId::of_order(order(), 0, START);
+        for (key, kind, printed) in [
+            (EntityKey::Sku(sku()), "sku", "sku/MUG".to_owned()),
+            (EntityKey::Order(order()), "order", format!("order/{}", order())),
+            (EntityKey::Payment(payment), "payment", format!("payment/{payment}")),
+            (EntityKey::Account(ann()), "account", "account/ann".to_owned()),
+            (EntityKey::Ledger, "ledger", "ledger".to_owned()),
+            (
+                EntityKey::Uses(Subject::Promotion(PromotionId::new("sale").unwrap())),
+                "promotion",
+                "promotion/sale".to_owned(),
+            ),
+            (EntityKey::Uses(Subject::Coupon(CouponCode::new("TEN").unwrap())), "coupon", "coupon/TEN".to_owned()),
+        ] {
+            assert_eq!((key.kind().name(), key.to_string()), (kind, printed));
+            assert_eq!(EntityKind::from_byte(key.kind() as u8), Some(key.kind()));
+            let bytes = key.with_bytes(<[u8]>::to_vec);
+            assert_eq!(EntityKey::from_parts(key.kind(), &bytes).as_ref(), Some(&key));
+        }
+        assert_eq!((EntityKind::from_byte(0), EntityKind::from_byte(8)), (None, None));
+        for (kind, bytes) in [
+            (EntityKind::Sku, &b""[..]),
+            (EntityKind::Account, &[0xff]),
+            (EntityKind::Order, b"short"),
+            (EntityKind::Payment, b"short"),
+            (EntityKind::Promotion, b"no blanks"),
+            (EntityKind::Coupon, b"no blanks"),
+        ] {
+            assert_eq!(EntityKey::from_parts(kind, bytes), None, "{kind:?}");
+        }
+    }
+
+    /// A step goes through the journal and comes to the actor as the command that it carried; a shipment that is recorded
+    /// already is not refused there.
+    #[test]
+    fn a_step_carries_a_command_to_another_partition_and_back() {
+        let (id, reason, payment) = (order(), ReleaseReason::Expired, PaymentId::of_order(order(), 0, START));
+        let (buyer, disposition) = (Some(ann()), Disposition::Restock);
+        let of_stock = [
+            StockCommand::Confirm { order: id },
+            StockCommand::Settle { order: id },
+            StockCommand::ReleaseAll { order: id, reason },
+            StockCommand::Release { order: id, filled: 2, backordered: 3, reason },
+            StockCommand::Ship { order: id, quantity: 4 },
+            StockCommand::Return {
+                order: Some(id),
+                location: None,
+                lot: None,
+                quantity: 5,
+                disposition,
+                buyer: buyer.clone(),
+            },
+            StockCommand::ReleaseClaim { order: id, claim: 6, quantity: 7, reason },
+            StockCommand::ShipClaim { order: id, claim: 8, quantity: 9 },
+            StockCommand::ReturnClaim { order: id, claim: 10, quantity: 11, buyer },
+        ];
+        for command in of_stock {
+            let step = RemoteStep::of_stock(sku(), &command).unwrap_or_else(|| panic!("{command:?}"));
+            let step: RemoteStep = minicbor::decode(&minicbor::to_vec(&step).unwrap()).unwrap();
+            assert_eq!(step.target(), EntityKey::Sku(sku()));
+            let done = match command {
+                StockCommand::Ship { order, quantity } => StockCommand::ShipRecorded { order, quantity },
+                other => other,
+            };
+            assert_eq!(step.command(id), StepCommand::Stock(sku(), done));
+        }
+        assert_eq!(RemoteStep::of_stock(sku(), &StockCommand::ShipRecorded { order: id, quantity: 1 }), None);
+
+        let money = Money::parse("1.00 EUR").unwrap();
+        for command in [
+            AccountCommand::Settle { payment },
+            AccountCommand::Release { payment },
+            AccountCommand::Refund { payment, refund: 2, money },
+        ] {
+            let step = RemoteStep::of_account(ann(), &command).unwrap_or_else(|| panic!("{command:?}"));
+            assert_eq!(step.target(), EntityKey::Account(ann()));
+            assert_eq!(step.command(id), StepCommand::Account(ann(), command));
+        }
+        assert_eq!(RemoteStep::of_account(ann(), &AccountCommand::Credit { money, reference: None }), None);
+
+        let subject = Subject::Promotion(PromotionId::new("sale").unwrap());
+        for command in [
+            UsesCommand::Settle { order: id },
+            UsesCommand::Release { order: id, round: 3 },
+            UsesCommand::GiveBack { order: id },
+        ] {
+            let step = RemoteStep::of_uses(subject.clone(), &command).unwrap_or_else(|| panic!("{command:?}"));
+            assert_eq!(step.target(), EntityKey::Uses(subject.clone()));
+            assert_eq!(step.command(id), StepCommand::Uses(subject.clone(), command));
+        }
+        let hold =
+            UsesCommand::Hold { order: id, amount: money.amount, currency: money.currency, customer: None, round: 0 };
+        assert_eq!(RemoteStep::of_uses(subject, &hold), None, "acquiring can be refused, so it is no step");
+    }
+
+    #[test]
+    fn a_record_is_its_events_one_after_the_other() {
+        let events = [UsesEvent::Settled { order: order() }, UsesEvent::GivenBack { order: order() }];
+        let bytes: Vec<u8> = events.iter().flat_map(|event| minicbor::to_vec(event).unwrap()).collect();
+        let read = Event::decode_all(EntityKind::Coupon, &bytes).unwrap();
+        assert_eq!(read, events.map(Event::Uses));
+        assert_eq!(read.iter().map(Event::name).collect::<Vec<_>>(), ["settled", "given_back"]);
+        assert_eq!(Event::decode_all(EntityKind::Sku, &[]).unwrap(), []);
+        assert!(Event::decode_all(EntityKind::Coupon, &bytes[..bytes.len() - 1]).is_err(), "half an event is none");
+    }
+}

@@ -464,3 +464,126 @@ impl<'b, C> Decode<'b, C> for Ledger {
         Ok(ledger)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use LedgerAccount as A;
+
+    fn money(text: &str) -> Money {
+        Money::parse(text).unwrap()
+    }
+
+    fn name(text: &str) -> CustomerId {
+        CustomerId::new(text).unwrap()
+    }
+
+    fn entry(debit: A, credit: A, text: &str, seller: Option<&str>) -> LedgerEvent {
+        LedgerEvent::Entered { debit, credit, money: money(text), memo: "memo".into(), seller: seller.map(name) }
+    }
+
+    fn posted(entries: &[LedgerEvent]) -> Ledger {
+        let mut ledger = Ledger::default();
+        for entry in entries {
+            let (currency, postings) = of_entry(entry);
+            ledger.post(currency, &postings);
+            ledger.check();
+        }
+        ledger
+    }
+
+    #[test]
+    fn an_entry_moves_money_between_two_accounts_and_says_whose_payable_it_is() {
+        for (entry, code) in [
+            (entry(A::Cash, A::Deposits, "1.00 EUR", None), None),
+            (entry(A::Cash, A::Cash, "1.00 EUR", None), Some("body_invalid")),
+            (entry(A::Payable, A::Cash, "1.00 EUR", Some("sam")), None),
+            (entry(A::Cash, A::Payable, "1.00 EUR", Some("sam")), None),
+            (entry(A::Payable, A::Cash, "1.00 EUR", None), Some("body_invalid")),
+            (entry(A::Card, A::Cash, "1.00 EUR", Some("sam")), Some("body_invalid")),
+        ] {
+            assert_eq!(decide(&entry).err().map(|refusal| refusal.code()), code, "{entry:?}");
+        }
+        let LedgerEvent::Entered { debit, credit, money, memo, seller } = entry(A::Cash, A::Card, "1.00 EUR", None);
+        let money = Money::new(Amount(i64::MIN), money.currency);
+        assert_eq!(
+            decide(&LedgerEvent::Entered { debit, credit, money, memo, seller }).unwrap_err().code(),
+            "money_invalid"
+        );
+    }
+
+    #[test]
+    fn sellers_are_owed_what_is_payable_by_currency() {
+        let ledger = posted(&[
+            entry(A::Deposits, A::Payable, "5.00 EUR", Some("sam")),
+            entry(A::Deposits, A::Payable, "7.00 USD", Some("sam")),
+            entry(A::Deposits, A::Payable, "3.00 EUR", Some("sue")),
+            entry(A::Payable, A::Cash, "2.00 EUR", Some("sam")),
+        ]);
+        let (eur, usd): (Currency, Currency) = ("EUR".parse().unwrap(), "USD".parse().unwrap());
+        assert_eq!(ledger.balance(eur, A::Payable), -60_000, "5.00 + 3.00 - 2.00");
+        assert_eq!(ledger.balance("GBP".parse().unwrap(), A::Payable), 0);
+        assert_eq!(ledger.payable_to(&name("sam")).collect::<Vec<_>>(), [(eur, 30_000), (usd, 70_000)]);
+        assert_eq!(ledger.payable_to(&name("sal")).count(), 0);
+        let all: Vec<_> =
+            ledger.payables().map(|(seller, currency, owed)| (seller.to_string(), currency, owed)).collect();
+        assert_eq!(
+            all,
+            [("sam".to_owned(), eur, 30_000), ("sam".to_owned(), usd, 70_000), ("sue".to_owned(), eur, 30_000)]
+        );
+        assert_eq!(ledger.rows().iter().map(|(currency, _)| *currency).collect::<Vec<_>>(), [eur, usd]);
+    }
+
+    #[test]
+    fn shares_of_the_books_add_up_and_are_read_as_they_were_written() {
+        let entries = [
+            entry(A::Deposits, A::Payable, "5.00 EUR", Some("sam")),
+            entry(A::Cash, A::Wallets, "7.00 USD", None),
+            entry(A::Payable, A::Cash, "1.00 EUR", Some("sam")),
+        ];
+        let mut sum = posted(&entries[..1]);
+        sum.add(&posted(&entries[1..]));
+        assert_eq!(sum, posted(&entries));
+        let bytes = minicbor::to_vec(&sum).unwrap();
+        assert_eq!(minicbor::decode::<Ledger>(&bytes).unwrap(), sum);
+
+        // Books of before there were sellers: currencies with the accounts that there were.
+        let mut old = Vec::new();
+        let mut e = minicbor::Encoder::new(&mut old);
+        e.map(1).unwrap().str("EUR").unwrap().array(2).unwrap();
+        e.bytes(&7i128.to_be_bytes()).unwrap().bytes(&(-7i128).to_be_bytes()).unwrap();
+        let read: Ledger = minicbor::decode(&old).unwrap();
+        let eur = "EUR".parse().unwrap();
+        assert_eq!([A::Cash, A::Card, A::Receivable].map(|account| read.balance(eur, account)), [7, -7, 0]);
+
+        for wrong in ["83a080", "82a163455552 8d", "82a08182"] {
+            let hex: String = wrong.split(' ').collect();
+            let bytes: Vec<u8> =
+                (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[2 * at..2 * at + 2], 16).unwrap()).collect();
+            assert!(minicbor::decode::<Ledger>(&bytes).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "books balance")]
+    fn books_that_do_not_balance_are_found() {
+        let mut ledger = posted(&[entry(A::Cash, A::Wallets, "7.00 USD", None)]);
+        ledger.row("USD".parse().unwrap())[0] += 1;
+        ledger.check();
+    }
+
+    #[test]
+    #[should_panic(expected = "sellers are owed what is payable")]
+    fn what_is_payable_to_nobody_is_found() {
+        let mut ledger = posted(&[entry(A::Deposits, A::Payable, "5.00 EUR", Some("sam"))]);
+        ledger.sellers.clear();
+        ledger.check();
+    }
+
+    #[test]
+    #[should_panic(expected = "double entry")]
+    fn a_posting_without_its_counterpart_is_refused() {
+        let half = accounts([debit(A::Cash, Amount(1))]);
+        Ledger::default().post("EUR".parse().unwrap(), &half);
+    }
+}

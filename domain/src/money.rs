@@ -319,6 +319,41 @@ mod tests {
         assert_eq!(Amount(i64::MAX).rounded(eur), None);
     }
 
+    #[test]
+    fn money_prints_its_amount_and_its_currency_and_is_read_again() {
+        for text in ["9.99 EUR", "-0.5000 JPY", "1.2345 KWD"] {
+            let money = Money::parse(text).unwrap();
+            assert_eq!(Money::parse(&money.to_string()), Ok(money));
+            assert_eq!(format!("{money:?}"), money.to_string());
+        }
+        assert_eq!(Money::parse("9.99 EUR").unwrap().to_string(), "9.99 EUR");
+        for text in ["9.99", "EUR 9.99", "9.99 eur", "9.99 EURO"] {
+            assert!(Money::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sums_and_products_that_cannot_be_counted_are_nothing() {
+        let (most, one) = (Amount(i64::MAX), Amount(1));
+        assert_eq!((one.checked_add(one), most.checked_add(one)), (Some(Amount(2)), None));
+        assert_eq!((one.checked_sub(one), Amount(i64::MIN).checked_sub(one)), (Some(Amount(0)), None));
+        assert_eq!((Amount(3).checked_times(4), most.checked_times(2)), (Some(Amount(12)), None));
+        assert_eq!(one.checked_times(u64::MAX), None);
+        assert_eq!((one.min(most), most.min(one), -one), (one, one, Amount(-1)));
+        assert!(Amount(-1).is_negative() && !Amount(0).is_negative());
+    }
+
+    #[test]
+    fn a_share_of_units_is_the_difference_of_what_they_cost_up_to_there() {
+        let eur: Currency = "EUR".parse().unwrap();
+        let shares = |net, n| (0..n).map(|at| share_of_units(Amount(net), n, at, 1, eur).0).collect::<Vec<_>>();
+        assert_eq!(shares(100_000, 3), [33_300, 33_300, 33_400], "10.00 over three units");
+        assert_eq!(shares(200, 4), [0, 100, 0, 100]);
+        assert_eq!(share_of_units(Amount(100_000), 3, 1, 2, eur), Amount(66_700));
+        assert_eq!(share_of_units(Amount(100_000), 3, 2, 0, eur), Amount(0));
+        assert_eq!(share_of_units(Amount(50), 1, 0, 1, "JPY".parse().unwrap()), Amount(50), "all of it is all of it");
+    }
+
     proptest! {
         #[test]
         fn shares_of_all_units_sum_to_the_whole(cents in 0i64..1_000_000, n in 1u64..500, cut in 0u64..500) {

@@ -147,13 +147,51 @@ mod tests {
             (vec![with(Method::External, Some("0.00"))], None, "money_invalid"),
             (vec![with(Method::External, Some("0.001"))], None, "money_invalid"),
             (vec![with(Method::External, None), with(Method::Account, None)], Some(&ann), "body_invalid"),
+            (vec![with(Method::External, Some("6.00")), with(Method::External, Some("4.01"))], None, "money_invalid"),
+            (vec![with(Method::External, Some("1.00")); PAYMENTS_MAX + 1], None, "body_invalid"),
             (vec![with(Method::Wallet, None)], None, "customer_required"),
+            (vec![with(Method::Account, None)], None, "customer_required"),
+            (vec![Tender { credential: Some("".into()), ..with(Method::Card, None) }], None, "body_invalid"),
+            (vec![Tender { capture_later: true, ..with(Method::External, None) }], None, "body_invalid"),
             (vec![with(Method::Card, None)], Some(&ann), "body_invalid"),
             (vec![usd], None, "currency_mismatch"),
         ];
         for (tenders, customer, code) in cases {
             assert_eq!(plan_payments(eur("10.00"), &tenders, customer).unwrap_err().code(), code, "{tenders:?}");
         }
+    }
+
+    #[test]
+    fn what_is_paid_in_full_and_by_whom_says_what_can_be_secured_at_once() {
+        let ann = CustomerId::new("ann").unwrap();
+        let external = |amount: &str| Tender {
+            amount: Some(eur(amount)),
+            credential: Some("ref".into()),
+            ..Tender::by(Method::External)
+        };
+        let wallet = |amount: &str| Tender { amount: Some(eur(amount)), ..Tender::by(Method::Wallet) };
+        let later = Tender { credential: Some("tok".into()), capture_later: true, ..Tender::by(Method::Card) };
+        for (tenders, covers, at_once) in [
+            (vec![external("4.00"), external("6.00")], true, true),
+            (vec![external("4.00")], false, false),
+            (vec![wallet("10.00")], true, true),
+            (vec![wallet("9.99"), later.clone()], true, false),
+        ] {
+            let plan = plan_payments(eur("10.00"), &tenders, Some(&ann)).unwrap();
+            assert_eq!((plan.covers, plan.secures_at_once()), (covers, at_once), "{tenders:?}");
+        }
+        let plan = plan_payments(eur("10.00"), &[external("4.00"), later, wallet("1.00")], Some(&ann)).unwrap();
+        assert_eq!(plan.captures_later[..], [false, true, false]);
+        assert_eq!(plan.credentials[..], [None, Some("tok".into()), None], "a token is not the order's to keep");
+        let references: Vec<_> = plan.payments.iter().map(|payment| payment.reference.as_deref()).collect();
+        assert_eq!(references, [Some("ref"), None, None]);
+        let at_once: Vec<_> =
+            (0..3).map(|number| plan.secured_at_once(&plan.payments[number], number as u32)).collect();
+        assert_eq!(at_once, [Some(OrderEvent::PaidOutside { number: 0 }), None, None], "the card is asked first");
+        let plan = plan_payments(eur("1.00"), &[wallet("1.00")], Some(&ann)).unwrap();
+        assert_eq!(plan.secured_at_once(&plan.payments[0], 0), Some(OrderEvent::PaymentSecured { number: 0 }));
+        let full = vec![external("1.00"); PAYMENTS_MAX];
+        assert!(plan_payments(eur("100.00"), &full, None).is_ok());
     }
 
     #[test]

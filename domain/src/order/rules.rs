@@ -2,10 +2,12 @@
 
 mod charging;
 mod earning;
+mod editing;
 mod giving_back;
 mod late;
 mod learning;
 mod placing;
+mod promoting;
 mod standing;
 mod statuses;
 mod table;

@@ -350,3 +350,6 @@ fn a_snapshot_from_before_there_was_more_than_the_public_state_is_read() {
     assert_eq!((read.state, read.stage(), read.captured()), (PaymentState::Paid, Stage::Captured, Amount(100_000)));
     assert_eq!((read.refundable(), read.next_due()), (Amount(100_000), None));
 }
+
+#[path = "set_aside_rules.rs"]
+mod set_aside;

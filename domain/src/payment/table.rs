@@ -215,7 +215,7 @@ const ROWS: &[Rows] = {
         (SET_ASIDE, Step::Lapse, Some(S::Expired), TOLD),
         (SET_ASIDE, Step::StartCapture, Some(S::CaptureStarted), SILENT),
         (&[S::PartiallyCaptured], Step::StartCapture, SELF, SILENT),
-        (&[S::CaptureStarted, S::Unresolved], Step::CapturePart, Some(S::PartiallyCaptured), TOLD),
+        (&[S::CaptureStarted, S::VoidStarted, S::Unresolved], Step::CapturePart, Some(S::PartiallyCaptured), TOLD),
         (&[S::PartiallyCaptured], Step::CapturePart, SELF, SILENT),
         (OPEN, Step::Capture, Some(S::Captured), TOLD),
         (SET_ASIDE, Step::Capture, Some(S::Captured), TOLD),

@@ -243,3 +243,65 @@ pub enum Condition {
     #[n(17)]
     Coupon(#[n(0)] Vec<Label>),
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_that_end_before_they_begin_run_over_midnight_into_the_next_day() {
+        let weekly = |days: &[Weekday], from: u16, until: u16| Weekly { days: days.to_vec(), from, until };
+        let (mon, tue, wed, sun) = (0, 1, 2, 6);
+        let day = weekly(&[Weekday::Tue], 540, 1_020);
+        let night = weekly(&[Weekday::Mon], 1_320, 120);
+        let late_sunday = weekly(&[Weekday::Sun], 1_320, 120);
+        let always = weekly(&[], 0, 1_440);
+        let every_night = weekly(&[], 1_320, 120);
+        let whole_day = weekly(&[Weekday::Mon], 600, 600);
+        for (what, hours, weekday, minute, within) in [
+            ("before it opens", &day, tue, 539, false),
+            ("it opens", &day, tue, 540, true),
+            ("the last minute", &day, tue, 1_019, true),
+            ("it has closed", &day, tue, 1_020, false),
+            ("another day", &day, wed, 540, false),
+            ("the evening", &night, mon, 1_320, true),
+            ("too early in the evening", &night, mon, 1_319, false),
+            ("after midnight", &night, tue, 119, true),
+            ("too late in the night", &night, tue, 120, false),
+            ("the night before", &night, mon, 119, false),
+            ("the evening after", &night, tue, 1_320, false),
+            ("from sunday", &late_sunday, sun, 1_400, true),
+            ("into monday", &late_sunday, mon, 60, true),
+            ("the first minute", &always, mon, 0, true),
+            ("the last one", &always, sun, 1_439, true),
+            ("any night", &every_night, wed, 60, true),
+            ("no day", &every_night, wed, 720, false),
+            ("as long as a day", &whole_day, mon, 600, true),
+            ("until the next", &whole_day, tue, 599, true),
+            ("and no longer", &whole_day, tue, 600, false),
+        ] {
+            assert_eq!(hours.contains(weekday, minute), within, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_window_begins_with_its_first_moment_and_ends_before_its_last() {
+        let window =
+            |from: Option<i64>, until: Option<i64>| Window { from: from.map(Timestamp), until: until.map(Timestamp) };
+        for (window, within) in [
+            (window(None, None), [true, true, true, true]),
+            (window(Some(10), None), [false, true, true, true]),
+            (window(None, Some(20)), [true, true, true, false]),
+            (window(Some(10), Some(20)), [false, true, true, false]),
+        ] {
+            assert_eq!([9, 10, 19, 20].map(|now| window.contains(Timestamp(now))), within, "{window:?}");
+            assert_eq!(window.is_open(), window == Window { from: None, until: None });
+        }
+    }
+
+    #[test]
+    fn a_scope_that_names_nothing_means_everything() {
+        assert!(Scope::everything().is_everything());
+        assert!(!Scope { brand: vec![Label::new("acme").unwrap()], ..Scope::default() }.is_everything());
+    }
+}

@@ -202,3 +202,7 @@ fn sorted(numbers: impl Iterator<Item = u32>) -> Names {
     numbers.dedup();
     numbers.into()
 }
+
+#[cfg(test)]
+#[path = "test_rules.rs"]
+mod rules;

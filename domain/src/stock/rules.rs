@@ -1,9 +1,13 @@
 //! The rules of a SKU, one by one, each as a sentence.
 
+use super::admission::{Admission, Lottery};
+use super::market::MarketRules;
+use super::sourcing::{SourcingPlan, SourcingStrategy};
 use super::{
     Definition, Disposition, HoldMode, ReleaseReason, SkuStatus, Stock, StockCommand as C, StockEvent, decide,
 };
-use crate::{CustomerId, Location, Lot, Money, OrderId, QUANTITY_MAX, Quantity, Refusal, SkuId, Timestamp};
+use crate::book::PRICE_MAX;
+use crate::{Amount, CustomerId, Location, Lot, Money, OrderId, QUANTITY_MAX, Quantity, Refusal, SkuId, Timestamp};
 
 const ALL: HoldMode = HoldMode { partial: false, backorder: false };
 const WAIT: HoldMode = HoldMode { partial: false, backorder: true };
@@ -334,6 +338,79 @@ fn a_definition_is_refused_if_it_makes_no_sense_and_recorded_only_if_it_differs(
     assert_eq!(shelf.code(C::Define(Box::new(priced("1.00 USD")))), "currency_mismatch");
     shelf.run(release(1)).unwrap();
     assert_eq!(shelf.run(C::Define(Box::new(priced("1.00 USD")))).unwrap(), ["defined"]);
+}
+
+/// Every part of a definition that has rules of its own, at its edges.
+#[test]
+fn each_part_of_a_definition_is_refused_by_its_name() {
+    let market = |change: fn(&mut MarketRules)| {
+        let mut rules = MarketRules::default();
+        change(&mut rules);
+        Definition { market: Some(Box::new(rules)), ..definition() }
+    };
+    let plan = |count: usize| {
+        let locations = (0..count).map(|n| place(&format!("l{n}"))).collect();
+        let plan = SourcingPlan { strategy: SourcingStrategy::Priority, locations };
+        Definition { sourcing: Some(Box::new(plan)), ..definition() }
+    };
+    let waiting_list = |offer_seconds| Definition {
+        admission: Some(Box::new(Admission::WaitingList { offer_seconds })),
+        ..definition()
+    };
+    let lottery = |opens_at, closes_at| {
+        let (opens_at, closes_at) = (Timestamp(opens_at), Timestamp(closes_at));
+        let lottery = Lottery { opens_at, closes_at, seed_commitment: [0; 32], refuse_losers: false };
+        Definition { admission: Some(Box::new(Admission::Lottery(lottery))), ..definition() }
+    };
+    for (what, definition, code) in [
+        ("a tick of nothing", market(|rules| rules.tick = Amount(0)), Some("body_invalid")),
+        ("the largest tick", market(|rules| rules.tick = Amount(PRICE_MAX)), None),
+        ("a tick beyond it", market(|rules| rules.tick = Amount(PRICE_MAX + 1)), Some("body_invalid")),
+        ("a lot of nothing", market(|rules| rules.lot = 0), Some("body_invalid")),
+        ("the largest lot", market(|rules| rules.lot = QUANTITY_MAX), None),
+        ("a lot beyond it", market(|rules| rules.lot = QUANTITY_MAX + 1), Some("body_invalid")),
+        ("all of a sale", market(|rules| rules.commission_bps = 10_000), None),
+        ("more than a sale", market(|rules| rules.commission_bps = 10_001), Some("body_invalid")),
+        ("a band of one price", market(|rules| rules.band = Some((Amount(5), Amount(5)))), None),
+        ("a band from nothing", market(|rules| rules.band = Some((Amount(0), Amount(PRICE_MAX)))), None),
+        ("a band below nothing", market(|rules| rules.band = Some((Amount(-1), Amount(5)))), Some("body_invalid")),
+        ("a band upside down", market(|rules| rules.band = Some((Amount(6), Amount(5)))), Some("body_invalid")),
+        (
+            "a band too high",
+            market(|rules| rules.band = Some((Amount(0), Amount(PRICE_MAX + 1)))),
+            Some("body_invalid"),
+        ),
+        ("a thousand locations", plan(1_000), None),
+        ("one more", plan(1_001), Some("body_invalid")),
+        ("an offer that stands a second", waiting_list(1), None),
+        ("an offer that stands no time", waiting_list(0), Some("body_invalid")),
+        ("a draw after its entries", lottery(1, 2), None),
+        ("a draw before them", lottery(2, 2), Some("body_invalid")),
+        ("a free good", Definition { price: Money::parse("0.00 EUR").unwrap(), ..definition() }, None),
+        ("a hold of a second", Definition { hold_ttl_seconds: 1, ..definition() }, None),
+    ] {
+        let outcome = Shelf::with(5).run(C::Define(Box::new(definition)));
+        assert_eq!(outcome.err().map(|refusal| refusal.code()), code, "{what}");
+    }
+}
+
+/// Who waits was promised a rule.
+#[test]
+fn admission_stays_while_somebody_waits_by_it() {
+    let by = |admission: Option<Admission>| Definition { admission: admission.map(Box::new), ..definition() };
+    let list = |offer_seconds| by(Some(Admission::WaitingList { offer_seconds }));
+    let define = |definition: Definition| C::Define(Box::new(definition));
+    let mut shelf = Shelf::of(list(60));
+    shelf.run(define(by(None))).unwrap();
+    shelf.run(define(list(60))).unwrap();
+    shelf.run(hold(1, 1, WAIT)).unwrap();
+    assert!(shelf.stock.backorders.iter().any(|row| row.is_entry), "it waits to be let in");
+    assert_eq!(shelf.code(define(by(None))), "body_invalid");
+    assert_eq!(shelf.code(define(by(Some(Admission::ProRata)))), "body_invalid");
+    shelf.run(define(list(90))).unwrap();
+    shelf.run(define(Definition { name: "other".into(), ..list(90) })).unwrap();
+    shelf.run(release(1)).unwrap();
+    shelf.run(define(by(None))).unwrap();
 }
 
 #[test]

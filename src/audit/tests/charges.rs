@@ -56,6 +56,7 @@ fn asks_the_buyer(told: &[OrderEvent]) -> Journal {
         payer: Some(ann()),
         credential: None,
         capture_later: false,
+        overcapture: stockade_domain::Amount::ZERO,
     };
     let asked = PaymentEvent::ActionRequired { kind: ActionKind::Authentication, next: "https://b".into() };
     after(Journal::default(), |journal| {

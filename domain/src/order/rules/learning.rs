@@ -2,9 +2,9 @@
 
 use super::{CANCEL, Desk, START, amount, cancel, line, sku};
 use crate::Timestamp;
-use crate::order::{OrderCommand, OrderStatus, Outcome};
+use crate::order::{OrderCommand, OrderStatus, Outcome, news_of_stock};
 use crate::payment::{Method, PaymentCommand, PaymentState};
-use crate::stock::StockCommand;
+use crate::stock::{Pick, ReleaseReason, StockCommand, StockEvent};
 
 const DEADLINE: OrderCommand = OrderCommand::DeadlineReached;
 
@@ -244,4 +244,118 @@ fn money_that_had_gone_back_and_comes_again_is_the_buyers_and_can_be_refunded_an
     assert_eq!(desk.run(again).unwrap(), ["refund_granted", "refund_started"]);
     desk.end_refund(0, true);
     assert_eq!((desk.order.payments[0].state, desk.order.kept.0), (PaymentState::Refunded, 0));
+}
+
+/// How a SKU of another partition stands to the order: held, kept, waiting.
+fn stands(held: u64, kept: u64, waiting: u64) -> OrderCommand {
+    OrderCommand::StockIs { sku: sku("sku"), held, kept, waiting, offer_seconds: 60 }
+}
+
+#[test]
+fn what_a_sku_says_of_how_things_stand_is_what_happened_meanwhile_and_once() {
+    let mut desk = Desk::with(&[line("sku", "1.00", 1, 3), line("other", "1.00", 0, 9)], &[]);
+    assert!(desk.run(stands(1, 1, 3)).unwrap().is_empty() && desk.asks.is_empty(), "as the order knows it");
+    assert_eq!(desk.run(stands(3, 3, 1)).unwrap(), ["backorder_filled"]);
+    assert_eq!((desk.order.lines[0].filled, desk.order.lines[0].backordered), (3, 1));
+    assert!(desk.run(stands(3, 3, 1)).unwrap().is_empty(), "said again");
+    assert_eq!(desk.run(stands(0, 0, 4)).unwrap(), ["oversold"]);
+    assert_eq!((desk.order.lines[0].filled, desk.order.lines[0].backordered), (0, 4));
+    desk.run(CANCEL).unwrap();
+    assert!(desk.run(stands(4, 4, 0)).unwrap().is_empty(), "an order that is over does not listen");
+}
+
+#[test]
+fn units_that_were_lost_and_filled_again_are_settled_for_an_order_that_is_paid() {
+    let settles =
+        |desk: &Desk| desk.stock_asks().iter().filter(|ask| matches!(ask, StockCommand::Settle { .. })).count();
+    let mut unpaid = Desk::with(&[line("sku", "1.00", 2, 0)], &[]);
+    unpaid.run(stands(2, 2, 0)).unwrap();
+    assert_eq!(settles(&unpaid), 0, "they are held until it is paid");
+    let mut paid = Desk::paid("1.00", 2, "2.00");
+    paid.run(stands(0, 2, 0)).unwrap();
+    assert_eq!(settles(&paid), 0, "nothing is held any more");
+    assert!(paid.run(stands(1, 2, 0)).unwrap().is_empty());
+    assert_eq!(settles(&paid), 1);
+}
+
+#[test]
+fn an_entry_is_offered_what_it_won_or_is_over_when_it_won_nothing() {
+    let entry = || {
+        let mut desk = Desk::with(&[line("sku", "1.00", 0, 2)], &[]);
+        desk.order.waiting = true;
+        desk
+    };
+    let mut won = entry();
+    assert!(won.run(stands(0, 0, 2)).unwrap().is_empty(), "it waits still");
+    assert_eq!(won.run(stands(2, 2, 0)).unwrap(), ["offered"]);
+    assert_eq!((won.order.waiting, won.order.hold_expires_at), (false, START.plus_seconds(60)));
+    assert!(won.run(OrderCommand::NotDrawn).unwrap().is_empty(), "it does not wait any more");
+    for lost in [stands(0, 0, 0), OrderCommand::NotDrawn] {
+        let mut desk = entry();
+        assert_eq!(desk.run(lost.clone()).unwrap(), ["cancelled"]);
+        assert_eq!(desk.order.outcome, Outcome::Cancelled);
+        assert!(desk.run(lost).unwrap().is_empty(), "once");
+    }
+}
+
+#[test]
+fn kits_lose_and_regain_their_components() {
+    let kit = |units| crate::order::PlacedLine {
+        kit: Some(Box::new(vec![
+            crate::stock::KitPart { sku: sku("p"), quantity: 2 },
+            crate::stock::KitPart { sku: sku("q"), quantity: 1 },
+        ])),
+        ..line("k", "9.00", units, 0)
+    };
+    let mut desk = Desk::with(&[kit(3), line("p", "1.00", 1, 0)], &[(Method::External, "28.00")]);
+    desk.secure(0);
+    let lose = |quantity| OrderCommand::Displaced { sku: sku("p"), quantity };
+    let regain = |quantity| OrderCommand::BackorderFilled { sku: sku("p"), quantity, offer_seconds: 60 };
+    let stand = |desk: &Desk| {
+        let kits = &desk.order.lines[0];
+        (kits.filled, kits.backordered, kits.parts()[0].missing, desk.order.lines[1].filled)
+    };
+    assert_eq!(desk.run(lose(1)).unwrap(), ["oversold"], "plain units first");
+    assert_eq!(stand(&desk), (3, 0, 0, 0));
+    assert_eq!(desk.run(lose(3)).unwrap(), ["part_missing"]);
+    assert_eq!(stand(&desk), (1, 2, 3, 0), "three of a component are missing: two kits wait");
+    assert_eq!(desk.run(lose(9)).unwrap(), ["part_missing"]);
+    assert_eq!(stand(&desk), (0, 3, 6, 0));
+    assert!(
+        matches!(desk.stock_asks()[..], [StockCommand::Release { filled: 0, backordered: 6, .. }]),
+        "six were not its"
+    );
+    assert_eq!(desk.run(regain(3)).unwrap(), ["backorder_filled", "part_missing"], "plain units first");
+    assert_eq!(stand(&desk), (1, 2, 4, 1));
+    assert!(matches!(desk.stock_asks()[..], [StockCommand::Settle { .. }]), "it is paid");
+    assert_eq!(desk.run(regain(5)).unwrap(), ["part_missing"]);
+    assert_eq!(stand(&desk), (3, 0, 0, 1));
+    let asks = desk.stock_asks();
+    assert!(asks.iter().any(|ask| matches!(ask, StockCommand::Release { filled: 1, backordered: 0, .. })), "{asks:?}");
+}
+
+#[test]
+fn orders_hear_what_concerns_them_and_nothing_else() {
+    let id = Desk::with(&[], &[]).order.id;
+    let picks =
+        |units: &[u64]| units.iter().zip(0..).map(|(quantity, bin)| Pick { bin, quantity: *quantity }).collect();
+    let quantity = |units| (id, units);
+    let heard = |event: StockEvent| {
+        news_of_stock(&sku("sku"), &event, 60).map(|(order, command)| match command {
+            OrderCommand::BackorderFilled { quantity, offer_seconds: 60, .. }
+            | OrderCommand::Displaced { quantity, .. }
+            | OrderCommand::ShippedShort { quantity, .. } => (order, quantity),
+            OrderCommand::NotDrawn => (order, 0),
+            other => panic!("{other:?}"),
+        })
+    };
+    assert_eq!(heard(StockEvent::BackorderFilled { order: id, picks: picks(&[2, 3]) }), Some(quantity(5)));
+    assert_eq!(
+        heard(StockEvent::Displaced { order: id, held: picks(&[1]), allocated: picks(&[2, 4]) }),
+        Some(quantity(7))
+    );
+    assert_eq!(heard(StockEvent::ShippedShort { order: id, quantity: 3 }), Some(quantity(3)));
+    assert_eq!(heard(StockEvent::NotDrawn { order: id, quantity: 4 }), Some(quantity(0)));
+    let reason = ReleaseReason::Cancelled;
+    assert_eq!(heard(StockEvent::Released { order: id, held: picks(&[1]), allocated: picks(&[]), reason }), None);
 }
