@@ -11,7 +11,7 @@ use super::event::OrderEvent;
 use super::state::{Line, Order, Outcome};
 use super::told;
 use crate::PaymentId;
-use crate::payment::PaymentCommand;
+use crate::payment::{PaymentCommand, PaymentState};
 
 /// What becomes of late money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -58,9 +58,13 @@ pub(super) fn paid_late(
     asks: &mut Vec<OrderAsk>,
 ) -> Decision {
     let number = number_of(order, payment)?;
-    if order.payments[number as usize].is_pending() && policy.keeps(order) {
-        return told::payment_paid(order, payment, out, asks);
+    match order.payments[number as usize].state {
+        PaymentState::Pending if policy.keeps(order) => return told::payment_paid(order, payment, out, asks),
+        PaymentState::Pending | PaymentState::Failed => {
+            asks.push(OrderAsk::Payment(payment, PaymentCommand::GiveBack));
+        }
+        // It is told again: the order has taken it.
+        PaymentState::Paid | PaymentState::Refunding | PaymentState::Refunded => {}
     }
-    asks.push(OrderAsk::Payment(payment, PaymentCommand::GiveBack));
     Ok(())
 }
