@@ -162,6 +162,7 @@ pub fn decide(
     let decision = decide_command(order, command, now, out, asks);
     if decision.is_ok() {
         charge_when_filled(order, now, (out, events_before), asks);
+        debug_assert!(table::leads_there(order, Act::of(command), &out[events_before..]), "{command:?} of {order:?}");
     }
     if decision.is_err() {
         out.truncate(events_before);
@@ -177,9 +178,7 @@ fn decide_command(
     out: &mut Vec<OrderEvent>,
     asks: &mut Vec<OrderAsk>,
 ) -> Decision {
-    if let Some(act) = Act::of(command) {
-        table::check(order, act)?;
-    }
+    table::check(order, Act::of(command))?;
     match command {
         OrderCommand::Extend { seconds } => extend(order, *seconds, now, out),
         OrderCommand::Cancel { lines: None } => cancel_whole(order, out, asks),

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::shop::Shop;
+use super::{stall, worth};
 use crate::account::Account;
 use crate::entity::{EntityKey, Event};
 use crate::ledger::{self, Ledger, LedgerAccount};
 use crate::order::{Order, OrderEvent, Outcome};
-use crate::payment::{Method, Payment, PaymentEvent, PaymentState};
+use crate::payment::{Method, Payment, PaymentEvent, PaymentState, Stage};
+use crate::promotion::uses::UsesState;
 use crate::stock::Stock;
 use crate::{OrderId, Quantity, SkuId};
 
@@ -21,6 +23,8 @@ impl Shop {
         self.check_commitments();
         self.check_payments();
         self.check_books();
+        self.check_uses();
+        self.stall.check(&self.orders);
     }
 
     /// What the SKUs have committed is what the orders think they have.
@@ -28,7 +32,8 @@ impl Shop {
         type Units = (Quantity, Quantity, Quantity);
         let mut wanted: BTreeMap<(&SkuId, OrderId), Units> = BTreeMap::new();
         for order in self.orders.values() {
-            for line in order.lines.iter().filter(|line| line.unshipped() + line.backordered > 0) {
+            let of_house = order.lines.iter().filter(|line| line.claim.is_none());
+            for line in of_house.filter(|line| line.unshipped() + line.backordered > 0) {
                 assert_eq!(order.outcome, Outcome::Open, "an order that is over has nothing");
                 for (((sku, kept), (_, waits)), (_, shipped)) in
                     line.kept().zip(line.awaited()).zip(line.in_stock(line.shipped))
@@ -62,10 +67,17 @@ impl Shop {
             for seen in &order.payments {
                 let payment = &self.payments[&seen.id];
                 count += 1;
-                assert_eq!((seen.state, seen.amount), (payment.state, payment.money.amount), "{payment:?}");
                 assert_eq!(seen.stage(), payment.stage(), "{payment:?}");
-                assert_eq!(seen.refunded, payment.refunding());
-                assert_eq!(seen.refunding.0, payment.refunding().0 - payment.refunded().0);
+                assert_eq!(seen.next_action.as_deref(), payment.next_action().as_ref());
+                assert_eq!(seen.amount, payment.money.amount);
+                // The order waits until all of it is taken; what came too late it counts as failed.
+                let in_part = seen.is_pending() && payment.stage() == Stage::PartiallyCaptured;
+                let late = seen.state == PaymentState::Failed && payment.goes_back_by_itself();
+                assert!(in_part || late || seen.state == payment.state, "{seen:?} {payment:?}");
+                if !late {
+                    assert_eq!(seen.refunded, payment.refunding());
+                    assert_eq!(seen.refunding.0, payment.refunding().0 - payment.refunded().0);
+                }
                 let held = payment.payer.as_ref().and_then(|payer| self.accounts.get(payer));
                 let held = held.and_then(|account| account.holds.get(&payment.id));
                 let pending_wallet = payment.method == Method::Wallet && payment.state == PaymentState::Pending;
@@ -99,16 +111,28 @@ impl Shop {
         let credited: i128 = wallets + tender(Method::Wallet);
         assert_eq!(self.balance(LedgerAccount::Cash), tender(Method::External) + credited);
         let (mut revenue, mut due, mut charges, mut kept, mut deposits) = (0, 0, 0, 0, 0);
+        let (mut payable, mut commissions, mut promoted) = (BTreeMap::new(), 0, 0);
         for order in self.orders.values() {
             let payments = order.payments.iter().map(|seen| &self.payments[&seen.id]);
             deposits += payments.map(|payment| i128::from(brought(payment) - payment.refunded().0)).sum::<i128>();
             if order.secured {
-                for line in &order.lines {
+                for line in order.lines.iter().filter(|line| line.claim.is_none()) {
                     let units = i128::from(line.units()) - i128::from(line.cancelled) - i128::from(line.returned);
-                    revenue += i128::from(line.unit_price.0) * units;
-                    due += i128::from(line.due(order.currency).0);
+                    let worth = i128::from(worth::kept(line, order.currency));
+                    // Where promotions took something off, the books have what the units are worth.
+                    revenue += if line.discount.0 == 0 { i128::from(line.unit_price.0) * units } else { worth };
+                    due += worth;
                 }
-                charges += i128::from(order.charges_total().0);
+                for (line, claim) in order.lines.iter().filter_map(|line| Some((line, line.claim.as_ref()?))) {
+                    let (gross, commission, off) = worth::earned(line, stall::COMMISSION_BPS, order.currency);
+                    *payable.entry(claim.seller.clone()).or_insert(0i128) += i128::from(gross - commission);
+                    commissions += i128::from(commission);
+                    promoted += i128::from(off);
+                    deposits -= i128::from(gross - off);
+                }
+                if order.outcome == Outcome::Open {
+                    charges += i128::from(worth::charges(order));
+                }
                 kept += i128::from(order.kept.0);
             } else {
                 assert_eq!(order.kept.0, 0, "only a paid order keeps or gives");
@@ -118,7 +142,14 @@ impl Shop {
         assert_eq!(-self.balance(LedgerAccount::Revenue), revenue, "revenue is exact");
         assert_eq!(-self.balance(LedgerAccount::Rounding), due - revenue);
         assert_eq!(-self.balance(LedgerAccount::Charges), charges);
-        assert_eq!(-self.balance(LedgerAccount::Goodwill), kept);
+        assert_eq!(-self.balance(LedgerAccount::Goodwill), kept - promoted);
+        assert_eq!(-self.balance(LedgerAccount::Payable), payable.values().sum::<i128>());
+        for (seller, owed) in payable {
+            assert_eq!(self.ledger.payable_to(&seller).map(|(_, amount)| amount).sum::<i128>(), owed, "{seller}");
+        }
+        assert_eq!(-self.balance(LedgerAccount::Commission), commissions);
+        let all: i128 = LedgerAccount::ALL.iter().map(|(account, _)| self.balance(*account)).sum();
+        assert_eq!(all, 0, "double entry sums to zero");
         assert_eq!(-self.balance(LedgerAccount::Deposits), deposits - due - charges - kept, "given and not yet earned");
         assert_eq!(self.balance(LedgerAccount::BadDebt), 0);
     }
@@ -131,14 +162,21 @@ impl Shop {
             assert!(!order.is_pinned() && order.payments.iter().all(|payment| payment.refunding.0 == 0));
             let payments = || order.payments.iter().map(|seen| &self.payments[&seen.id]);
             let captured: i64 = payments().map(|payment| brought(payment) - payment.refunded().0).sum();
+            assert_eq!(order.total().0, worth::total(order), "{order:?}");
             if order.awaits_payment() {
                 owed += captured;
                 continue;
             }
-            assert_eq!(captured, order.total().0 + order.kept.0 + order.owed_back().0, "paid for what was kept");
+            let total = worth::total(order) + order.kept.0 + order.owed_back().0;
+            assert_eq!(captured, total, "paid for what was kept, to the last unit");
             let failed = payments().any(|payment| payment.refunds.iter().any(|refund| refund.done == Some(false)));
             assert!(failed || order.owed_back().0 == 0, "all that was owed went back");
             owed += order.owed_back().0;
+            // What sellers earn they earn when it is sent.
+            for line in order.lines.iter().filter(|line| line.claim.is_some()) {
+                let (gross, _, off) = worth::earned(line, stall::COMMISSION_BPS, order.currency);
+                owed += worth::kept(line, order.currency) - (gross - off);
+            }
         }
         assert_eq!(-self.balance(LedgerAccount::Deposits), i128::from(owed));
         for payment in self.payments.values().filter(|payment| payment.method == Method::Card) {
@@ -171,6 +209,7 @@ impl Shop {
         let mut orders: BTreeMap<_, Order> = BTreeMap::new();
         let mut payments: BTreeMap<_, Payment> = BTreeMap::new();
         let mut accounts: BTreeMap<_, Account> = BTreeMap::new();
+        let mut uses: BTreeMap<_, UsesState> = BTreeMap::new();
         let mut books = Ledger::default();
         for (key, event, at) in &self.journal {
             let event = &reread(key, event);
@@ -207,12 +246,16 @@ impl Shop {
                     let rows = ledger::of_account(event);
                     rows.into_iter().for_each(|(currency, postings)| books.post(currency, &postings));
                 }
+                (EntityKey::Uses(subject), Event::Uses(event)) => {
+                    uses.entry(subject.clone()).or_insert_with(|| UsesState::new(subject.clone())).apply(event);
+                }
                 _ => unreachable!("{key} has no {event:?}"),
             }
         }
         self.check_each_payment_ends_once();
         assert_eq!(stocks, restored(&self.stocks));
         assert_eq!(orders, restored(&self.orders));
+        assert_eq!(uses, restored(&self.uses));
         assert_eq!(payments, restored(&self.payments));
         assert_eq!(accounts.into_iter().collect::<Vec<_>>(), touched(restored(&self.accounts)));
         assert_eq!(books.rows(), self.ledger.rows());
@@ -231,10 +274,7 @@ fn touched<K>(accounts: BTreeMap<K, Account>) -> Vec<(K, Account)> {
 
 /// What a payment brought, refunds not counted.
 fn brought(payment: &Payment) -> i64 {
-    match payment.state {
-        PaymentState::Pending | PaymentState::Failed => 0,
-        PaymentState::Paid | PaymentState::Refunding | PaymentState::Refunded => payment.money.amount.0,
-    }
+    payment.captured().0
 }
 
 /// The event as the journal gives it back.

@@ -1,26 +1,44 @@
-//! A gateway that does each thing at most once under its key, and may or may not say so.
+//! A gateway that does each thing at most once under its key, and may or may not say so. It may set aside where it is asked
+//! to take, take less than it is asked for, want the buyer first, find that nothing can be undone any more, and take money
+//! that it had declined.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::payment::gateway::{GatewayCall, GatewayOutcome, Operation};
-use crate::{Amount, PaymentId};
+use crate::payment::gateway::{ActionKind, GatewayCall, GatewayOutcome, Operation};
+use crate::{Amount, PaymentId, Timestamp};
 
-/// What chance decides about a call: whether it is heard, approved, and answered in words that arrive.
+/// What chance decides about a call: whether it is heard, approved, and answered in words that arrive; and how odd it is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Luck {
     pub(super) heard: bool,
     pub(super) approves: bool,
     pub(super) answers: bool,
+    /// Up to here everything is plain.
+    pub(super) odd: u8,
+}
+
+/// Luck without anything odd in it.
+pub(super) const PLAIN: u8 = 0;
+
+/// A card as the gateway sees it.
+#[derive(Debug, Default)]
+struct Card {
+    set_aside: i64,
+    taken: i64,
+    /// All of what a charge asked for.
+    charged: bool,
+    voided: bool,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Gateway {
     /// Every call ever made; each may be answered, repeated and answered again in any order.
     pub(super) calls: Vec<GatewayCall>,
-    /// What was decided, by key: approved or not.
-    decided: BTreeMap<String, bool>,
-    /// Money taken from the card of each payment.
-    taken: BTreeMap<PaymentId, Amount>,
+    /// What was decided, by key.
+    decided: BTreeMap<String, GatewayOutcome>,
+    cards: BTreeMap<PaymentId, Card>,
+    /// Payments whose buyer was asked to act.
+    asked: BTreeSet<PaymentId>,
 }
 
 impl Gateway {
@@ -33,46 +51,99 @@ impl Gateway {
     }
 
     /// Handles a call and answers it.
-    pub(super) fn answer(&mut self, call: &GatewayCall, luck: Luck) -> GatewayOutcome {
+    pub(super) fn answer(&mut self, call: &GatewayCall, luck: Luck, now: Timestamp) -> GatewayOutcome {
         let unknown = || GatewayOutcome::Unknown { reason: "timeout".into() };
         if !luck.heard {
             return unknown();
         }
-        let approved = self.decide(call, luck.approves);
-        match (luck.answers, approved) {
-            (false, _) => unknown(),
-            (true, true) => GatewayOutcome::Approved { reference: call.idempotency_key() },
-            (true, false) => GatewayOutcome::Declined { reason: "declined".into() },
+        let begins = matches!(call.operation, Operation::Charge { .. } | Operation::Authorize { .. });
+        let is_decided = self.decided.contains_key(&call.idempotency_key());
+        if begins && !is_decided && luck.odd == 1 && self.asked.insert(call.payment) {
+            let next = "https://bank.example".to_owned();
+            return GatewayOutcome::ActionRequired { kind: ActionKind::Authentication, next };
         }
+        let outcome = self.decide(call, luck, now);
+        if luck.answers { outcome } else { unknown() }
     }
 
-    fn decide(&mut self, call: &GatewayCall, approves: bool) -> bool {
-        let voided = self.decided.contains_key(&format!("{}:void", call.payment));
-        let approved = match call.operation {
-            // A void always works, and nothing can be charged after it.
-            Operation::Void => true,
-            Operation::Charge { .. } => approves && !voided,
-            Operation::Refund { .. } => approves,
-            Operation::Authorize { .. } | Operation::Capture { .. } | Operation::Renew { .. } => {
-                panic!("no payment of these orders is captured later")
-            }
-        };
-        if let Some(before) = self.decided.get(&call.idempotency_key()) {
-            return *before;
+    fn decide(&mut self, call: &GatewayCall, luck: Luck, now: Timestamp) -> GatewayOutcome {
+        let key = call.idempotency_key();
+        let card = self.cards.entry(call.payment).or_default();
+        // What it has declined it finds done after all.
+        let relents = luck.odd == 2
+            && luck.approves
+            && matches!(call.operation, Operation::Charge { .. })
+            && matches!(self.decided.get(&key), Some(GatewayOutcome::Declined { .. }))
+            && !card.voided;
+        if let Some(before) = self.decided.get(&key).filter(|_| !relents) {
+            return before.clone();
         }
-        self.decided.insert(call.idempotency_key(), approved);
-        let taken = self.taken.entry(call.payment).or_default();
-        match call.operation {
-            Operation::Charge { .. } if approved => taken.0 += call.money.amount.0,
-            Operation::Refund { .. } if approved => taken.0 -= call.money.amount.0,
-            Operation::Void => taken.0 = 0,
-            _ => {}
-        }
-        approved
+        let outcome = card.decide(call, luck, now);
+        self.decided.insert(key, outcome.clone());
+        outcome
     }
 
     /// Money taken and not given back.
     pub(super) fn taken(&self, payment: PaymentId) -> Amount {
-        self.taken.get(&payment).copied().unwrap_or_default()
+        self.cards.get(&payment).map_or(Amount::ZERO, |card| Amount(card.taken))
+    }
+}
+
+impl Card {
+    fn decide(&mut self, call: &GatewayCall, luck: Luck, now: Timestamp) -> GatewayOutcome {
+        let (reference, amount) = (call.idempotency_key(), call.money.amount.0);
+        let declined = || GatewayOutcome::Declined { reason: "declined".into() };
+        let expires_at = (luck.odd == 3).then(|| now.plus_seconds(600));
+        match call.operation {
+            Operation::Void => self.undo(reference, amount, luck),
+            Operation::Refund { .. } if !luck.approves => declined(),
+            Operation::Refund { .. } => {
+                self.taken -= amount;
+                GatewayOutcome::Approved { reference }
+            }
+            _ if self.voided || !luck.approves => declined(),
+            Operation::Charge { .. } if luck.odd == 4 => {
+                // It only sets aside, and wants to be asked again.
+                self.set_aside = amount;
+                GatewayOutcome::Authorized { reference, amount: None, expires_at }
+            }
+            Operation::Charge { .. } => {
+                (self.taken, self.charged) = (self.taken + amount, true);
+                match luck.odd {
+                    5 => GatewayOutcome::Moved { reference, amount: call.money.amount },
+                    _ => GatewayOutcome::Approved { reference },
+                }
+            }
+            Operation::Authorize { .. } => {
+                self.set_aside = if luck.odd == 5 { self.part_of(call) } else { amount };
+                GatewayOutcome::Authorized { reference, amount: Some(Amount(self.set_aside)), expires_at }
+            }
+            Operation::Capture { .. } => {
+                let moved = if luck.odd == 5 { self.part_of(call) } else { amount };
+                self.set_aside -= moved;
+                self.taken += moved;
+                GatewayOutcome::Moved { reference, amount: Amount(moved) }
+            }
+            Operation::Renew { .. } => GatewayOutcome::Authorized { reference, amount: None, expires_at },
+        }
+    }
+
+    /// Half of it, but something.
+    fn part_of(&self, call: &GatewayCall) -> i64 {
+        let unit = call.money.currency.minor_unit();
+        (call.money.amount.0 / unit / 2).max(1) * unit
+    }
+
+    /// It undoes everything, or says that all of what a charge asked for has moved.
+    fn undo(&mut self, reference: String, amount: i64, luck: Luck) -> GatewayOutcome {
+        if self.charged && self.taken == amount && luck.odd >= 4 {
+            return GatewayOutcome::AlreadyMoved { reference };
+        }
+        (self.voided, self.set_aside) = (true, 0);
+        match std::mem::take(&mut self.taken) {
+            0 => GatewayOutcome::Approved { reference },
+            _ if luck.odd == 3 => GatewayOutcome::Moved { reference, amount: Amount(amount) },
+            _ => GatewayOutcome::Approved { reference },
+        }
     }
 }

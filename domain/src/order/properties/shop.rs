@@ -6,23 +6,29 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::gateway::Gateway;
+use super::stall::{self, Stall};
 use crate::account::{self, Account, AccountCommand, AccountEvent};
 use crate::entity::{EntityKey, Event};
 use crate::ledger::{self, Ledger, Postings};
-use crate::order::{self, LatePayment, NewOrder, Order, OrderAsk, OrderCommand, OrderEvent, Outcome, Tender};
-use crate::payment::{self, Method, Payment, PaymentAsk, PaymentCommand, PaymentEvent};
-use crate::stock::{self, HoldMode, Stock, StockCommand, StockEvent, units};
+use crate::order::{self, LatePayment, Order, OrderAsk, OrderCommand, OrderEvent, Outcome, Tender};
+use crate::payment::{self, Payment, PaymentAsk, PaymentCommand, PaymentEvent};
+use crate::promotion::RuleSet;
+use crate::promotion::uses::{self, Subject, UsesCommand, UsesEvent, UsesState};
+use crate::stock::{self, Stock, StockCommand, StockEvent};
 use crate::{Currency, CustomerId, Money, OrderId, PaymentId, Refusal, SkuId, Timestamp};
 
 /// What one actor says to another.
 #[derive(Debug, Clone)]
-enum Message {
+pub(super) enum Message {
     Stock(SkuId, StockCommand),
     Order(OrderId, OrderCommand),
     Payment(PaymentId, PaymentCommand),
     /// The order sees where a payment stands by then.
     Seen(PaymentId),
     Account(CustomerId, AccountCommand),
+    Uses(Subject, UsesCommand),
+    /// An order is to be charged now.
+    Charge(OrderId, Vec<Tender>),
 }
 
 impl Message {
@@ -38,13 +44,16 @@ impl Message {
                 OrderCommand::PaymentPaid { .. }
                     | OrderCommand::PaymentPaidLate { .. }
                     | OrderCommand::PaymentFailed { .. }
+                    | OrderCommand::CaptureFailed { .. }
                     | OrderCommand::PaymentRefunded { .. }
                     | OrderCommand::DeadlineReached
             ),
             Self::Payment(_, command) => {
                 matches!(command, PaymentCommand::Secure | PaymentCommand::Abandon | PaymentCommand::GiveBack)
+                    || *command == PaymentCommand::CaptureSetAside
             }
-            Self::Seen(_) => true,
+            Self::Seen(_) | Self::Uses(..) => true,
+            Self::Charge(..) => false,
             Self::Account(_, command) => !matches!(command, AccountCommand::Credit { .. }),
         }
     }
@@ -70,7 +79,12 @@ pub(super) struct Shop {
     pub(super) journal: Vec<(EntityKey, Event, Timestamp)>,
     pub(super) seen: BTreeSet<String>,
     pub(super) late_payment: LatePayment,
-    messages: VecDeque<Message>,
+    /// What sellers offer.
+    pub(super) stall: Stall,
+    /// Who owns the uses of promotions and coupons.
+    pub(super) uses: BTreeMap<Subject, UsesState>,
+    pub(super) rules: Option<RuleSet>,
+    pub(super) messages: VecDeque<Message>,
     /// Payments outside that have become actors.
     opened: BTreeSet<PaymentId>,
 }
@@ -90,17 +104,24 @@ impl Shop {
             journal: Vec::new(),
             seen: BTreeSet::new(),
             late_payment: LatePayment::default(),
+            stall: Stall::default(),
+            uses: BTreeMap::new(),
+            rules: None,
             messages: VecDeque::new(),
             opened: BTreeSet::new(),
         }
     }
 
-    fn record(&mut self, key: EntityKey, event: Event) {
+    pub(super) fn record(&mut self, key: EntityKey, event: Event) {
         self.seen.insert(format!("{} {}", key.kind().name(), event.name()));
         self.journal.push((key, event, self.now));
     }
 
-    fn post_all(&mut self, rows: impl IntoIterator<Item = (Currency, Postings)>) {
+    pub(super) fn note(&mut self, what: &str) {
+        self.seen.insert(what.to_owned());
+    }
+
+    pub(super) fn post_all(&mut self, rows: impl IntoIterator<Item = (Currency, Postings)>) {
         rows.into_iter().for_each(|(currency, postings)| self.ledger.post(currency, &postings));
     }
 
@@ -114,7 +135,7 @@ impl Shop {
         Ok(())
     }
 
-    fn change_stock(&mut self, sku: &SkuId, events: &[StockEvent]) {
+    pub(super) fn change_stock(&mut self, sku: &SkuId, events: &[StockEvent]) {
         for event in events {
             self.stocks.get_mut(sku).expect("a SKU that changes is there").apply(event);
             self.record(EntityKey::Sku(sku.clone()), Event::Stock(event.clone()));
@@ -137,152 +158,12 @@ impl Shop {
         Ok(())
     }
 
-    fn change_account(&mut self, customer: &CustomerId, events: &[AccountEvent]) {
+    pub(super) fn change_account(&mut self, customer: &CustomerId, events: &[AccountEvent]) {
         for event in events {
             self.post_all(ledger::of_account(event));
             self.accounts.get_mut(customer).expect("a wallet that changes is there").apply(event);
             self.record(EntityKey::Account(customer.clone()), Event::Account(event.clone()));
         }
-    }
-
-    /// Places an order: every SKU and wallet decides first, and only if all agree anything changes.
-    pub(super) fn place(&mut self, order: &NewOrder) -> Result<(), Refusal> {
-        let demand = order::demand_with(order, |name| super::acts::kit(name, self.currency))?;
-        let divisible = !demand.is_indivisible();
-        let (partial, backorder) = (order.allow_partial && divisible, order.allow_backorder && divisible);
-        let mode = HoldMode { partial, backorder };
-        let (mut fills, mut holds) = (Vec::new(), Vec::new());
-        for (sku, quantity) in &demand.units {
-            let unknown = || Refusal::SkuUnknown { sku: sku.to_string() };
-            let stock = self.stocks.get(sku).ok_or_else(unknown)?;
-            let buyer = order.buyer().cloned();
-            let hold = StockCommand::Hold {
-                order: order.id,
-                quantity: *quantity,
-                mode,
-                settled: false,
-                buyer,
-                tentative: false,
-                context: None,
-                taking: None,
-            };
-            let mut events = Vec::new();
-            stock::decide(stock, &hold, self.now, &mut events)?;
-            let [StockEvent::Held { picks, backordered, .. }] = &events[..] else { panic!("{events:?}") };
-            let definition = stock.definition.as_ref().expect("it has just sold");
-            fills.push(order::Fill {
-                price: definition.price,
-                hold_ttl_seconds: definition.hold_ttl_seconds,
-                commission_bps: 0,
-                filled: units(picks),
-                backordered: *backordered,
-                waiting: stock.makes_wait(&events[0]),
-                category: None,
-                brand: None,
-            });
-            holds.push((sku.clone(), events));
-        }
-        let placement = order::place(order, &demand, &fills, &[], self.now)?;
-        let OrderEvent::Placed { hold_expires_at, attempt, .. } = &placement.placed else { panic!("placed") };
-        let ids = (0..).map(|number| Order::payment_id(order.id, *attempt, number, *hold_expires_at));
-        let spends = self.decide_wallet(order.customer.as_ref(), &placement.plan, ids)?;
-        for (sku, mut events) in holds {
-            if let (true, StockEvent::Held { settled, .. }) = (placement.plan.secures_at_once(), &mut events[0]) {
-                *settled = true;
-            }
-            self.change_stock(&sku, &events);
-        }
-        self.change_account_of(order.customer.as_ref(), &spends);
-        self.create_order(order.id, &placement);
-        self.create_payments(order.id, &placement.plan, 0);
-        self.run_messages();
-        Ok(())
-    }
-
-    fn decide_wallet(
-        &self,
-        customer: Option<&CustomerId>,
-        plan: &order::PaymentPlan,
-        ids: impl Iterator<Item = PaymentId>,
-    ) -> Result<Vec<AccountEvent>, Refusal> {
-        let mut events = Vec::new();
-        for (planned, id) in plan.payments.iter().zip(ids).filter(|(planned, _)| planned.method == Method::Wallet) {
-            let customer = customer.expect("a wallet has an owner");
-            let mut wallet = self.accounts.get(customer).cloned().unwrap_or_else(|| Account::new(customer.clone()));
-            events.iter().for_each(|event| wallet.apply(event));
-            let money = Money::new(planned.amount, self.currency);
-            let hold = AccountCommand::Hold { payment: id, money, spend: !plan.needs_gateway() };
-            account::decide(&wallet, &hold, &mut events)?;
-        }
-        Ok(events)
-    }
-
-    fn change_account_of(&mut self, customer: Option<&CustomerId>, events: &[AccountEvent]) {
-        if let Some(customer) = customer {
-            self.change_account(customer, events);
-        }
-    }
-
-    fn create_order(&mut self, id: OrderId, placement: &order::Placement) {
-        let created = Order::create(id, &placement.placed, self.now);
-        let postings = ledger::of_order(None, &placement.placed, &created);
-        self.post_all([(self.currency, postings)]);
-        self.record(EntityKey::Order(id), Event::Order(placement.placed.clone()));
-        self.orders.insert(id, created);
-        self.secure_immediate(id, &placement.plan, 0);
-    }
-
-    fn secure_immediate(&mut self, id: OrderId, plan: &order::PaymentPlan, first: usize) {
-        let immediate = plan.payments.iter().enumerate().filter(|(_, planned)| plan.is_immediate(planned));
-        let events: Vec<_> =
-            immediate.filter_map(|(index, paid)| plan.secured_at_once(paid, (first + index) as u32)).collect();
-        self.change_order(id, &events);
-    }
-
-    fn create_payments(&mut self, order: OrderId, plan: &order::PaymentPlan, first: usize) {
-        for (index, planned) in plan.payments.iter().enumerate() {
-            let id = self.orders[&order].payments[first + index].id;
-            if planned.method.is_outside() {
-                continue;
-            }
-            let created = PaymentEvent::Created {
-                order,
-                method: planned.method,
-                money: Money::new(planned.amount, self.currency),
-                payer: self.orders[&order].customer.clone(),
-                credential: plan.credentials[index].clone(),
-                capture_later: plan.captures_later[index],
-                overcapture: crate::Amount::ZERO,
-            };
-            let payment = Payment::create(id, &created, self.now);
-            payment::first_call(&payment).into_iter().for_each(|call| self.gateway.call(call));
-            let before = self.payments.insert(id, payment);
-            assert!(before.is_none(), "payment ids are unique");
-            self.record(EntityKey::Payment(id), Event::Payment(created));
-            if plan.is_immediate(planned) {
-                self.change_payment(id, &[PaymentEvent::Paid { reference: None }]);
-            }
-        }
-    }
-
-    pub(super) fn pay(&mut self, id: OrderId, tenders: &[Tender]) -> Result<(), Refusal> {
-        let order = &self.orders[&id];
-        let due = order.check_payable(self.now)?;
-        let (customer, first) = (order.customer.clone(), order.payments.len());
-        let (attempt, until) = (order.attempt, order.hold_expires_at);
-        let plan = order::plan_payments(due, tenders, customer.as_ref())?;
-        let ids = (first..).map(|number| Order::payment_id(id, attempt, number, until));
-        let spends = self.decide_wallet(customer.as_ref(), &plan, ids)?;
-        self.change_account_of(customer.as_ref(), &spends);
-        self.change_order(id, &[OrderEvent::PaymentsStarted { payments: plan.payments.clone() }]);
-        self.secure_immediate(id, &plan, first);
-        self.create_payments(id, &plan, first);
-        if self.orders[&id].secured {
-            let settles: Vec<_> = self.orders[&id].settle_asks().collect();
-            self.messages.extend(settles.into_iter().map(|(sku, settle)| Message::Stock(sku, settle)));
-        }
-        self.run_messages();
-        Ok(())
     }
 
     /// A command from outside to an order.
@@ -292,7 +173,7 @@ impl Shop {
         Ok(())
     }
 
-    fn tell_order(&mut self, id: OrderId, command: &OrderCommand) -> Result<(), Refusal> {
+    pub(super) fn tell_order(&mut self, id: OrderId, command: &OrderCommand) -> Result<(), Refusal> {
         let earlier =
             (OrderEvent::Delivered, OrderAsk::Payment(Order::payment_id(id, 0, 0, self.now), PaymentCommand::Secure));
         let (mut events, mut asks) = (vec![earlier.0.clone()], vec![earlier.1.clone()]);
@@ -306,13 +187,13 @@ impl Shop {
         self.messages.extend(asks.into_iter().map(|ask| match ask {
             OrderAsk::Stock(sku, command) => Message::Stock(sku, command),
             OrderAsk::Payment(payment, command) => Message::Payment(payment, command),
-            OrderAsk::Uses(subject, _) => panic!("nothing here uses {subject:?}"),
-            OrderAsk::Charge(tenders) => panic!("nothing here is charged later: {tenders:?}"),
+            OrderAsk::Uses(subject, command) => Message::Uses(subject, command),
+            OrderAsk::Charge(tenders) => Message::Charge(id, tenders),
         }));
         Ok(())
     }
 
-    fn change_order(&mut self, id: OrderId, events: &[OrderEvent]) {
+    pub(super) fn change_order(&mut self, id: OrderId, events: &[OrderEvent]) {
         for event in events {
             let order = self.orders.get_mut(&id).expect("an order that changes is there");
             let before = order.clone();
@@ -341,16 +222,18 @@ impl Shop {
     }
 
     /// Something told to a payment from outside.
-    pub(super) fn payment(&mut self, id: PaymentId, command: &PaymentCommand) {
-        self.tell_payment(id, command);
+    pub(super) fn payment(&mut self, id: PaymentId, command: &PaymentCommand) -> Result<(), Refusal> {
+        self.tell_payment(id, command)?;
         self.run_messages();
+        Ok(())
     }
 
-    fn tell_payment(&mut self, id: PaymentId, command: &PaymentCommand) {
-        self.open_payment(id);
+    fn tell_payment(&mut self, id: PaymentId, command: &PaymentCommand) -> Result<(), Refusal> {
+        if matches!(command, PaymentCommand::Refund { .. }) {
+            self.open_payment(id);
+        }
         let (mut events, mut asks) = (Vec::new(), Vec::new());
-        let decision = payment::decide(&self.payments[&id], command, self.now, &mut events, &mut asks);
-        decision.unwrap_or_else(|refusal| panic!("a payment refused {command:?}: {refusal}"));
+        payment::decide(&self.payments[&id], command, self.now, &mut events, &mut asks)?;
         self.change_payment(id, &events);
         let (order, mut said) = (self.payments[&id].order, None);
         for ask in asks {
@@ -384,9 +267,27 @@ impl Shop {
             self.messages.push_back(Message::Order(order, told));
         }
         assert!(said.is_none_or(|state| state == self.payments[&id].state), "what is said last is so");
+        Ok(())
     }
 
-    fn change_payment(&mut self, id: PaymentId, events: &[PaymentEvent]) {
+    /// Something told to the owner of uses.
+    pub(super) fn tell_uses(&mut self, subject: &Subject, command: &UsesCommand) -> Result<(), Refusal> {
+        let state = self.uses.entry(subject.clone()).or_insert_with(|| UsesState::new(subject.clone()));
+        let mut events = Vec::new();
+        uses::decide(state, command, self.now, &mut events)?;
+        self.change_uses(subject, events);
+        Ok(())
+    }
+
+    pub(super) fn change_uses(&mut self, subject: &Subject, events: Vec<UsesEvent>) {
+        let key = EntityKey::Uses(subject.clone());
+        for event in events {
+            self.uses.get_mut(subject).expect("uses that change have an owner").apply(&event);
+            self.record(key.clone(), Event::Uses(event));
+        }
+    }
+
+    pub(super) fn change_payment(&mut self, id: PaymentId, events: &[PaymentEvent]) {
         for event in events {
             let payment = self.payments.get_mut(&id).expect("a payment that changes is there");
             let postings = ledger::of_payment(payment, event);
@@ -396,7 +297,7 @@ impl Shop {
         }
     }
 
-    fn run_messages(&mut self) {
+    pub(super) fn run_messages(&mut self) {
         while let Some(message) = self.messages.pop_front() {
             let mut waiting = std::mem::take(&mut self.messages);
             let times = if self.post.twice && message.is_repeatable() { 2 } else { 1 };
@@ -415,6 +316,7 @@ impl Shop {
     /// What actors ask of each other cannot be refused.
     fn deliver(&mut self, message: Message) {
         match message {
+            Message::Stock(sku, command) if sku.as_str() == stall::SKU => self.stall.hear(&command),
             Message::Stock(sku, command) => {
                 let mut events = Vec::new();
                 stock::decide(&self.stocks[&sku], &command, self.now, &mut events)
@@ -424,7 +326,9 @@ impl Shop {
             Message::Order(order, command) => self
                 .tell_order(order, &command)
                 .unwrap_or_else(|refusal| panic!("an order refused {command:?}: {refusal}")),
-            Message::Payment(payment, command) => self.tell_payment(payment, &command),
+            Message::Payment(payment, command) => self
+                .tell_payment(payment, &command)
+                .unwrap_or_else(|refusal| panic!("a payment refused {command:?}: {refusal}")),
             Message::Seen(id) => {
                 let payment = &self.payments[&id];
                 let (stage, next_action) = (payment.stage(), payment.next_action());
@@ -434,6 +338,10 @@ impl Shop {
             Message::Account(customer, command) => self
                 .account(&customer, &command)
                 .unwrap_or_else(|refusal| panic!("a wallet refused {command:?}: {refusal}")),
+            Message::Uses(subject, command) => self
+                .tell_uses(&subject, &command)
+                .unwrap_or_else(|refusal| panic!("{subject:?} refused {command:?}: {refusal}")),
+            Message::Charge(order, tenders) => self.charge(order, &tenders),
         }
     }
 
@@ -452,6 +360,8 @@ impl Shop {
         }
         let payments: Vec<_> =
             self.payments.values().filter(|p| p.next_due().is_some_and(|due| due <= self.now)).map(|p| p.id).collect();
-        payments.into_iter().for_each(|id| self.payment(id, &PaymentCommand::AskAgain));
+        for id in payments {
+            self.payment(id, &PaymentCommand::AskAgain).expect("time is not refused");
+        }
     }
 }

@@ -36,6 +36,16 @@ fn late_money_is_taken_or_goes_back_as_the_shop_says() {
     }
 }
 
+/// Found by random days in the shop: what the order had taken went back, and the order stayed paid.
+#[test]
+fn late_money_that_is_told_twice_is_taken_once_and_does_not_go_back() {
+    let mut desk = unpaid(0);
+    assert!(takes(&mut desk, LatePayment::Reacquire));
+    let again = OrderCommand::PaymentPaidLate { payment: desk.id(0), policy: LatePayment::Reacquire };
+    assert!(desk.run(again).unwrap().is_empty() && desk.asks.is_empty());
+    assert!(desk.order.secured);
+}
+
 #[test]
 fn who_has_cancelled_or_was_refused_another_payment_gets_late_money_back() {
     let mut cancelled = unpaid(0);
