@@ -520,7 +520,7 @@ mod tests {
         for command in [
             UsesCommand::Settle { order: id },
             UsesCommand::Release { order: id, round: 3 },
-            UsesCommand::GiveBack { order: id },
+            UsesCommand::GiveBack { order: id, taken: None, step: None },
         ] {
             let step = RemoteStep::of_uses(subject.clone(), &command).unwrap_or_else(|| panic!("{command:?}"));
             assert_eq!(step.target(), EntityKey::Uses(subject.clone()));

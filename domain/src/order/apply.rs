@@ -204,7 +204,7 @@ impl Order {
             OrderEvent::RefundReversed { number, amount } => {
                 let payment = &mut self.payments[*number as usize];
                 payment.refunded.0 -= amount.0;
-                payment.state = PaymentState::Paid;
+                payment.enter(PaymentState::Paid);
             }
             OrderEvent::StepOwed { step, to } => {
                 self.next_step = step + 1;

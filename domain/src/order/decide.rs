@@ -224,7 +224,7 @@ fn decide_command(
         OrderCommand::RefundReversed { payment, amount } => {
             let number = number_of(order, *payment)?;
             let known = &order.payments[number as usize];
-            if known.refunded.0 - known.refunding.0 >= amount.0 {
+            if amount.0 > 0 && known.refunding.0 == 0 && known.refunded >= *amount {
                 out.push(OrderEvent::RefundReversed { number, amount: *amount });
             }
             Ok(())

@@ -72,6 +72,8 @@ acts! {
     PaymentRefunded = "refunded";
     /// Money did not go back.
     RefundFailed = "refund failed";
+    /// Money that had gone back came again.
+    RefundReversed = "refund came again";
     /// Units that waited are held.
     BackorderFilled = "backorder filled";
     /// Units were lost to a shortfall.
@@ -113,6 +115,7 @@ impl Act {
             OrderCommand::CaptureFailed { .. } => Self::CaptureFailed,
             OrderCommand::PaymentRefunded { done: true, .. } => Self::PaymentRefunded,
             OrderCommand::PaymentRefunded { done: false, .. } => Self::RefundFailed,
+            OrderCommand::RefundReversed { .. } => Self::RefundReversed,
             OrderCommand::BackorderFilled { .. } => Self::BackorderFilled,
             OrderCommand::Displaced { .. } => Self::Displaced,
             OrderCommand::NotDrawn => Self::NotDrawn,
@@ -281,6 +284,8 @@ const ROWS: &[Rows] = {
         (A::PaymentRefunded, &[S::Backordered, S::Paid, S::PartiallyShipped, S::Shipped, S::Delivered, S::Cancelled, S::Expired, S::PartiallyReturned, S::Returned, S::Completed], If, &[]),
         (A::RefundFailed, &[S::Created, S::AwaitingPayment, S::Waiting], Nothing, &[]),
         (A::RefundFailed, &[S::Backordered, S::Paid, S::PartiallyShipped, S::Shipped, S::Delivered, S::Cancelled, S::Expired, S::PartiallyReturned, S::Returned, S::Completed], If, &[]),
+        (A::RefundReversed, &[S::Created, S::AwaitingPayment, S::Waiting], Nothing, &[]),
+        (A::RefundReversed, &[S::Backordered, S::Paid, S::PartiallyShipped, S::Shipped, S::Delivered, S::Cancelled, S::Expired, S::PartiallyReturned, S::Returned, S::Completed], If, &[]),
         (A::BackorderFilled, &[S::Created], Yes, &[S::Created, S::AwaitingPayment]),
         (A::BackorderFilled, &[S::AwaitingPayment, S::Paid, S::PartiallyShipped, S::Shipped, S::Delivered, S::Cancelled, S::Expired, S::PartiallyReturned, S::Returned, S::Completed], Yes, &[]),
         (A::BackorderFilled, &[S::Backordered], Yes, &[S::Backordered, S::Paid]),

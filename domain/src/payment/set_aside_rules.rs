@@ -19,16 +19,16 @@ fn refund(number: u32) -> Operation {
     Operation::Refund { number }
 }
 
+fn money(cents: i64) -> Money {
+    Money::new(Amount(cents * CENT), "EUR".parse().unwrap())
+}
+
 fn aside(cents: Option<i64>) -> GatewayOutcome {
-    GatewayOutcome::Authorized {
-        reference: "au".into(),
-        amount: cents.map(|cents| Amount(cents * CENT)),
-        expires_at: None,
-    }
+    GatewayOutcome::Authorized { reference: "au".into(), money: cents.map(money), expires_at: None }
 }
 
 fn moved(cents: i64) -> GatewayOutcome {
-    GatewayOutcome::Moved { reference: "mv".into(), amount: Amount(cents * CENT) }
+    GatewayOutcome::Moved { reference: "mv".into(), money: money(cents) }
 }
 
 fn already() -> GatewayOutcome {
@@ -51,6 +51,7 @@ fn later() -> Till {
         payer: None,
         credential: Some("tok".into()),
         capture_later: true,
+        overcapture: Amount::ZERO,
     };
     let payment = Payment::create(PaymentId::of_order(order, 0, START), &created, START);
     Till { payment, now: START, asks: Vec::new() }
@@ -338,7 +339,7 @@ fn notices_of_what_is_known_change_nothing_and_of_what_cannot_be_are_refused() {
 #[test]
 fn a_bank_questions_at_most_what_was_paid_and_did_not_go_back() {
     let dispute = |cents: i64, name: &str| {
-        PaymentCommand::Notice(Notice::DisputeOpened { amount: Amount(cents * CENT), reference: name.into() })
+        PaymentCommand::Notice(Notice::DisputeOpened { money: money(cents), reference: name.into() })
     };
     for (cents, code) in
         [(0, Some("money_invalid")), (-1, Some("money_invalid")), (601, Some("money_invalid")), (600, None)]
@@ -376,7 +377,7 @@ fn what_lapses_is_renewed_a_day_early_or_half_way_and_never_at_once() {
     {
         let mut till = later();
         let expires_at = Some(START.plus_seconds(lasts));
-        till.answer(authorize(), GatewayOutcome::Authorized { reference: "au".into(), amount: None, expires_at });
+        till.answer(authorize(), GatewayOutcome::Authorized { reference: "au".into(), money: None, expires_at });
         assert_eq!(till.payment.next_due(), Some(START.plus_seconds(renewed_after)), "{lasts}");
     }
     assert_eq!(set_aside().payment.next_due(), None, "the gateway does not say when it lapses");

@@ -27,7 +27,7 @@ fn context() -> CartContext {
         tier: Some("gold".into()),
         region: Some("DE".into()),
         channel: Some("app".into()),
-        payment: Some(Method::Card),
+        payments: [Method::Card].into_iter().collect(),
         coupons: [PresentedCoupon { code: "C-1".parse().unwrap(), batch: Label::new("spring").unwrap() }]
             .into_iter()
             .collect(),

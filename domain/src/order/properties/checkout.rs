@@ -127,7 +127,7 @@ impl Shop {
     fn present(&self, order: &NewOrder) -> Result<Vec<PresentedCoupon>, Refusal> {
         let codes = order.promotions.iter().flat_map(|wish| &wish.coupons);
         let presented = codes.map(|code| {
-            let unknown = || Refusal::CouponInvalid { code: code.to_string(), why: "it is not known" };
+            let unknown = || Refusal::CouponInvalid { code: code.to_string(), why: "it is not known".into() };
             let terms = self.uses.get(&Subject::Coupon(code.clone())).and_then(|state| state.terms.as_ref());
             let batch = terms.and_then(|terms| terms.batch.clone()).ok_or_else(unknown)?;
             Ok(PresentedCoupon { code: code.clone(), batch })

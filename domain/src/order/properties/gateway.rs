@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::payment::gateway::{ActionKind, GatewayCall, GatewayOutcome, Operation};
-use crate::{Amount, PaymentId, Timestamp};
+use crate::{Amount, Money, PaymentId, Timestamp};
 
 /// What chance decides about a call: whether it is heard, approved, and answered in words that arrive; and how odd it is.
 #[derive(Debug, Clone, Copy)]
@@ -95,7 +95,7 @@ impl Card {
         let declined = || GatewayOutcome::Declined { reason: "declined".into() };
         let expires_at = (luck.odd == 3).then(|| now.plus_seconds(600));
         match call.operation {
-            Operation::Void => self.undo(reference, amount, luck),
+            Operation::Void => self.undo(reference, call.money, luck),
             Operation::Refund { .. } if !luck.approves => declined(),
             Operation::Refund { .. } => {
                 self.taken -= amount;
@@ -105,26 +105,30 @@ impl Card {
             Operation::Charge { .. } if luck.odd == 4 => {
                 // It only sets aside, and wants to be asked again.
                 self.set_aside = amount;
-                GatewayOutcome::Authorized { reference, amount: None, expires_at }
+                GatewayOutcome::Authorized { reference, money: None, expires_at }
             }
             Operation::Charge { .. } => {
                 (self.taken, self.charged) = (self.taken + amount, true);
                 match luck.odd {
-                    5 => GatewayOutcome::Moved { reference, amount: call.money.amount },
+                    5 => GatewayOutcome::Moved { reference, money: call.money },
                     _ => GatewayOutcome::Approved { reference },
                 }
             }
             Operation::Authorize { .. } => {
                 self.set_aside = if luck.odd == 5 { self.part_of(call) } else { amount };
-                GatewayOutcome::Authorized { reference, amount: Some(Amount(self.set_aside)), expires_at }
+                GatewayOutcome::Authorized {
+                    reference,
+                    money: Some(Money::new(Amount(self.set_aside), call.money.currency)),
+                    expires_at,
+                }
             }
             Operation::Capture { .. } => {
                 let moved = if luck.odd == 5 { self.part_of(call) } else { amount };
                 self.set_aside -= moved;
                 self.taken += moved;
-                GatewayOutcome::Moved { reference, amount: Amount(moved) }
+                GatewayOutcome::Moved { reference, money: Money::new(Amount(moved), call.money.currency) }
             }
-            Operation::Renew { .. } => GatewayOutcome::Authorized { reference, amount: None, expires_at },
+            Operation::Renew { .. } => GatewayOutcome::Authorized { reference, money: None, expires_at },
         }
     }
 
@@ -135,14 +139,14 @@ impl Card {
     }
 
     /// It undoes everything, or says that all of what a charge asked for has moved.
-    fn undo(&mut self, reference: String, amount: i64, luck: Luck) -> GatewayOutcome {
-        if self.charged && self.taken == amount && luck.odd >= 4 {
+    fn undo(&mut self, reference: String, money: Money, luck: Luck) -> GatewayOutcome {
+        if self.charged && self.taken == money.amount.0 && luck.odd >= 4 {
             return GatewayOutcome::AlreadyMoved { reference };
         }
         (self.voided, self.set_aside) = (true, 0);
         match std::mem::take(&mut self.taken) {
             0 => GatewayOutcome::Approved { reference },
-            _ if luck.odd == 3 => GatewayOutcome::Moved { reference, amount: Amount(amount) },
+            _ if luck.odd == 3 => GatewayOutcome::Moved { reference, money },
             _ => GatewayOutcome::Approved { reference },
         }
     }

@@ -337,7 +337,7 @@ fn a_use_is_held_anew_when_its_amount_is_another_or_it_is_new() {
 fn a_coupon_that_comes_to_nothing_is_dropped_and_no_other() {
     let mut order = wanted(&[("a", 1)]);
     order.promotions_mut().coupons.extend([coupon("ONE"), coupon("TWO")]);
-    let invalid = |code: &str| Refusal::CouponInvalid { code: code.into(), why: "it has expired" };
+    let invalid = |code: &str| Refusal::CouponInvalid { code: code.into(), why: "it has expired".into() };
     assert!(!drop_coupon(&mut order, &invalid("THREE")), "nobody presented it");
     assert!(!drop_coupon(&mut order, &Refusal::AlreadyPaid), "that is not about a coupon");
     assert!(drop_coupon(&mut order, &invalid("ONE")));

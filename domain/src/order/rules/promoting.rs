@@ -9,7 +9,7 @@ use crate::order::{
 };
 use crate::payment::Method;
 use crate::promotion::pricing::{GrantedGift, Target};
-use crate::promotion::uses::{Subject, UsesCommand};
+use crate::promotion::uses::{Subject, Use, UsesCommand};
 use crate::promotion::{CouponCode, Label, PresentedCoupon, PromotionId, RuleSet, Unavailable};
 use crate::{Amount, CustomerId, OrderId, Quantity, Refusal};
 
@@ -148,9 +148,9 @@ fn a_coupon_is_used_by_a_promotion_that_takes_it_or_refused_by_name() {
         refusal => panic!("{refusal}"),
     };
     let nobody = why(placed(&order, &fills, Pricer { rules: Some(&taken), coupons: &[] }));
-    assert_eq!(nobody, ("SPRING-1".to_owned(), "no promotion that takes it applies to this order"));
+    assert_eq!(nobody, ("SPRING-1".to_owned(), "no promotion that takes it applies to this order".into()));
     let none = why(placed(&order, &fills, Pricer::default()));
-    assert_eq!(none, ("SPRING-1".to_owned(), "no promotion takes coupons"));
+    assert_eq!(none, ("SPRING-1".to_owned(), "no promotion takes coupons".into()));
     assert!(placed(&wanted(&[("a", 1)]), &fills, Pricer::default()).unwrap().promoted().is_none());
 }
 
@@ -212,9 +212,11 @@ fn uses_are_held_for_the_buyer_in_the_round_of_the_try_and_end_with_the_order() 
     assert_eq!(held(&order)[..], [hold(Some("ann"))], "the customer comes before a guest's key");
     assert!(promoted.uses(&Subject::Promotion(promotion("p"))) && !promoted.uses(&Subject::Promotion(promotion("q"))));
 
+    // What it had of each its order says: the owner only counts what is used.
+    let taken = || Some(Use { amount: amount("2.00"), customer: Some(CustomerId::new("ann").unwrap()), round: 6 });
     for (secured, wanted) in [
         (false, UsesCommand::Release { order: OrderId::new(START, 1), round: 6 }),
-        (true, UsesCommand::GiveBack { order: OrderId::new(START, 1) }),
+        (true, UsesCommand::GiveBack { order: OrderId::new(START, 1), taken: taken(), step: None }),
     ] {
         let mut desk = super::Desk::with(&[line("a", "5.00", 1, 0)], &[(Method::External, "5.00")]);
         desk.order.promoted = Some(Box::new(promoted.clone()));

@@ -127,6 +127,12 @@ fn commands(order: &Order) -> Vec<OrderCommand> {
             all.push(C::PaymentRefunded { payment: id, amount, done });
         }
     }
+    for payment in order.payments.iter().filter(|payment| payment.refunding.0 == 0) {
+        let (back, id) = (payment.refunded, payment.id);
+        for amount in [back, crate::Amount(back.0 + 1), crate::Amount(back.0 / 2)] {
+            all.push(C::RefundReversed { payment: id, amount });
+        }
+    }
     for name in ["a", "b", "part"] {
         let sku = sku(name);
         all.push(C::BackorderFilled { sku: sku.clone(), quantity: 1, offer_seconds: 60 });
@@ -276,7 +282,7 @@ fn every_status_with_everything_that_can_be_done_and_told_comes_to_what_the_tabl
         for act in Act::ALL {
             let Some(came) = seen.get(&(*status, *act)) else {
                 // Who waits to be let in has no payment that could tell anything.
-                let of_payment = (Act::PaymentPaid..=Act::RefundFailed).contains(act);
+                let of_payment = (Act::PaymentPaid..=Act::RefundReversed).contains(act);
                 assert!(*status == OrderStatus::Waiting && of_payment, "{act:?} was never tried in {status:?}");
                 continue;
             };
