@@ -106,6 +106,10 @@ pub enum Command {
         payment: PaymentId,
         command: Box<PaymentCommand>,
     },
+    /// Tries a card payment again that failed.
+    RetryPayment {
+        payment: PaymentId,
+    },
     ReadPayment {
         payment: PaymentId,
     },
@@ -143,6 +147,7 @@ impl Command {
                 | Self::Account { .. }
                 | Self::Uses { .. }
                 | Self::Payment { .. }
+                | Self::RetryPayment { .. }
                 | Self::Enter { .. }
         )
     }

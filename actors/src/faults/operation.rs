@@ -131,7 +131,9 @@ fn command_names(command: &Command) -> Vec<String> {
             names_of([EntityKey::Account(customer.clone())])
         }
         Command::Uses { subject, .. } | Command::ReadUses { subject } => names_of([EntityKey::Uses(subject.clone())]),
-        Command::Payment { payment, .. } | Command::ReadPayment { payment } => names_of([EntityKey::Payment(*payment)]),
+        Command::Payment { payment, .. } | Command::RetryPayment { payment } | Command::ReadPayment { payment } => {
+            names_of([EntityKey::Payment(*payment)])
+        }
         Command::Enter { .. } | Command::ReadLedger => names_of([EntityKey::Ledger]),
         Command::ReadDeadLetters
         | Command::Checkpoint { .. }
@@ -199,7 +201,7 @@ impl Command {
                 _ => "engine",
             },
             Self::ReadUses { .. } => "read_uses",
-            Self::Payment { .. } => "payment",
+            Self::Payment { .. } | Self::RetryPayment { .. } => "payment",
             Self::ReadPayment { .. } | Self::ReadDeadLetters => "read_payment",
             Self::Enter { .. } => "enter",
             Self::ReadLedger => "read_ledger",
@@ -215,6 +217,7 @@ impl Command {
             Self::Payment { command, .. } => matches!(**command, PaymentCommand::Notice(_)),
             Self::Stock { command, .. } => matches!(**command, StockCommand::Define(_)),
             Self::Edit { .. }
+            | Self::RetryPayment { .. }
             | Self::Account { .. }
             | Self::Uses { .. }
             | Self::Enter { .. }

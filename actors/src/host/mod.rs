@@ -26,6 +26,7 @@ mod placing;
 mod read;
 mod recover;
 mod remote;
+mod retry;
 mod stock;
 mod supervise;
 mod tentative;
@@ -384,6 +385,7 @@ impl Host {
             Command::Uses { subject, command, key } => self.run_uses_command(&subject, &command, key),
             Command::ReadUses { subject } => self.read_uses(&subject),
             Command::Payment { payment, command } => self.run_payment_command(payment, &command),
+            Command::RetryPayment { payment } => self.retry_payment(payment),
             Command::ReadPayment { payment } => self.read_payment(payment),
             Command::ReadDeadLetters => Ok(self.read_dead_letters()),
             Command::Enter { event, key } => self.enter(&event, key),

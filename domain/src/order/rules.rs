@@ -6,6 +6,7 @@ mod giving_back;
 mod late;
 mod learning;
 mod placing;
+mod retry;
 mod statuses;
 mod table;
 
