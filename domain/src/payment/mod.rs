@@ -17,6 +17,8 @@ mod answer;
 mod call;
 mod decide;
 mod event;
+#[cfg(test)]
+mod every_stage;
 pub mod gateway;
 mod notice;
 mod progress;
