@@ -111,6 +111,10 @@ pub enum Command {
         payment: PaymentId,
         command: Box<PaymentCommand>,
     },
+    /// Tries a card payment again that failed.
+    RetryPayment {
+        payment: PaymentId,
+    },
     ReadPayment {
         payment: PaymentId,
     },
@@ -148,6 +152,7 @@ impl Command {
                 | Self::Account { .. }
                 | Self::Uses { .. }
                 | Self::Payment { .. }
+                | Self::RetryPayment { .. }
                 | Self::Enter { .. }
         )
     }

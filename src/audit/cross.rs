@@ -200,6 +200,11 @@ impl Auditor {
                 let detail = "it was paid when nobody waited for it, and does not go back".to_owned();
                 verdicts.push((payment.last_seq, format!("payment/{id}"), Differs(Rule::OrderMoney, detail)));
             }
+            let failed = payment.retry_of.map(|failed| self.payments.get(&failed));
+            if failed.is_some_and(|failed| !failed.is_some_and(|failed| payment.can_retry(failed))) {
+                let detail = "it is another try of a payment that did not fail, or was another".to_owned();
+                verdicts.push((payment.last_seq, format!("payment/{id}"), Differs(Rule::OrderPayment, detail)));
+            }
             let order = self.orders.get(&payment.order);
             if !order.is_some_and(|order| order.payments.iter().any(|pay| pay.id == *id)) {
                 let detail = format!("order {} does not know it", payment.order);

@@ -248,8 +248,12 @@ impl Order {
             }
             E::RefundReversed { number, amount } => {
                 self.pay_step(*number, &[PaymentState::Paid, PaymentState::Refunded], PaymentState::Paid, scene);
-                self.refund_step(*number, -amount.0, 0, scene);
-                self.payments.get_mut(*number as usize).into_iter().for_each(|pay| pay.refund_failed = true);
+                if let Some(pay) = self.payments.get_mut(*number as usize) {
+                    let went_back = amount.0 > 0 && pay.refunded - pay.refunding >= amount.0;
+                    scene.expect(went_back, Rule::RefundExceeds, || format!("{} had not gone back", amount.0));
+                    pay.refunded -= amount.0;
+                    pay.refund_failed = true;
+                }
             }
             E::StepOwed { step, to } => {
                 self.step_next = step.saturating_add(1);
@@ -352,7 +356,11 @@ impl Order {
                 (!self.completed, "it was completed"),
                 (!lines.is_empty(), "no line was named"),
             ],
-            E::RefundGranted { .. } => &[(open && self.secured, "it was not paid or was over")],
+            // What a refund that failed, or came again, has left with the house can be given back when it is over, too.
+            E::RefundGranted { .. } => &[(
+                if open { self.secured } else { self.owed_back() > 0 },
+                "it was not paid, or was over and owed nothing",
+            )],
             E::StepOwed { step, .. } => &[(*step == self.step_next, "another step was next")],
             E::StepDone { step } => &[(self.owed.iter().any(|(owed, _)| owed == step), "the step was not owed")],
         };

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 use stockade_domain::payment::gateway::ActionKind;
 use stockade_domain::payment::{Method, PaymentEvent, PaymentState};
-use stockade_domain::{CustomerId, Money, OrderId, Timestamp};
+use stockade_domain::{CustomerId, Money, OrderId, PaymentId, Timestamp};
 
 use super::ledger::Books;
 use super::report::{Rule, Scene};
@@ -47,6 +47,8 @@ pub(super) struct Payment {
     set_aside: i128,
     /// How much more may be taken.
     overcapture: i128,
+    /// The payment that failed, of which it is another try.
+    pub(super) retry_of: Option<PaymentId>,
     /// Another amount or currency moved than was asked for: all of it goes back.
     broken: bool,
     disputed: i128,
@@ -76,7 +78,10 @@ impl Payment {
             return None;
         };
         let whole = money.amount.0 > 0 && money.amount.is_rounded(money.currency);
-        let overcapture = if let PaymentEvent::Created { overcapture, .. } = event { overcapture.0 } else { 0 };
+        let (overcapture, retry_of) = match event {
+            PaymentEvent::Created { overcapture, retry_of, .. } => (overcapture.0, *retry_of),
+            _ => (0, None),
+        };
         scene.expect(whole, Rule::OrderPayments, || format!("a payment of {money}"));
         let owned = payer.is_some() || !matches!(method, Method::Wallet | Method::Account);
         scene.expect(owned, Rule::OrderPayments, || "a wallet or account without an owner".into());
@@ -95,6 +100,7 @@ impl Payment {
             captures: 0,
             set_aside: 0,
             overcapture: i128::from(overcapture),
+            retry_of,
             broken: false,
             disputed: 0,
             charged_back: 0,
@@ -124,6 +130,7 @@ impl Payment {
             captures: 0,
             set_aside: 0,
             overcapture: 0,
+            retry_of: None,
             broken: false,
             disputed: 0,
             charged_back: 0,
@@ -400,6 +407,12 @@ impl Payment {
         let wanted =
             (self.order, self.method, self.money, self.state, own, self.asked != Asked::Nothing, self.captured);
         (known != wanted).then(|| format!("it is {known:?}, not {wanted:?}"))
+    }
+
+    /// Whether it can be another try of that payment, which failed.
+    pub(super) fn can_retry(&self, failed: &Self) -> bool {
+        let same = (failed.order, failed.method, failed.money) == (self.order, self.method, self.money);
+        same && self.method == Method::Card && (failed.state == Failed || failed.automatic)
     }
 
     /// What was secured.

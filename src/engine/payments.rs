@@ -37,6 +37,9 @@ impl Serialize for PaymentSnapshot {
         map.serialize_entry("refunded", &money(payment.refunded()))?;
         map.serialize_entry("refundable", &money(payment.refundable()))?;
         map.serialize_entry("created_at", &TimeJson(payment.created_at))?;
+        if let Some(failed) = payment.retry_of {
+            map.serialize_entry("retry_of", &Text(failed))?;
+        }
         if let Some(remark) = &payment.remark {
             map.serialize_entry("remark", remark.as_str())?;
         }
@@ -109,6 +112,13 @@ impl Engine {
     /// What a gateway tells without being asked.
     pub fn notice(&self, payment: PaymentId, notice: Notice) -> Pending<PaymentSnapshot> {
         self.payment(payment, PaymentCommand::Notice(notice))
+    }
+
+    /// Tries a card payment again that failed, of an order that still waits for so much and still holds its units: with the
+    /// same token and amount, as a new payment with keys of its own; that is the answer. The hold has its time anew.
+    pub fn retry_payment(&self, payment: PaymentId) -> Pending<PaymentSnapshot> {
+        let target = Target::Route(payment.route());
+        Pending::new(self.submit(&target, Command::RetryPayment { payment }), as_payment)
     }
 
     /// Asks the gateway again for what was given up.

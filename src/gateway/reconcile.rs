@@ -187,6 +187,7 @@ mod tests {
             credential: Some("tok".into()),
             capture_later: false,
             overcapture: Amount::ZERO,
+            retry_of: None,
         };
         let mut payment = Payment::create(PaymentId::of_order(order, 0, START), &created, START);
         payment.apply(&PaymentEvent::Paid { reference: None }, START);

@@ -1,4 +1,4 @@
-//! Payments by themselves: `/payments/{id}`, `/capture`, `/void`; what gateways send to `/webhooks/{gateway}`; and the dead
+//! Payments by themselves: `/payments/{id}`, `/capture`, `/void`, `/retry`; what gateways send to `/webhooks/{gateway}`; and the dead
 //! letters of the admin listener.
 
 use std::collections::BTreeMap;
@@ -68,6 +68,12 @@ pub(super) async fn payment(request: &Request<'_>, id: &str, what: Option<&str>)
             by_method(&request.method, "POST", &[&Method::POST])?;
             let NothingBody {} = request.json_or_empty()?;
             engine.void(payment).await
+        }
+        Some("retry") => {
+            by_method(&request.method, "POST", &[&Method::POST])?;
+            let NothingBody {} = request.json_or_empty()?;
+            let again = engine.retry_payment(payment).await.map_err(in_path)?;
+            return reply(StatusCode::CREATED, &again);
         }
         Some(_) => return Err(Problem::new(Code::NotFound)),
     };

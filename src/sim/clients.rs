@@ -15,7 +15,9 @@ use stockade_domain::promotion::{CouponCode, Label, Promotion};
 use stockade_domain::stock::MarketRules;
 use stockade_domain::stock::market::{BidPayment, NewBid, NewOffer, Seller};
 use stockade_domain::stock::{Definition, Disposition, MarketCommand, StockCommand};
-use stockade_domain::{Amount, BookOrderId, CustomerId, Location, Money, OrderId, Refusal, SkuId, Timestamp};
+use stockade_domain::{
+    Amount, BookOrderId, CustomerId, Location, Money, OrderId, PaymentId, Refusal, SkuId, Timestamp,
+};
 
 use super::dice::Dice;
 use super::machine::Machine;
@@ -56,6 +58,8 @@ pub(super) struct Clients {
     pub(super) promises: Promises,
     orders: Vec<OrderId>,
     parties: Vec<(SkuId, Side, BookOrderId)>,
+    /// Card payments that failed, of orders that were seen since.
+    failed: BTreeSet<PaymentId>,
     /// How often each answer came.
     pub(super) answers: BTreeMap<String, u64>,
     /// What was asked and answered, in order.
@@ -84,6 +88,7 @@ impl Clients {
             promises: Promises::default(),
             orders: Vec::new(),
             parties: Vec::new(),
+            failed: BTreeSet::new(),
             answers: BTreeMap::new(),
             trace: Vec::new(),
         }
@@ -162,7 +167,8 @@ impl Clients {
         }
         match self.dice.below(100) {
             0..=34 => self.place(machine),
-            35..=44 => self.pay(machine),
+            35..=41 => self.pay(machine),
+            42..=44 => self.retry(machine),
             45..=70 => self.change_order(machine),
             71..=80 => self.move_stock(machine),
             81..=90 => self.trade(machine),
@@ -249,6 +255,14 @@ impl Clients {
         let from = self.orders.len().saturating_sub(40);
         let at = from + self.dice.below((self.orders.len() - from) as u64) as usize;
         Some(self.orders[at])
+    }
+
+    /// Tries a card again that failed.
+    fn retry(&mut self, machine: &Machine) {
+        let at = self.dice.below(self.failed.len().max(1) as u64) as usize;
+        let Some(payment) = self.failed.iter().nth(at).copied() else { return self.pay(machine) };
+        let receipt = machine.send(&EntityKey::Payment(payment), Command::RetryPayment { payment });
+        self.wait_for(format!("try {payment} again"), None, 0, receipt);
     }
 
     fn pay(&mut self, machine: &Machine) {
@@ -389,6 +403,10 @@ impl Clients {
             }
             (Err(_), Some(order)) if is_unknown => self.orders.push(order),
             _ => {}
+        }
+        if let Ok(Answer::Order(view)) = answer {
+            let cards = view.order.payments.iter().filter(|payment| payment.method == Method::Card);
+            self.failed.extend(cards.filter(|card| card.failure.is_some()).map(|card| card.id));
         }
         if asked.credit > 0 {
             match answer {

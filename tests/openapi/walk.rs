@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use stockade::gateway::{Signer, SimulatedGateway};
+use stockade::gateway::{SILENT_TOKEN, Signer, SimulatedGateway};
 use stockade::http::{Server, ServerOptions};
-use stockade::{Config, Engine};
+use stockade::{Config, Engine, GatewayOutcome, NewOrder, Operation, Payment};
 use stockade_domain::stock::Lottery;
 
 use super::ask::{Told, ask};
@@ -82,6 +82,7 @@ pub fn walk(shop: &Shop, watch: &mut dyn FnMut(&str, &str, &Told)) {
     promotions(&mut walker);
     orders(&mut walker);
     payments(&mut walker);
+    retry(&mut walker);
     books(&mut walker);
     for path in ["/healthz", "/readyz", "/openapi.json", "/docs"] {
         walker.look(path, &[]);
@@ -237,6 +238,17 @@ fn payments(to: &mut Walker<'_>) {
             to.look("/api/v1/payments/{payment}", &[&id]);
         }
     }
+}
+
+/// A card that was declined is tried again.
+fn retry(to: &mut Walker<'_>) {
+    let engine = &to.shop.engine;
+    let wanted = NewOrder::one("CUP", 1).customer("bob").pay(Payment::card(SILENT_TOKEN));
+    let placed = engine.place_waiting(wanted, Duration::ZERO).wait().expect("it is taken");
+    let (id, charge) = (placed.order.payments[0].id, Operation::Charge { token: SILENT_TOKEN.into() });
+    let declined = GatewayOutcome::Declined { reason: "no funds".into() };
+    engine.confirm(id, charge, declined).wait().expect("it is heard");
+    to.call("POST /api/v1/payments/{payment}/retry", &[&id.to_string()], &json!({}), 201);
 }
 
 fn books(to: &mut Walker<'_>) {

@@ -133,7 +133,9 @@ fn command_names(command: &Command) -> Vec<String> {
         Command::Uses { subject, .. } | Command::ReadUses { subject } | Command::PeekUse { subject, .. } => {
             names_of([EntityKey::Uses(subject.clone())])
         }
-        Command::Payment { payment, .. } | Command::ReadPayment { payment } => names_of([EntityKey::Payment(*payment)]),
+        Command::Payment { payment, .. } | Command::RetryPayment { payment } | Command::ReadPayment { payment } => {
+            names_of([EntityKey::Payment(*payment)])
+        }
         Command::Enter { .. } | Command::ReadLedger => names_of([EntityKey::Ledger]),
         Command::ReadDeadLetters
         | Command::Checkpoint { .. }
@@ -202,7 +204,7 @@ impl Command {
                 _ => "engine",
             },
             Self::ReadUses { .. } | Self::PeekUse { .. } => "read_uses",
-            Self::Payment { .. } => "payment",
+            Self::Payment { .. } | Self::RetryPayment { .. } => "payment",
             Self::ReadPayment { .. } | Self::ReadDeadLetters => "read_payment",
             Self::Enter { .. } => "enter",
             Self::ReadLedger => "read_ledger",
@@ -218,6 +220,7 @@ impl Command {
             Self::Payment { command, .. } => matches!(**command, PaymentCommand::Notice(_)),
             Self::Stock { command, .. } => matches!(**command, StockCommand::Define(_)),
             Self::Edit { .. }
+            | Self::RetryPayment { .. }
             | Self::Account { .. }
             | Self::Uses { .. }
             | Self::Enter { .. }

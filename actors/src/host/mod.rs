@@ -26,6 +26,7 @@ mod placing;
 mod read;
 mod recover;
 mod remote;
+mod retry;
 mod stock;
 mod supervise;
 mod tentative;
@@ -395,6 +396,7 @@ impl Host {
             Command::ReadUses { subject } => self.read_uses(&subject),
             Command::PeekUse { subject, command } => self.peek_use(&subject, &command),
             Command::Payment { payment, command } => self.run_payment_command(payment, &command),
+            Command::RetryPayment { payment } => self.retry_payment(payment),
             Command::ReadPayment { payment } => self.read_payment(payment),
             Command::ReadDeadLetters => Ok(self.read_dead_letters()),
             Command::Enter { event, key } => self.enter(&event, key),

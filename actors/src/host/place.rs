@@ -486,6 +486,7 @@ impl Host {
                 credential: plan.credentials[index].clone(),
                 capture_later: plan.captures_later[index],
                 overcapture: self.permitted_overcapture(payment.method, Money::new(payment.amount, currency)),
+                retry_of: None,
             };
             if plan.is_immediate(payment) {
                 self.create_payment(id, &created, &[PaymentEvent::Paid { reference: None }]);

@@ -86,6 +86,7 @@ impl Order {
             promoted: promoted.clone(),
             deferred: deferred.clone(),
             shipment: None,
+            hold_seconds: u32::try_from((hold_expires_at.0 - now.0) / 1_000_000).unwrap_or(0),
         };
         order.start_payments(payments);
         order.secure_if_covered();

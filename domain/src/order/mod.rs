@@ -28,6 +28,7 @@ mod promoted;
 mod properties;
 mod refund;
 mod request;
+mod retry;
 mod returns;
 #[cfg(test)]
 mod rules;
@@ -48,6 +49,7 @@ pub(crate) use place::TOTAL_MAX;
 pub use place::{Demand, Fill, Placement, demand, demand_with, place, place_with};
 pub use promoted::{AppliedDiscount, AppliedUse, COUPONS_MAX, Pricer, Promoted, PromotionWish, price_for_buyer};
 pub use request::{Charge, ChargeKind, LINES_MAX, LineSupply, NewLine, NewOrder, Tender};
+pub use retry::retry;
 pub use state::{Line, Order, OrderPayment, Outcome};
 pub use status::{FulfillmentStatus, OrderStatus, ReturnStatus};
 pub use told::news_of_stock;

@@ -8,6 +8,7 @@ mod late;
 mod learning;
 mod placing;
 mod promoting;
+mod retry;
 mod standing;
 mod statuses;
 mod table;

@@ -321,6 +321,9 @@ pub struct Order {
     /// Goods that are sent as soon as their money is there.
     #[n(25)]
     pub shipment: Option<Box<Shipment>>,
+    /// How long its units were to stay held when it was placed, in seconds; orders of earlier snapshots do not know.
+    #[cbor(n(26), skip_if = "codec::is_none_yet")]
+    pub hold_seconds: u32,
 }
 
 impl Order {

@@ -274,9 +274,9 @@ fn voided(desk: &mut Desk<'_>, outcome: &GatewayOutcome) {
                 () => undone(desk, "no answer in time", true),
             }
         }
-        GatewayOutcome::Moved { money, .. } if money.currency != desk.payment.money.currency => {
+        GatewayOutcome::Moved { money, .. } if *money != desk.payment.money => {
             note_broken(desk, desk.payment.money.amount, *money);
-            undone(desk, "another currency moved than was asked for", false);
+            undone(desk, "another amount moved than was asked for", false);
         }
         GatewayOutcome::Moved { .. } => {
             let reason = CompactString::from("undone after it was taken");

@@ -2,6 +2,7 @@
 
 use compact_str::CompactString;
 
+use super::call::call;
 use super::event::PaymentEvent;
 use super::gateway::{GatewayCall, GatewayOutcome, Notice, Operation};
 use super::stage::Stage;
@@ -111,50 +112,14 @@ const BACKOFF_SECONDS: u32 = 2;
 /// The longest such pause.
 const BACKOFF_SECONDS_MAX: u32 = 3600;
 /// How soon a call is tried that was not made because the gateway failed too often; twice as long after each further time.
-const QUEUE_SECONDS: u32 = 15;
-/// The longest such pause. Trying costs the gateway nothing while it is left alone.
-const QUEUE_SECONDS_MAX: u32 = 600;
+const QUEUE_SECONDS: u32 = 4;
+/// The longest such pause. Trying costs the gateway nothing while it is left alone, and whoever comes when it is well again
+/// must not have been sent away for long.
+const QUEUE_SECONDS_MAX: u32 = 40;
 /// Over how many seconds queued payments are spread.
 const QUEUE_SPREAD_SECONDS: u32 = 10;
 /// How often anything but a charge is asked again in vain before an operator has to look at it.
 pub const ATTEMPTS_MAX: u32 = 16;
-
-/// How much more than `money` may be taken where so many ten-thousandths of it are permitted: whole minor units, less rather
-/// than more.
-pub fn permitted_overcapture(money: Money, basis_points: u16) -> Amount {
-    let exact = i128::from(money.amount.0) * i128::from(basis_points) / 10_000;
-    let unit = i128::from(money.currency.minor_unit());
-    Amount(i64::try_from(exact / unit * unit).unwrap_or(0))
-}
-
-/// The call that a payment in this state has open with its gateway.
-fn call(payment: &Payment, open: OpenOperation) -> GatewayCall {
-    let token = || payment.credential.as_deref().unwrap_or_default().to_owned();
-    let (operation, amount) = match open {
-        OpenOperation::Charge => (Operation::Charge { token: token() }, payment.money.amount),
-        OpenOperation::Authorize => (Operation::Authorize { token: token() }, payment.money.amount),
-        OpenOperation::Void => (Operation::Void, payment.money.amount),
-        OpenOperation::Refund(number) => (Operation::Refund { number }, payment.refunds[number as usize - 1].amount),
-        OpenOperation::Capture(number) => {
-            let progress = payment.progress.as_deref().expect("a capture has begun");
-            (Operation::Capture { number }, progress.captures[number as usize - 1].amount)
-        }
-        OpenOperation::Renew(number) => (Operation::Renew { number }, payment.capturable()),
-    };
-    GatewayCall { payment: payment.id, operation, money: Money::new(amount, payment.money.currency) }
-}
-
-/// The call that a payment has open, if it has one: the first one of a payment that was just created.
-pub fn first_call(payment: &Payment) -> Option<GatewayCall> {
-    payment.open.map(|open| call(payment, open))
-}
-
-impl Payment {
-    /// The call that it has open with its gateway.
-    pub fn open_call(&self) -> Option<GatewayCall> {
-        first_call(self)
-    }
-}
 
 /// A payment while it decides: what it has decided so far is taken in, so that the next rule sees it.
 pub(super) struct Desk<'a> {
@@ -370,7 +335,13 @@ impl Desk<'_> {
     /// Only money of which nothing is on its way back.
     fn give_back(&mut self) {
         let is_here = self.payment.state == PaymentState::Paid && self.payment.open.is_none();
-        if is_here && !self.payment.goes_back_by_itself() && self.payment.refunds.is_empty() {
+        let is_cards = self.payment.method == Method::Card;
+        if is_here
+            && is_cards
+            && self.may(Step::LateSuccess).is_ok()
+            && !self.payment.goes_back_by_itself()
+            && self.payment.refunds.is_empty()
+        {
             self.give_back_all("taken after the order gave up");
         }
     }

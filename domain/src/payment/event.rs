@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 use super::gateway::ActionKind;
 use super::state::Method;
 use crate::order::{Order, OrderPayment};
-use crate::{Amount, Currency, CustomerId, Money, OrderId, Timestamp, codec};
+use crate::{Amount, Currency, CustomerId, Money, OrderId, PaymentId, Timestamp, codec};
 
 /// One fact about a payment.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -32,6 +32,9 @@ pub enum PaymentEvent {
         /// How much more than is set aside may be taken.
         #[cbor(n(6), skip_if = "codec::is_zero")]
         overcapture: Amount,
+        /// The payment that failed, of which this is another try.
+        #[n(7)]
+        retry_of: Option<PaymentId>,
     },
     /// It was secured with its order's own record, and becomes an actor now that some of it goes back.
     #[n(8)]

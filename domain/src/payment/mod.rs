@@ -14,8 +14,11 @@
 //! on every retry and after a crash.
 
 mod answer;
+mod call;
 mod decide;
 mod event;
+#[cfg(test)]
+mod every_stage;
 pub mod gateway;
 mod notice;
 mod progress;
@@ -25,11 +28,13 @@ mod properties;
 mod rules;
 mod stage;
 mod state;
+mod step;
 mod table;
 #[cfg(test)]
 mod table_rules;
 
-pub use decide::{ATTEMPTS_MAX, PaymentAsk, PaymentCommand, decide, first_call, permitted_overcapture};
+pub use call::{first_call, permitted_overcapture};
+pub use decide::{ATTEMPTS_MAX, PaymentAsk, PaymentCommand, decide};
 pub use event::PaymentEvent;
 pub use progress::{Capture, NextAction, Progress};
 pub use stage::{MainState, Stage};

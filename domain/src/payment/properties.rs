@@ -129,6 +129,7 @@ impl World {
             credential: Some("tok".into()),
             capture_later,
             overcapture: Amount(overcapture),
+            retry_of: None,
         };
         let payment = Payment::create(PaymentId::of_order(order, 0, START), &created, START);
         let calls = first_call(&payment).into_iter().collect();

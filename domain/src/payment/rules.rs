@@ -47,6 +47,7 @@ impl Till {
             credential: Some("tok".into()),
             capture_later: false,
             overcapture: Amount::ZERO,
+            retry_of: None,
         };
         let payment = Payment::create(PaymentId::of_order(order, 0, START), &created, START);
         Self { payment, now: START, asks: Vec::new() }

@@ -1,7 +1,5 @@
 //! What a payment remembers.
 
-use std::cmp::Ordering;
-
 use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 
@@ -9,8 +7,9 @@ use super::event::PaymentEvent;
 use super::gateway::ActionKind;
 use super::progress::{NextAction, Progress};
 use super::stage::Stage;
+use super::step::first_stage;
 use super::table::{PaymentState, Step, transition};
-use crate::{Amount, CustomerId, Money, OrderId, PaymentId, Timestamp, codec};
+use crate::{Amount, CustomerId, Money, OrderId, PaymentId, Refusal, Timestamp, codec};
 
 /// How it is paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
@@ -147,6 +146,9 @@ pub struct Payment {
     /// Since when its gateway may know of it, if that is later than its creation.
     #[n(19)]
     asked_since: Option<Timestamp>,
+    /// The payment that failed, of which this is another try.
+    #[n(20)]
+    pub retry_of: Option<PaymentId>,
 }
 
 impl Payment {
@@ -167,16 +169,11 @@ impl Payment {
             panic!("a payment begins with `created` or `opened`, not {}", event.name());
         };
         let capture_later = matches!(event, PaymentEvent::Created { capture_later: true, .. });
-        let overcapture = match event {
-            PaymentEvent::Created { overcapture, .. } => *overcapture,
-            _ => Amount::ZERO,
+        let (overcapture, retry_of) = match event {
+            PaymentEvent::Created { overcapture, retry_of, .. } => (*overcapture, *retry_of),
+            _ => (Amount::ZERO, None),
         };
-        let stage = match (event, method) {
-            (PaymentEvent::Opened { .. }, _) => Stage::Captured,
-            (_, Method::Card) => Stage::Authorizing,
-            // Its wallet has set the money aside.
-            _ => Stage::Authorized,
-        };
+        let stage = first_stage(event, *method);
         let open = match (method, capture_later) {
             (Method::Card, true) => Some(OpenOperation::Authorize),
             (Method::Card, false) => Some(OpenOperation::Charge),
@@ -203,6 +200,7 @@ impl Payment {
             queued: false,
             waits: 0,
             asked_since: None,
+            retry_of,
         }
     }
 
@@ -214,6 +212,15 @@ impl Payment {
     /// When a charge of unknown outcome is undone.
     pub fn intent_ends_at(&self) -> Timestamp {
         self.asked_since.unwrap_or(self.created_at).plus_seconds(Self::INTENT_SECONDS_MAX)
+    }
+
+    /// Refuses to try it again: only what failed is, and only its gateway can be asked again.
+    pub fn check_retry(&self) -> Result<(), Refusal> {
+        let (state, event) = (self.stage().sub_name(), Step::Retry.name());
+        if self.method != Method::Card {
+            return Err(Refusal::PaymentStateInvalid { state, event });
+        }
+        transition(self.stage(), Step::Retry).map(|_| ())
     }
 
     /// Where it stands in full.
@@ -423,72 +430,6 @@ impl Payment {
             progress.given_up = false;
         }
         self.check();
-    }
-
-    /// What the table calls an event; none: the stage has nothing to do with it.
-    pub(super) fn step_of(&self, event: &PaymentEvent) -> Option<Step> {
-        Some(match event {
-            PaymentEvent::Created { .. } | PaymentEvent::Opened { .. } => return None,
-            PaymentEvent::Paid { .. } => Step::Capture,
-            PaymentEvent::Failed { timeout, .. } => match (&self.progress, timeout) {
-                (Some(progress), _) if progress.integrity_broken => Step::BreakIntegrity,
-                (_, true) => Step::Timeout,
-                (_, false) => Step::Decline,
-            },
-            PaymentEvent::VoidStarted => Step::StartVoid,
-            PaymentEvent::RefundRequested { .. } | PaymentEvent::SurplusRequested { .. } => Step::RequestRefund,
-            PaymentEvent::Refunded { number } => {
-                let gone = self.refunded().0 + self.charged_back().0 + self.refunds[*number as usize - 1].amount.0;
-                match (gone == self.captured().0, self.goes_back_by_itself()) {
-                    (true, true) => Step::RefundLate,
-                    (true, false) => Step::Refund,
-                    (false, _) => Step::RefundPart,
-                }
-            }
-            PaymentEvent::RefundFailed { .. } => Step::FailRefund,
-            PaymentEvent::RetryScheduled { .. } => Step::ScheduleRetry,
-            PaymentEvent::Authorized { amount, .. } if amount.0 < self.money.amount.0 => Step::AuthorizePart,
-            PaymentEvent::Authorized { .. } => Step::Authorize,
-            PaymentEvent::CaptureStarted { .. } => Step::StartCapture,
-            PaymentEvent::Captured { moved, .. } => {
-                let sum = self.progress.as_ref().map_or(0, |progress| progress.captured().0) + moved.0;
-                match sum.cmp(&self.money.amount.0) {
-                    Ordering::Less => Step::CapturePart,
-                    Ordering::Equal => Step::Capture,
-                    Ordering::Greater => Step::Overcapture,
-                }
-            }
-            PaymentEvent::CaptureFailed { .. } => Step::FailCapture,
-            PaymentEvent::Cancelled { after_capture: true, .. } => Step::CancelAfterCapture,
-            PaymentEvent::Cancelled { .. } => Step::Cancel,
-            PaymentEvent::ActionRequired { kind, .. } => match kind {
-                ActionKind::Authentication => Step::NeedAuthentication,
-                ActionKind::Method => Step::NeedMethod,
-                ActionKind::DeviceData => Step::NeedDeviceData,
-                ActionKind::Review => Step::NeedReview,
-            },
-            PaymentEvent::ActionDone => Step::ActionDone,
-            PaymentEvent::Queued { .. } => Step::Queue,
-            PaymentEvent::GivenUp { .. } | PaymentEvent::IntegrityBroken { .. } => Step::Doubt,
-            PaymentEvent::Resumed
-            | PaymentEvent::RenewalStarted { .. }
-            | PaymentEvent::AbandonNoted
-            | PaymentEvent::RefundDeferred { .. } => return None,
-            PaymentEvent::Renewed { .. } => Step::Renew,
-            PaymentEvent::Lapsed { .. } => Step::Lapse,
-            PaymentEvent::AuthenticationFailed { .. } => Step::FailAuthentication,
-            PaymentEvent::LateSuccess { .. } => Step::LateSuccess,
-            PaymentEvent::SettlementSent => Step::SendForSettlement,
-            PaymentEvent::Settled => Step::Settle,
-            PaymentEvent::RefundReversed { .. } => Step::ReverseRefund,
-            PaymentEvent::DisputeOpened { .. } => Step::OpenDispute,
-            PaymentEvent::DisputeWon => Step::WinDispute,
-            PaymentEvent::DisputeLost => Step::LoseDispute,
-            PaymentEvent::ChargedBack { amount } => {
-                let gone = self.refunded().0 + self.charged_back().0 + amount.0;
-                if gone == self.captured().0 { Step::ChargeBack } else { Step::ChargeBackPart }
-            }
-        })
     }
 
     /// Asserts what always holds: no more is taken than was set aside and may be taken beyond that, unless it is known to be

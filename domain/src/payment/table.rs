@@ -173,10 +173,15 @@ const SILENT: bool = false;
 const ROWS: &[Rows] = {
     use Stage as S;
     /// The gateway was asked, or will be.
-    const ASKED: &[Stage] = &[S::AuthenticationDone, S::Authorizing, S::Queued, S::RetryScheduled, S::Unresolved];
+    const ASKED: &[Stage] = &[S::AuthenticationDone, S::Authorizing, S::Queued, S::RetryScheduled];
+    /// Its gateway may still say yes or no.
+    const UNDECIDED: &[Stage] = &[
+        S::MethodAwaited, S::DeviceDataAwaited, S::AuthenticationPending, S::AuthenticationDone,
+        S::ManualReview, S::Authorizing, S::Queued, S::RetryScheduled,
+    ];
     /// Before any money is set aside.
     const OPEN: &[Stage] = &[
-        S::Created, S::MethodAwaited, S::DeviceDataAwaited, S::AuthenticationPending, S::AuthenticationDone,
+        S::MethodAwaited, S::DeviceDataAwaited, S::AuthenticationPending, S::AuthenticationDone,
         S::ManualReview, S::Authorizing, S::Queued, S::RetryScheduled, S::Unresolved,
     ];
     const SET_ASIDE: &[Stage] = &[S::Authorized, S::AuthorizedInPart, S::AuthorizedAdjusted];
@@ -191,7 +196,11 @@ const ROWS: &[Rows] = {
         S::RefundFailed, S::RefundReversed, S::DisputeWon,
     ];
     &[
+        // A card's gateway is asked, a wallet has set its money aside, and what is paid outside is here already: no payment
+        // is in this state longer than the record lasts that makes it.
         (&[S::Created], Step::Start, Some(S::Authorizing), SILENT),
+        (&[S::Created], Step::Authorize, Some(S::Authorized), SILENT),
+        (&[S::Created], Step::Capture, Some(S::Captured), TOLD),
         (ASKED, Step::NeedMethod, Some(S::MethodAwaited), SILENT),
         (ASKED, Step::NeedDeviceData, Some(S::DeviceDataAwaited), SILENT),
         (ASKED, Step::NeedAuthentication, Some(S::AuthenticationPending), SILENT),
@@ -208,8 +217,8 @@ const ROWS: &[Rows] = {
         (UNDER_WAY, Step::ScheduleRetry, SELF, SILENT),
         (OPEN, Step::Doubt, Some(S::Unresolved), SILENT),
         (UNDER_WAY, Step::Doubt, SELF, SILENT),
-        (OPEN, Step::Authorize, Some(S::Authorized), SILENT),
-        (OPEN, Step::AuthorizePart, Some(S::AuthorizedInPart), SILENT),
+        (UNDECIDED, Step::Authorize, Some(S::Authorized), SILENT),
+        (UNDECIDED, Step::AuthorizePart, Some(S::AuthorizedInPart), SILENT),
         (SET_ASIDE, Step::Renew, Some(S::AuthorizedAdjusted), SILENT),
         (&[S::PartiallyCaptured], Step::Renew, SELF, SILENT),
         (SET_ASIDE, Step::Lapse, Some(S::Expired), TOLD),
@@ -228,19 +237,16 @@ const ROWS: &[Rows] = {
         (OPEN, Step::StartVoid, Some(S::Unresolved), SILENT),
         (SET_ASIDE, Step::StartVoid, Some(S::VoidStarted), SILENT),
         (&[S::CaptureStarted, S::VoidStarted], Step::StartVoid, Some(S::VoidStarted), SILENT),
-        (OPEN, Step::Cancel, Some(S::Cancelled), TOLD),
+        (&[S::Queued, S::Unresolved], Step::Cancel, Some(S::Cancelled), TOLD),
         (SET_ASIDE, Step::Cancel, Some(S::Cancelled), TOLD),
         (&[S::VoidStarted], Step::Cancel, Some(S::Cancelled), TOLD),
         (&[S::Unresolved, S::VoidStarted], Step::CancelAfterCapture, Some(S::CancelledAfterCapture), TOLD),
-        (OPEN, Step::Decline, Some(S::Declined), TOLD),
-        (SET_ASIDE, Step::Decline, Some(S::Declined), TOLD),
-        (OPEN, Step::FailAuthentication, Some(S::AuthenticationFailed), TOLD),
-        (OPEN, Step::Timeout, Some(S::GatewayUnavailable), TOLD),
-        (&[S::VoidStarted], Step::Timeout, Some(S::GatewayUnavailable), TOLD),
-        (OPEN, Step::BreakIntegrity, Some(S::Integrity), TOLD),
-        (&[S::VoidStarted], Step::BreakIntegrity, Some(S::Integrity), TOLD),
+        (UNDECIDED, Step::Decline, Some(S::Declined), TOLD),
+        (UNDECIDED, Step::FailAuthentication, Some(S::AuthenticationFailed), TOLD),
+        (&[S::Queued, S::Unresolved], Step::Timeout, Some(S::GatewayUnavailable), TOLD),
+        (&[S::Unresolved, S::VoidStarted], Step::BreakIntegrity, Some(S::Integrity), TOLD),
         (&[S::Unresolved, S::VoidStarted, S::Declined, S::AuthenticationFailed], Step::LateSuccess, Some(S::Unresolved), SILENT),
-        (&[S::PartiallyCaptured, S::Captured, S::Overcharged], Step::LateSuccess, SELF, SILENT),
+        (&[S::PartiallyCaptured, S::Captured, S::SentForSettlement, S::Overcharged, S::Settled, S::DisputeWon], Step::LateSuccess, SELF, SILENT),
         (&[S::Captured], Step::SendForSettlement, Some(S::SentForSettlement), SILENT),
         (&[S::Captured, S::SentForSettlement], Step::Settle, Some(S::Settled), SILENT),
         (HERE, Step::RequestRefund, Some(S::RefundRequested), TOLD),

@@ -237,6 +237,7 @@ fn created(n: u128, method: Method, cents: i64) -> PaymentEvent {
         credential: None,
         capture_later: false,
         overcapture: Amount::ZERO,
+        retry_of: None,
     }
 }
 

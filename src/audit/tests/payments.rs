@@ -76,6 +76,28 @@ fn a_refund_that_comes_again_and_is_told_the_order_breaks_no_rule() {
     assert_eq!(report.ledger["EUR"]["deposits"], "-5.00", "it is the buyer's");
 }
 
+/// The card of an order that had been accepted is declined, and it is tried again, as a try of payment `of`.
+fn tried_again(of: PaymentId, then: impl FnOnce(&mut Journal)) -> Journal {
+    after(waiting_for_card(), |journal| {
+        let failed = OrderEvent::PaymentFailed { number: 0, reason: "no".into() };
+        journal.order(1, &[OrderEvent::Accepted]).pay(1, 0, &[declined()]).order(1, &[failed]);
+        then(journal);
+        let planned = PlannedPayment { method: Method::Card, amount: amount(2000), reference: None };
+        journal.order(1, &[OrderEvent::PaymentsStarted { payments: [planned].into_iter().collect() }]);
+        let mut again = created(1, Method::Card, 2000);
+        if let PaymentEvent::Created { retry_of, .. } = &mut again {
+            *retry_of = Some(of);
+        }
+        journal.pay(1, 1, &[again, got_paid()]).order(1, &[secured(1)]).sku(&[StockEvent::Settled { order: id(1) }]);
+    })
+}
+
+#[test]
+fn a_declined_card_that_is_tried_again_breaks_no_rule() {
+    let report = tried_again(payment(1, 0), |_| {}).audit();
+    assert!(report.is_clean(), "{:#?}", report.faults);
+}
+
 /// Journals that break a rule of payments.
 pub(super) fn broken_payments() -> Vec<(Rule, &'static str, Journal)> {
     let deferred = PaymentEvent::RefundDeferred { amount: amount(1) };
@@ -84,7 +106,17 @@ pub(super) fn broken_payments() -> Vec<(Rule, &'static str, Journal)> {
         (Rule::OrderMoney, "a cent too much stays with the house", captured_of_order(2001, &[])),
         (Rule::RefundExceeds, "a surplus goes back that is none", captured_of_order(2000, &[surplus(1)])),
         (Rule::PaymentTransition, "a refund waits for nothing", captured_of_order(2000, &[deferred])),
+        (Rule::OrderPayment, "a payment is another try of itself", tried_again(payment(1, 1), |_| {})),
+        (Rule::OrderPayment, "a payment is another try of nothing", tried_again(payment(7, 0), |_| {})),
+        (
+            Rule::OrderTransition,
+            "a payment is tried again after its hold has ended",
+            tried_again(payment(1, 0), |journal| {
+                journal.later(900);
+            }),
+        ),
         (Rule::OrderPayment, "an order is not told that a refund came again", reversed(&[])),
         (Rule::OrderPayment, "an order is told of less than came again", reversed(&[came_again(400)])),
+        (Rule::RefundExceeds, "more comes again than went back", reversed(&[came_again(501)])),
     ]
 }

@@ -38,6 +38,7 @@ pub(crate) const RESOURCES: &[&str] = &[
     "wallets/statement",
     "payments",
     "payments/capture",
+    "payments/retry",
     "payments/void",
     "ledger",
     "sellers",

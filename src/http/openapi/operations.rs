@@ -110,6 +110,8 @@ operations! {
         "Takes what was set aside, or part of it."
     POST "/api/v1/payments/{payment}/void" payments [] ("Nothing") => 200 "Payment";
         "Gives back what was set aside."
+    POST "/api/v1/payments/{payment}/retry" payments [] ("Nothing") => 201 "Payment";
+        "Tries a card payment again that failed: as a new payment, with the same token and amount."
     POST "/api/v1/webhooks/{gateway}" payments ["stockade-signature"] ("GatewayNotice") => 200 "GatewayNoticed";
         "A gateway tells what became of a payment; answered once it is durable."
 

@@ -249,6 +249,7 @@ impl Shop {
                 credential: plan.credentials[index].clone(),
                 capture_later: plan.captures_later[index],
                 overcapture: crate::Amount::ZERO,
+                retry_of: None,
             };
             let payment = Payment::create(id, &created, self.now);
             payment::first_call(&payment).into_iter().for_each(|call| self.gateway.call(call));
