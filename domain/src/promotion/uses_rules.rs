@@ -1,6 +1,7 @@
 //! The rules of uses, one test each.
 
 use proptest::prelude::*;
+use rustc_hash::FxHashMap;
 
 use super::*;
 
@@ -79,7 +80,7 @@ fn a_retired_promotion_gives_nothing_more_and_ends_what_it_has_given() {
     assert_eq!(run(&mut state, UsesCommand::Settle { order: order(2) }), Ok(1));
     assert_eq!(run(&mut state, give_back(1, 0, None, None)), Ok(1));
     assert_eq!(run(&mut state, UsesCommand::Release { order: order(3), round: 0 }), Ok(1));
-    assert_eq!((state.held.len(), state.settled.len(), state.taken.uses), (0, 1, 1));
+    assert_eq!((state.held.len(), state.used(), state.taken.uses), (0, 1, 1));
     assert_eq!(code(run(&mut state, hold(4, 0, None))), "limit_exceeded");
     // The same promotion again is its next version, with what was used counted on.
     assert_eq!((run(&mut state, promote()), state.is_retired()), (Ok(1), false));
