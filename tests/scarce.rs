@@ -167,7 +167,12 @@ fn a_preorder_is_promised_what_is_announced_and_no_more() {
     assert_eq!(shop.refused("POST", "/orders", wants(1)), "stock_exhausted");
     shop.done("POST", "/skus/game/withdrawals", json!({"quantity": 1, "reference": "ship-1"}));
     assert_eq!(shop.refused("POST", "/skus/game/withdrawals", json!({"quantity": 9})), "body_invalid");
-    let broken = shop.get("/skus/game/movements")["items"][0].clone();
+    let movements = shop.get("/skus/game/movements");
+    let (risk, broken) = (&movements["items"][0], &movements["items"][1]);
+    assert_eq!(
+        (&risk["type"], &risk["backordered"], &risk["incoming"]),
+        (&json!("oversold_risk"), &json!(5), &json!(4))
+    );
     assert_eq!(
         (&broken["type"], &broken["order"], &broken["quantity"]),
         (&json!("unpromised"), &json!(second), &json!(1))
