@@ -19,7 +19,7 @@ use smallvec::SmallVec;
 use stockade_domain::account::{AccountCommand, AccountEvent};
 use stockade_domain::codec::list;
 use stockade_domain::entity::RemoteStep;
-use stockade_domain::order::{self, Demand, Fill, NewOrder, Order, OrderEvent, Placement, Pricer};
+use stockade_domain::order::{self, Demand, Fill, NewOrder, Order, OrderEvent, Placement, Pricer, PromotionWish};
 use stockade_domain::payment::{Method, PaymentEvent, PaymentState, first_call};
 use stockade_domain::promotion::uses::Subject;
 use stockade_domain::promotion::{RuleSet, Unavailable};
@@ -143,7 +143,10 @@ impl Host {
         let wallet_is_local = !pays_by_wallet
             || order.customer.as_ref().is_none_or(|customer| self.home_of_name(customer.as_str()) == self.index);
         let rules = self.shared.rules.get();
-        let is_priced = rules.is_some() || order.promotions.as_ref().is_some_and(|wish| !wish.coupons.is_empty());
+        // What an earlier try of it has asked others for is given back by them, in the order of their messages: the next try
+        // asks them, too, though the last promotion has retired meanwhile.
+        let is_of_promotions = |wish: &PromotionWish| wish.round > 0 || !wish.coupons.is_empty();
+        let is_priced = rules.is_some() || order.promotions.as_deref().is_some_and(is_of_promotions);
         if is_priced {
             // A try's own number: what an earlier one left held, before a restart with other partitions, is not this one's.
             order.promotions_mut().round = self.next_try();

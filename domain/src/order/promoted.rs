@@ -155,6 +155,10 @@ impl Pricer<'_> {
         };
         let (wish, none) = (order.promotions.as_deref(), PromotionWish::default());
         let wish = wish.unwrap_or(&none);
+        let is_known = |code: &&CouponCode| self.coupons.iter().any(|coupon| coupon.code == **code);
+        if let Some(unknown) = wish.coupons.iter().find(|code| !is_known(code)) {
+            return Err(invalid(unknown, "no promotion that takes it applies to this order"));
+        }
         // Gifts are no part of what is priced; nor are lines that got nothing.
         let goods = order.lines.len() - wish.gifts.len();
         let priced: SmallVec<[u32; 8]> = (0..)

@@ -172,6 +172,11 @@ fn parts_of(order: &Order, sku: &SkuId) -> SmallVec<[(u32, u32, Quantity, Quanti
     parts
 }
 
+/// Whether a line is of the house's units of a SKU.
+fn is_plain(line: &super::Line, sku: &SkuId) -> bool {
+    line.kit.is_none() && line.claim.is_none() && line.sku == *sku
+}
+
 pub(super) fn displaced(
     order: &Order,
     sku: &SkuId,
@@ -181,8 +186,7 @@ pub(super) fn displaced(
 ) {
     let mut left = quantity;
     let mut chosen = vec![0; order.lines.len()];
-    let is_plain = |line: &super::Line| line.kit.is_none() && line.claim.is_none() && line.sku == *sku;
-    let plain = order.lines.iter().enumerate().rev().filter(|(_, line)| is_plain(line));
+    let plain = order.lines.iter().enumerate().rev().filter(|(_, line)| is_plain(line, sku));
     for (index, line) in plain {
         chosen[index] = line.unshipped().min(left);
         left -= chosen[index];
@@ -229,7 +233,17 @@ pub(super) fn stock_is(
     } else if awaited < waiting {
         displaced(order, sku, waiting - awaited, out, asks);
     } else if order.secured && held > 0 {
-        // Units were lost and filled again before the order heard of either: they are paid.
+        // Units were lost and filled again before the order heard of either. What it had shipped of them it does not wait
+        // for; the others are paid.
+        let plain = order.lines.iter().filter(|line| is_plain(line, sku)).map(super::Line::unshipped);
+        let of_kits = parts_of(order, sku).into_iter().map(|(.., there)| there);
+        let wanted: Quantity = plain.chain(of_kits).sum();
+        let surplus = held.min(kept.saturating_sub(wanted));
+        if surplus > 0 {
+            let reason = ReleaseReason::Cancelled;
+            let back = StockCommand::Release { order: order.id, filled: surplus, backordered: 0, reason };
+            asks.push(OrderAsk::Stock(sku.clone(), back));
+        }
         asks.push(OrderAsk::Stock(sku.clone(), StockCommand::Settle { order: order.id }));
     }
 }

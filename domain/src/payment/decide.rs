@@ -103,7 +103,14 @@ pub enum PaymentAsk {
 impl PaymentAsk {
     /// Whether the order will believe by it that the payment stands somewhere else.
     const fn moves_order(&self) -> bool {
-        matches!(self, Self::OrderPaid | Self::OrderPaidLate | Self::OrderFailed { .. } | Self::OrderRefunded { .. })
+        matches!(
+            self,
+            Self::OrderPaid
+                | Self::OrderPaidLate
+                | Self::OrderFailed { .. }
+                | Self::OrderRefunded { .. }
+                | Self::OrderRefundReversed { .. }
+        )
     }
 }
 

@@ -296,6 +296,7 @@ fn said(ask: &PaymentAsk) -> String {
         PaymentAsk::OrderRefunded { done: true, .. } => "order: refunded".into(),
         PaymentAsk::OrderRefunded { done: false, .. } => "order: not refunded".into(),
         PaymentAsk::OrderRefundReversed { .. } => "order: refund reversed".into(),
+        PaymentAsk::OrderSees => "order: sees".into(),
         PaymentAsk::OrderWaits => "nobody waits".into(),
         PaymentAsk::Notify { state } => format!("told {}", state.name()),
     }
@@ -316,7 +317,11 @@ fn outcome_of(bench: &mut Bench, command: &PaymentCommand) -> String {
             if bench.payment.is_given_up() {
                 text.push_str(", given up");
             }
-            asks.iter().for_each(|ask| write!(text, ", {}", said(ask)).unwrap());
+            // Whatever moves it is shown to its order, so the table does not say so each time.
+            let is_seen = asks.contains(&PaymentAsk::OrderSees);
+            assert!(is_seen || stage == before, "the order does not see how it stands: {text}");
+            let rest = asks.iter().filter(|ask| **ask != PaymentAsk::OrderSees);
+            rest.for_each(|ask| write!(text, ", {}", said(ask)).unwrap());
             text
         }
     }

@@ -52,6 +52,7 @@ fn later() -> Till {
         credential: Some("tok".into()),
         capture_later: true,
         overcapture: Amount::ZERO,
+        retry_of: None,
     };
     let payment = Payment::create(PaymentId::of_order(order, 0, START), &created, START);
     Till { payment, now: START, asks: Vec::new() }
@@ -161,7 +162,7 @@ fn money_that_is_set_aside_is_let_go_once() {
     assert_eq!(Till::with(Method::Wallet).run(PaymentCommand::Void).unwrap_err().code(), "order_state_invalid");
     let mut moved_before = set_aside();
     moved_before.run(PaymentCommand::Void).unwrap();
-    assert_eq!(moved_before.answer(Operation::Void, moved(0)), ["cancelled"], "undone after it was taken");
+    assert_eq!(moved_before.answer(Operation::Void, moved(1_000)), ["cancelled"], "undone after it was taken");
     assert_eq!(moved_before.payment.stage(), Stage::CancelledAfterCapture);
 }
 
@@ -354,7 +355,10 @@ fn a_bank_questions_at_most_what_was_paid_and_did_not_go_back() {
     assert_eq!(till.run(dispute(300, "d1")).unwrap(), ["dispute_opened"]);
     assert_eq!(till.run(dispute(300, "d1")).unwrap(), [""; 0], "told again");
     assert_eq!(till.refund(400 * CENT).unwrap(), [""; 0], "the bank may take it");
-    assert_eq!(till.asks, [PaymentAsk::OrderRefunded { amount: Amount(400 * CENT), done: false }]);
+    assert_eq!(
+        till.asks,
+        [PaymentAsk::OrderRefunded { amount: Amount(400 * CENT), done: false }, PaymentAsk::OrderSees]
+    );
     assert_eq!(till.run(PaymentCommand::Notice(Notice::DisputeLost)).unwrap(), ["dispute_lost", "charged_back"]);
     assert_eq!((till.payment.charged_back(), till.payment.refundable()), (Amount(300 * CENT), Amount(700 * CENT)));
     assert_eq!(till.run(PaymentCommand::Notice(Notice::DisputeLost)).unwrap(), [""; 0]);

@@ -4,7 +4,6 @@ use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 
 use super::event::PaymentEvent;
-use super::gateway::ActionKind;
 use super::progress::{NextAction, Progress};
 use super::stage::Stage;
 use super::step::first_stage;

@@ -57,6 +57,7 @@ fn asks_the_buyer(told: &[OrderEvent]) -> Journal {
         credential: None,
         capture_later: false,
         overcapture: stockade_domain::Amount::ZERO,
+        retry_of: None,
     };
     let asked = PaymentEvent::ActionRequired { kind: ActionKind::Authentication, next: "https://b".into() };
     after(Journal::default(), |journal| {

@@ -46,15 +46,17 @@ impl Shop {
     pub(super) fn check_uses(&self) {
         for (subject, state) in &self.uses {
             assert!(state.adds_up(), "{state:?}");
-            for (held, secured) in [(&state.held, false), (&state.settled, true)] {
-                for (id, taken) in held {
-                    let order = &self.orders[id];
-                    assert_eq!((order.outcome, order.secured), (crate::order::Outcome::Open, secured), "{subject:?}");
-                    let promoted = order.promoted.as_ref().expect("an order with a use is promoted");
-                    let applied = promoted.uses.iter().find(|used| used.subject == *subject);
-                    assert_eq!(applied.map(|used| used.amount), Some(taken.amount), "{subject:?}");
-                }
+            for (id, taken) in &state.held {
+                let order = &self.orders[id];
+                assert_eq!((order.outcome, order.secured), (crate::order::Outcome::Open, false), "{subject:?}");
+                assert_eq!(order.use_of(subject).as_ref(), Some(taken), "{subject:?}");
             }
+            // What is used is only counted: it is what orders that are paid remember.
+            let open = self.orders.values().filter(|order| order.outcome == crate::order::Outcome::Open);
+            let of_orders: Vec<_> = open.filter_map(|order| Some((order.use_of(subject)?, order.secured))).collect();
+            assert_eq!(of_orders.iter().filter(|(_, secured)| *secured).count() as u64, state.used(), "{subject:?}");
+            let amount: i64 = of_orders.iter().map(|(taken, _)| taken.amount.0).sum();
+            assert_eq!(amount, state.taken.amount.0, "{subject:?}");
             if let Some(terms) = &state.terms {
                 assert!(terms.limits.uses.is_none_or(|limit| state.taken.uses <= limit));
                 assert!(terms.limits.budget.is_none_or(|budget| state.taken.amount <= budget));
@@ -62,7 +64,7 @@ impl Shop {
         }
         let of_orders = self.orders.values().filter(|order| order.outcome == crate::order::Outcome::Open);
         let wanted: usize = of_orders.flat_map(|order| &order.promoted).map(|promoted| promoted.uses.len()).sum();
-        let found: usize = self.uses.values().map(|state| state.held.len() + state.settled.len()).sum();
+        let found: usize = self.uses.values().map(|state| state.held.len() + state.used() as usize).sum();
         assert_eq!(found, wanted, "every order that stands has its uses");
     }
 }

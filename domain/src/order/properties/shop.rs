@@ -52,7 +52,9 @@ impl Message {
                 matches!(command, PaymentCommand::Secure | PaymentCommand::Abandon | PaymentCommand::GiveBack)
                     || *command == PaymentCommand::CaptureSetAside
             }
-            Self::Seen(_) | Self::Uses(..) => true,
+            // An order gives a use back once; where it asks another partition again, its step has a number.
+            Self::Uses(_, command) => !matches!(command, UsesCommand::GiveBack { step: None, .. }),
+            Self::Seen(_) => true,
             Self::Charge(..) => false,
             Self::Account(_, command) => !matches!(command, AccountCommand::Credit { .. }),
         }

@@ -189,6 +189,21 @@ fn a_filled_backorder_of_a_paid_order_is_settled_and_of_an_unpaid_one_held() {
     assert!(matches!(paid.stock_asks()[..], [StockCommand::Settle { .. }]));
 }
 
+/// Seed 100: a shortfall took what was shipped and what was not, and all of it was filled again before the order heard.
+#[test]
+fn units_that_were_filled_again_for_what_was_shipped_short_go_back() {
+    let mut desk = Desk::paid("1.00", 4, "4.00");
+    desk.run(OrderCommand::Ship { lines: Some(vec![(0, 1)]), tracking: None }).unwrap();
+    desk.asks.clear();
+    let (held, kept, waiting) = (4, 4, 0);
+    let news = OrderCommand::StockIs { sku: sku("sku"), held, kept, waiting, offer_seconds: 60 };
+    desk.run(news).unwrap();
+    let [StockCommand::Release { filled: 1, backordered: 0, .. }, StockCommand::Settle { .. }] = desk.stock_asks()[..]
+    else {
+        panic!("{:?}", desk.asks);
+    };
+}
+
 #[test]
 fn units_that_arrive_after_they_were_given_up_go_on_to_the_next() {
     let mut desk = Desk::with(&[line("sku", "1.00", 1, 2)], &[]);
