@@ -201,7 +201,8 @@ impl fmt::Debug for Credits {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use std::pin::pin;
     use std::thread;

@@ -245,7 +245,8 @@ impl<V> fmt::Debug for Waiter<V> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use std::pin::pin;
     use std::task::Waker;

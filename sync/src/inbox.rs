@@ -152,7 +152,8 @@ impl fmt::Display for InboxClosed {
 
 impl error::Error for InboxClosed {}
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use std::thread;
 

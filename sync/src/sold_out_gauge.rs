@@ -51,7 +51,8 @@ impl Default for SoldOutGauge {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use super::*;
 

@@ -210,7 +210,8 @@ impl<T> Future for Reached<'_, T> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
+#[cfg(not(loom))]
 mod tests {
     use std::pin::pin;
     use std::task::Waker;
