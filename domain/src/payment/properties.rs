@@ -268,7 +268,7 @@ impl World {
                 let money = eur(i64::from(which % 10 + 1) * 10_000);
                 Notice::DisputeOpened { money, reference: format!("d{}", which % 5).into() }
             }
-            5 if which % 3 == 0 => Notice::RefundReversed { number: u32::from(which % 4) },
+            5 if which.is_multiple_of(3) => Notice::RefundReversed { number: u32::from(which % 4) },
             5 => Notice::DisputeWon,
             _ => Notice::DisputeLost,
         };

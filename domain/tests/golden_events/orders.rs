@@ -165,8 +165,8 @@ pub fn order() -> Vec<(&'static str, OrderEvent)> {
     let card = Tender { credential: Some("tok".into()), capture_later: true, ..Tender::by(Method::Card) };
     let wallet = Tender { amount: Some(eur("1.00")), ..Tender::by(Method::Wallet) };
     all.push(("placed_deferred", deferred(vec![wallet, card])));
-    all.push(("refund_reversed", E::RefundReversed { number: 0, amount: Amount(100_000) }));
     all.push(("edited_commission", E::Edited { lines: smallvec![of_seller], promoted: None }));
+    all.push(("refund_reversed", E::RefundReversed { number: 0, amount: Amount(100_000) }));
     all
 }
 
