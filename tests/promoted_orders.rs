@@ -300,7 +300,7 @@ async fn a_promotion_that_retires_under_a_crowd_leaves_no_order_half_priced() {
         )
         .await;
         let id = PromotionId::new("crowd").unwrap();
-        let order = |n: usize| NewOrder::one(if n % 2 == 0 { "BOOK" } else { "GAME" }, 1).pay(external());
+        let order = |n: usize| NewOrder::one(if n.is_multiple_of(2) { "BOOK" } else { "GAME" }, 1).pay(external());
         let before: Vec<_> = engine.place_many((0..500).map(order));
         let retiring = engine.retire_promotion(&id);
         let beside: Vec<_> = engine.place_many((0..500).map(order));
