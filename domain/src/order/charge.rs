@@ -14,7 +14,8 @@ use compact_str::CompactString;
 use minicbor::{Decode, Encode};
 use smallvec::SmallVec;
 
-use super::decide::{Decision, OrderAsk};
+use super::command::OrderAsk;
+use super::decide::Decision;
 use super::event::{LineUnits, OrderEvent};
 use super::pay::{PaymentPlan, plan_payments};
 use super::request::{NewOrder, Tender};

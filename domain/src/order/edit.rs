@@ -6,7 +6,8 @@
 
 use smallvec::SmallVec;
 
-use super::decide::{OrderAsk, by_sku, check_open, settle_all};
+use super::command::OrderAsk;
+use super::decide::{by_sku, check_open, settle_all};
 use super::event::OrderEvent;
 use super::kit::Kit;
 use super::place::{Demand, Fill, Placement};

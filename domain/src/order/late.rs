@@ -6,7 +6,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::decide::{Decision, OrderAsk, number_of};
+use super::command::OrderAsk;
+use super::decide::{Decision, number_of};
 use super::event::OrderEvent;
 use super::state::{Line, Order, Outcome};
 use super::told;

@@ -14,6 +14,7 @@
 mod apply;
 mod bought;
 mod charge;
+mod command;
 mod decide;
 mod earn;
 mod edit;
@@ -39,7 +40,8 @@ mod told;
 
 pub use bought::{place_bought, tender_of_bid};
 pub use charge::{ChargeTime, Deferred, Shipment};
-pub use decide::{OrderAsk, OrderCommand, RefundChoice, decide};
+pub use command::{OrderAsk, OrderCommand, RefundChoice};
+pub use decide::decide;
 pub use edit::{Edit, drop_coupon, edit, uses_to_hold};
 pub use event::{LineClaim, LineUnits, OrderEvent, PlacedLine, PlannedPayment, ReturnedLine};
 pub use kit::{Kit, LinePart};

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::decide::OrderAsk;
+use super::command::OrderAsk;
 use super::event::OrderEvent;
 use super::state::Order;
 use crate::mistake::{Mistake, made};

@@ -3,7 +3,8 @@
 use compact_str::CompactString;
 use smallvec::SmallVec;
 
-use super::decide::{Decision, OrderAsk, RefundChoice, check_open, no_line};
+use super::command::{OrderAsk, RefundChoice};
+use super::decide::{Decision, check_open, no_line};
 use super::earn::earn;
 use super::event::{OrderEvent, ReturnedLine};
 use super::refund;

@@ -8,7 +8,7 @@
 
 use std::fmt::Write;
 
-use super::decide::OrderCommand;
+use super::command::OrderCommand;
 use super::event::OrderEvent;
 use super::status::OrderStatus;
 use super::{Order, Outcome};

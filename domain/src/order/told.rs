@@ -4,10 +4,8 @@ use compact_str::CompactString;
 use smallvec::SmallVec;
 
 use super::charge::ship_requested;
-use super::decide::{
-    Decision, OrderAsk, OrderCommand, abandon_open_charges, give_back, has_open_charge, line_units, number_of,
-    settle_all,
-};
+use super::command::{OrderAsk, OrderCommand};
+use super::decide::{Decision, abandon_open_charges, give_back, has_open_charge, line_units, number_of, settle_all};
 use super::event::OrderEvent;
 use super::refund;
 use super::state::{Order, Outcome};
