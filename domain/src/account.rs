@@ -375,4 +375,57 @@ mod tests {
             assert_eq!(refused.unwrap_err().code(), code, "{text}");
         }
     }
+
+    /// What is set aside for a bid is told as a whole, so that telling it twice does no harm.
+    #[test]
+    fn money_that_is_set_aside_for_a_bid_is_so_much_and_not_so_much_more() {
+        let mut account = Account::new(CustomerId::new("ann").unwrap());
+        run(&mut account, AccountCommand::Credit { money: eur("50.00"), reference: None }).unwrap();
+        let backing = || {
+            Box::new(Backing { sku: crate::SkuId::new("MUG").unwrap(), bid: crate::BookOrderId::new(Timestamp(0), 1) })
+        };
+        let aside = |text: &str| AccountCommand::SetAside { payment: payment(1), money: eur(text), backing: backing() };
+        assert_eq!(run(&mut account, aside("30.00")), Ok(1));
+        assert_eq!(run(&mut account, aside("30.00")), Ok(0), "told twice");
+        assert_eq!((account.held(), account.available()), (Amount(300_000), Amount(200_000)));
+        assert_eq!(run(&mut account, aside("50.00")), Ok(1), "what is set aside already counts");
+        assert_eq!((account.held(), account.available()), (Amount(500_000), Amount(0)));
+        assert!(matches!(
+            run(&mut account, aside("50.01")),
+            Err(Refusal::InsufficientBalance { needed: Amount(100), .. })
+        ));
+        assert_eq!(run(&mut account, aside("20.00")), Ok(1), "less");
+        assert_eq!((account.held(), account.available()), (Amount(200_000), Amount(300_000)));
+        let dollars = AccountCommand::SetAside {
+            payment: payment(2),
+            money: Money::parse("1.00 USD").unwrap(),
+            backing: backing(),
+        };
+        assert_eq!(run(&mut account, dollars).unwrap_err().code(), "currency_mismatch");
+        assert_eq!(account.balance, Amount(500_000), "nothing is spent");
+    }
+
+    #[test]
+    fn a_refund_is_taken_in_once_by_its_number_and_adds_to_the_balance() {
+        let mut account = Account::new(CustomerId::new("ann").unwrap());
+        run(&mut account, AccountCommand::Credit { money: eur("1.00"), reference: None }).unwrap();
+        let refund = |n, refund| AccountCommand::Refund { payment: payment(n), refund, money: eur("2.00") };
+        for (command, events, balance) in
+            [(refund(1, 1), 1, 30_000), (refund(1, 2), 1, 50_000), (refund(1, 1), 0, 50_000), (refund(2, 1), 1, 70_000)]
+        {
+            assert_eq!((run(&mut account, command), account.balance), (Ok(events), Amount(balance)));
+        }
+        assert_eq!((account.held(), account.available()), (Amount(0), Amount(70_000)));
+    }
+
+    #[test]
+    fn a_wallet_takes_in_what_can_be_counted_and_no_more() {
+        let mut account = Account::new(CustomerId::new("ann").unwrap());
+        let most = Amount(i64::MAX / 4 / 100 * 100);
+        let credit =
+            |amount| AccountCommand::Credit { money: Money::new(amount, eur("1.00").currency), reference: None };
+        assert_eq!(run(&mut account, credit(most)), Ok(1));
+        assert_eq!(run(&mut account, credit(Amount(100))).unwrap_err().code(), "money_invalid");
+        assert_eq!(run(&mut account, credit(Amount(i64::MAX / 100 * 100))).unwrap_err().code(), "money_invalid");
+    }
 }

@@ -169,6 +169,33 @@ mod tests {
         assert_eq!(OrderId::from_bytes(id.to_bytes()), id);
     }
 
+    /// RFC 9562, figure 11: 48 bits of milliseconds, the version, 12 bits, the variant, 62 bits.
+    #[test]
+    fn an_id_is_its_time_its_version_and_its_entropy() {
+        let bits = |time, entropy| format!("{:032x}", uuid_v7(Timestamp(time), entropy));
+        assert_eq!(bits(0, 0), "00000000000070008000000000000000");
+        assert_eq!(bits(0x0123_4567_89ab * 1_000 + 999, 0), "0123456789ab70008000000000000000");
+        assert_eq!(bits(0, 0xabc << 62), "0000000000007abc8000000000000000");
+        assert_eq!(bits(0, 0x2345_6789_abcd_ef01), "0000000000007000a3456789abcdef01", "62 bits of it");
+        assert_eq!(bits(0, u128::MAX), "0000000000007fffbfffffffffffffff");
+    }
+
+    /// A derived id is a gateway's idempotency key and a name in the journal: another engine derives the same one.
+    #[test]
+    fn derived_ids_are_what_they_have_always_been() {
+        let (start, order) = (Timestamp(1_700_000_000_000_000), OrderId::new(Timestamp(1_700_000_000_000_000), 7));
+        let ids = [(0, start), (1, start), (0, start.plus_seconds(60))]
+            .map(|(n, time)| PaymentId::of_order(order, n, time).to_string());
+        assert_eq!(
+            ids,
+            [
+                "018bcfe5-6800-74c3-9678-1de4b3ff0007",
+                "018bcfe5-6800-751b-8a14-de4510ed0007",
+                "018bcfe6-5260-7bea-bbc4-d92692f60007",
+            ]
+        );
+    }
+
     #[test]
     fn only_a_hyphenated_version_7_is_an_id() {
         for text in ["", "x", "00000000-0000-4000-8000-000000000000", "018bcfe5687b7fff8fffffffffffffff"] {

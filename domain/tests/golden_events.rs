@@ -94,6 +94,23 @@ fn every_event_has_an_example() {
     }
 }
 
+/// Whoever follows events by their public names can tell them apart.
+#[test]
+fn a_public_name_is_one_events_alone() {
+    for kind in EntityKind::ALL.map(|(kind, _)| kind) {
+        let mut names: Vec<(&str, usize)> = examples::all()
+            .iter()
+            .filter(|example| kind_of(&example.event) == kind)
+            .map(|example| (example.event.name(), numbers::number(&example.event)))
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        let is_word = |name: &str| name.len() > 3 && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+        assert!(names.iter().all(|(name, _)| is_word(name)), "{names:?}");
+        assert!(names.windows(2).all(|pair| pair[0].0 != pair[1].0), "{names:?}");
+    }
+}
+
 #[test]
 fn an_event_is_written_under_its_number() {
     for Example { label, event } in examples::all() {

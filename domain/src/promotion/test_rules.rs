@@ -193,3 +193,74 @@ fn a_set_says_what_it_holds() {
     assert_eq!(rules.find(&"d".parse().unwrap()).map(|found| found.lane.as_str()), Some("order"));
     assert_eq!(rules.find(&"e".parse().unwrap()), None);
 }
+
+/// What a promotion takes off three lines (3 x 10.00, 2 x 6.00, 1 x 4.00), in cents, worked out by hand.
+#[test]
+fn an_action_takes_off_what_it_says_line_by_line() {
+    let rows: [(&str, [i64; 3]); 34] = [
+        (r#"{"order":{"amount":20}}"#, [1_304, 522, 174]),
+        (r#"{"order":{"amount":60}}"#, [3_000, 1_200, 400]),
+        (r#"{"order":{"percent":50}}"#, [1_500, 600, 200]),
+        (r#"{"order":{"amount":5,"of":{"sku":["c"]}}}"#, [0, 0, 400]),
+        (r#"{"order":{"amount":5,"of":{"except_sku":["a"]}}}"#, [0, 375, 125]),
+        (r#"{"line":{"amount":5}}"#, [500, 500, 400]),
+        (r#"{"line":{"percent":33}}"#, [990, 396, 132]),
+        (r#"{"unit":{"amount":1}}"#, [300, 200, 100]),
+        (r#"{"unit":{"amount":7}}"#, [2_100, 1_200, 400]),
+        (r#"{"unit":{"percent":33.33}}"#, [999, 400, 133]),
+        (r#"{"unit_price":{"unit":5}}"#, [1_500, 200, 0]),
+        (r#"{"unit_price":{"unit":10}}"#, [0, 0, 0]),
+        (
+            r#"{"tiers":{"steps":[{"spend":46,"amount":8},{"spend":40,"amount":5},{"spend":46.01,"amount":20}]}}"#,
+            [522, 209, 69],
+        ),
+        (r#"{"tiers":{"steps":[{"units":7,"amount":9},{"units":6,"amount":3}]}}"#, [196, 78, 26]),
+        (r#"{"tiers":{"steps":[{"spend":46,"percent":10}]}}"#, [300, 120, 40]),
+        (r#"{"tiers":{"steps":[{"units":7,"percent":10}]}}"#, [0, 0, 0]),
+        (r#"{"nth":{"n":2,"percent":50}}"#, [500, 300, 200]),
+        (r#"{"nth":{"n":3,"amount":1}}"#, [100, 0, 100]),
+        (r#"{"nth":{"n":7,"percent":50}}"#, [0, 0, 0]),
+        (r#"{"nth":{"n":2,"percent":50,"of":{"sku":["b"]}}}"#, [0, 300, 0]),
+        (r#"{"buy_get":{"buy":2,"get":1}}"#, [1_000, 0, 400]),
+        (r#"{"buy_get":{"buy":2,"get":1,"percent":50}}"#, [500, 0, 200]),
+        (r#"{"buy_get":{"buy":2,"get":1,"times":1}}"#, [1_000, 0, 0]),
+        (r#"{"buy_get":{"buy":1,"get":1,"of":{"sku":["b","c"]}}}"#, [0, 600, 0]),
+        (r#"{"buy_get":{"buy":6,"get":1}}"#, [0, 0, 0]),
+        (r#"{"buy_get":{"buy":2,"get":1,"of":{"sku":["a"]},"get_of":{"sku":["b","c"]}}}"#, [0, 0, 400]),
+        (r#"{"buy_get":{"buy":1,"get":1,"of":{"sku":["a"]},"get_of":{"sku":["b","c"]}}}"#, [0, 1_200, 400]),
+        (r#"{"buy_get":{"buy":1,"get":1,"times":2,"of":{"sku":["a"]},"get_of":{"sku":["b","c"]}}}"#, [0, 600, 400]),
+        (r#"{"buy_get":{"buy":4,"get":1,"of":{"sku":["a"]},"get_of":{"sku":["b"]}}}"#, [0, 0, 0]),
+        (r#"{"buy_get":{"buy":5,"get":9,"of":{"sku":["a","b"]},"get_of":{"sku":["b","c"]}}}"#, [0, 0, 400]),
+        (
+            r#"{"bundle":{"parts":[{"quantity":1,"of":{"sku":["a"]}},{"quantity":1,"of":{"sku":["b"]}}],"price":12}}"#,
+            [500, 300, 0],
+        ),
+        (
+            r#"{"bundle":{"parts":[{"quantity":1,"of":{"sku":["a"]}},{"quantity":1,"of":{"sku":["b"]}}],"price":12,"times":1}}"#,
+            [250, 150, 0],
+        ),
+        (r#"{"bundle":{"parts":[{"quantity":2,"of":{"sku":["a"]}},{"quantity":1}],"price":20}}"#, [462, 138, 0]),
+        (r#"{"bundle":{"parts":[{"quantity":4,"of":{"sku":["a"]}}],"price":1}}"#, [0, 0, 0]),
+    ];
+    let line = |(sku, quantity, price): (&str, u64, i64)| CartLine {
+        sku: SkuId::new(sku).unwrap(),
+        category: None,
+        brand: None,
+        quantity,
+        unit_price: Amount(price * 10_000),
+    };
+    let lines = [("a", 3, 10), ("b", 2, 6), ("c", 1, 4)].map(line).to_vec();
+    let cart = Cart { currency: "EUR".parse().unwrap(), lines, charges: Default::default() };
+    let off = |parts: &str| {
+        let text = format!(r#"{{"id":"p","name":"P","lane":"goods","currency":"EUR",{parts}}}"#);
+        let promotion = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let pricing = price(&RuleSet::compile(vec![promotion], 1).unwrap(), &cart, &context()).unwrap();
+        assert_eq!(pricing.total().0, pricing.subtotal().0 - pricing.discount().0);
+        pricing.lines.iter().map(|line| line.discount.0 / 100).collect::<Vec<_>>()
+    };
+    for (action, cents) in rows {
+        assert_eq!(off(&format!(r#""then":{action}"#)), cents, "{action}");
+    }
+    assert_eq!(off(r#""cap":10,"then":{"order":{"percent":50}}"#), [652, 261, 87], "no more than the cap");
+    assert_eq!(off(r#""cap":10,"then":{"line":{"amount":4}}"#), [333, 333, 334]);
+}

@@ -96,3 +96,56 @@ macro_rules! shift {
     }};
 }
 pub(super) use shift;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Thirty-six units came and fifteen went.
+    fn bin() -> Counters {
+        Counters {
+            free: 1,
+            held: 2,
+            allocated: 3,
+            damaged: 4,
+            quality_control: 5,
+            expired: 6,
+            received: 20,
+            returned: 7,
+            adjusted_in: 4,
+            transferred_in: 5,
+            shipped: 8,
+            written_off: 4,
+            adjusted_out: 2,
+            transferred_out: 1,
+        }
+    }
+
+    #[test]
+    fn what_is_there_is_what_came_less_what_went() {
+        assert_eq!(bin().on_hand(), 21);
+        bin().check();
+    }
+
+    #[test]
+    fn the_totals_of_bins_are_the_sums_of_every_counter() {
+        let mut totals = Counters::default();
+        (0..3).for_each(|_| totals.add(&bin()));
+        let Counters { free, held, allocated, damaged, quality_control, expired, .. } = totals;
+        assert_eq!([free, held, allocated, damaged, quality_control, expired], [3, 6, 9, 12, 15, 18]);
+        assert_eq!([totals.received, totals.returned, totals.adjusted_in, totals.transferred_in], [60, 21, 12, 15]);
+        assert_eq!([totals.shipped, totals.written_off, totals.adjusted_out, totals.transferred_out], [24, 12, 6, 3]);
+    }
+
+    #[test]
+    fn a_unit_that_came_from_nowhere_or_went_twice_is_found() {
+        type Change = fn(&mut Counters);
+        let changes: [Change; 4] =
+            [|bin| bin.free += 1, |bin| bin.shipped += 1, |bin| bin.received += 1, |bin| bin.transferred_out = 100];
+        for (at, change) in changes.into_iter().enumerate() {
+            let mut bin = bin();
+            change(&mut bin);
+            assert!(std::panic::catch_unwind(|| bin.check()).is_err(), "change {at}");
+        }
+    }
+}
