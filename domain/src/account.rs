@@ -428,4 +428,25 @@ mod tests {
         assert_eq!(run(&mut account, credit(Amount(100))).unwrap_err().code(), "money_invalid");
         assert_eq!(run(&mut account, credit(Amount(i64::MAX / 100 * 100))).unwrap_err().code(), "money_invalid");
     }
+
+    #[test]
+    #[should_panic(expected = "never below zero")]
+    fn a_wallet_that_has_spent_what_it_had_not_is_found() {
+        Account::new(CustomerId::new("ann").unwrap())
+            .apply(&AccountEvent::Spent { payment: payment(1), amount: Amount(1) });
+    }
+
+    #[test]
+    fn nothing_is_settled_or_released_that_is_not_held_and_a_bid_that_is_over_holds_nothing() {
+        let mut account = Account::new(CustomerId::new("ann").unwrap());
+        run(&mut account, AccountCommand::Credit { money: eur("5.00"), reference: None }).unwrap();
+        assert_eq!(run(&mut account, AccountCommand::Settle { payment: payment(1) }), Ok(0));
+        assert_eq!(run(&mut account, AccountCommand::Release { payment: payment(1) }), Ok(0));
+        let backing = || Box::new(Backing { sku: SkuId::new("MUG").unwrap(), bid: BookOrderId::new(Timestamp(0), 1) });
+        for (text, bids) in [("5.00", 1), ("0.00", 0)] {
+            let command = AccountCommand::SetAside { payment: payment(1), money: eur(text), backing: backing() };
+            assert_eq!((run(&mut account, command), account.bids.len()), (Ok(1), bids));
+        }
+        assert_eq!(account.available(), Amount(50_000));
+    }
 }

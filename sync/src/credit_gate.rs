@@ -290,4 +290,21 @@ mod tests {
         });
         assert_eq!(gate.in_use(), 0);
     }
+
+    #[test]
+    fn a_gate_says_how_it_stands() {
+        let gate = CreditGate::new(3);
+        let one = gate.try_take(1);
+        assert_eq!((gate.capacity(), gate.in_use(), gate.is_closed()), (3, 1, false));
+        assert!(!gate.wait_idle(Some(Duration::ZERO)), "a credit is in use");
+        assert!(!gate.is_closed(), "to be waited for is not to be closed");
+        assert_eq!(
+            format!("{gate:?} {:?}", one.as_ref().unwrap()),
+            "CreditGate { in_use: 1, capacity: 3, closed: false } Credits(1)"
+        );
+        drop(one);
+        assert!(!gate.is_closed() && gate.try_take(3).is_some());
+        gate.close();
+        assert!(gate.is_closed() && gate.try_take(0).is_none());
+    }
 }

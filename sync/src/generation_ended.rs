@@ -16,3 +16,14 @@ impl fmt::Display for GenerationEnded {
 }
 
 impl error::Error for GenerationEnded {}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_told_of_the_end_is_told_what_to_do() {
+        assert!(GenerationEnded.to_string().contains("retry with the same idempotency key"));
+    }
+}

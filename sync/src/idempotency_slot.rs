@@ -361,4 +361,19 @@ mod tests {
         own(&slot, 1).bind(7);
         assert!(!slot.is_forgettable(), "bound");
     }
+
+    #[test]
+    fn a_slot_is_vacant_until_it_is_claimed_and_again_when_its_owner_lets_go() {
+        let slot = IdempotencySlot::<u32>::new();
+        let stand = || (slot.is_vacant(), format!("{slot:?}"));
+        assert_eq!(stand(), (true, "IdempotencySlot(\"vacant\")".to_owned()));
+        let owner = own(&slot, 1);
+        assert_eq!(stand(), (false, "IdempotencySlot(\"in flight\")".to_owned()));
+        let Claim::InFlight(waiter) = slot.claim(1) else { panic!("the request is under way") };
+        assert_eq!(format!("{owner:?} {waiter:?}"), "OwnerGuard Waiter");
+        owner.vacate();
+        assert!(slot.is_vacant());
+        own(&slot, 2).bind(7);
+        assert_eq!(stand(), (false, "IdempotencySlot(\"bound\")".to_owned()));
+    }
 }

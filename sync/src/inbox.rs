@@ -236,4 +236,15 @@ mod tests {
             }
         });
     }
+
+    #[test]
+    fn an_inbox_says_how_it_stands() {
+        let inbox = Inbox::new();
+        inbox.push(1).unwrap();
+        assert!(!inbox.is_closed());
+        assert_eq!(format!("{inbox:?}"), "Inbox { len: 1, resting: false, closed: false }");
+        inbox.close();
+        assert!(inbox.is_closed());
+        assert!(inbox.push(2).is_err() && InboxClosed.to_string().contains("storage_unavailable"));
+    }
 }

@@ -216,4 +216,11 @@ mod tests {
             }
         });
     }
+
+    #[test]
+    fn whoever_is_abandoned_is_told_what_to_do() {
+        let (sender, receiver) = once_reply::<u32>();
+        assert_eq!(format!("{sender:?} {receiver:?}"), "ReplySender ReplyReceiver");
+        assert!(Abandoned.to_string().contains("retry with the same idempotency key"));
+    }
 }

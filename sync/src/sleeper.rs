@@ -36,3 +36,18 @@ impl Sleeper {
         }
     }
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sleeper_is_the_same_as_itself_and_as_nobody_else() {
+        let task = || Sleeper::Task(Waker::noop().clone());
+        let elsewhere = std::thread::spawn(Sleeper::this_thread).join().unwrap();
+        let here = Sleeper::this_thread();
+        assert!(here.is_same(&Sleeper::this_thread()) && task().is_same(&task()));
+        assert!(!here.is_same(&elsewhere) && !here.is_same(&task()) && !task().is_same(&here));
+    }
+}

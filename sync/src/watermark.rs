@@ -321,4 +321,40 @@ mod tests {
         watermark.publish(u64::MAX, &mut Vec::new());
         assert_eq!(watermark.poll_reached(u64::MAX, &mut cx), Poll::Ready(Ok(())));
     }
+
+    /// Counts how often a task is woken.
+    #[derive(Default)]
+    struct Woken(std::sync::atomic::AtomicUsize);
+
+    impl std::task::Wake for Woken {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn whoever_waits_for_less_than_what_is_durable_is_woken_and_nobody_else() {
+        let watermark = Watermark::<&str>::new(0);
+        let woken: Vec<_> = (0..4).map(|_| std::sync::Arc::new(Woken::default())).collect();
+        for (seq, woken) in [3, 4, 5, 6].into_iter().zip(&woken) {
+            let waker = Waker::from(woken.clone());
+            assert!(watermark.poll_reached(seq, &mut Context::from_waker(&waker)).is_pending());
+        }
+        let counts =
+            || woken.iter().map(|woken| woken.0.load(std::sync::atomic::Ordering::Relaxed)).collect::<Vec<_>>();
+        publish(&watermark, 2);
+        assert_eq!(counts(), [0, 0, 0, 0]);
+        publish(&watermark, 5);
+        assert_eq!(counts(), [1, 1, 1, 0]);
+        publish(&watermark, 6);
+        assert_eq!(counts(), [1, 1, 1, 1], "each once");
+    }
+
+    #[test]
+    fn a_watermark_says_how_it_stands() {
+        let watermark = Watermark::<&str>::new(4);
+        assert_eq!((watermark.parked(), format!("{watermark:?}")), (0, "Watermark { durable: 4, .. }".to_owned()));
+        [5, 6].into_iter().for_each(|basis| assert_eq!(watermark.park(basis, "x"), Parked::Waits));
+        assert_eq!(watermark.parked(), 2);
+    }
 }

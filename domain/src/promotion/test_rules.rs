@@ -262,5 +262,9 @@ fn an_action_takes_off_what_it_says_line_by_line() {
         assert_eq!(off(&format!(r#""then":{action}"#)), cents, "{action}");
     }
     assert_eq!(off(r#""cap":10,"then":{"order":{"percent":50}}"#), [652, 261, 87], "no more than the cap");
-    assert_eq!(off(r#""cap":10,"then":{"line":{"amount":4}}"#), [333, 333, 334]);
+    assert_eq!(
+        off(r#""cap":10,"then":{"line":{"amount":4}}"#),
+        [334, 333, 333],
+        "the odd cent goes to the first of equals"
+    );
 }

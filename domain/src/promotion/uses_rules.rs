@@ -322,3 +322,118 @@ proptest! {
         prop_assert_eq!(minicbor::decode::<UsesState>(&bytes).unwrap(), state);
     }
 }
+
+/// A promotion of ten per cent with these parts.
+fn sale(parts: &str) -> Promotion {
+    let text = format!(
+        r#"{{"id":"sale","name":"Sale","lane":"order","currency":"EUR","version":77,{parts}"then":{{"order":{{"percent":10}}}}}}"#
+    );
+    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+#[test]
+fn a_promotion_counts_its_versions_by_its_changes_whatever_it_says_itself() {
+    let mut state = UsesState::new(Subject::Promotion(PromotionId::new("sale").unwrap()));
+    let mut promote = |parts: &str| {
+        let outcome = run(&mut state, UsesCommand::Promote { promotion: Box::new(sale(parts)) });
+        (outcome.map_err(|refusal| refusal.code()), state.promotion.as_ref().map(|promotion| promotion.version))
+    };
+    assert_eq!(promote(""), (Ok(1), Some(1)));
+    assert_eq!(promote(""), (Ok(0), Some(1)), "as it was is no change");
+    assert_eq!(promote(r#""limits":{"uses":1},"#), (Ok(1), Some(2)));
+    assert_eq!(promote(r#""cap":0,"#), (Err("body_invalid"), Some(2)), "what makes no sense is refused");
+    assert_eq!(run(&mut state, hold(1, 100, None)), Ok(1));
+    assert_eq!(code(run(&mut state, hold(2, 100, None))), "limit_exceeded", "its limits are what is allowed");
+    let dollars = Promotion { currency: "USD".parse().ok(), ..sale("") };
+    assert_eq!(code(run(&mut state, UsesCommand::Promote { promotion: Box::new(dollars) })), "currency_mismatch");
+}
+
+/// What an earlier pricing has left counts as free for the next of the same order, and goes back first.
+#[test]
+fn a_later_round_takes_the_place_of_an_earlier_one_and_no_earlier_one_that_of_a_later() {
+    let limits = Limits { uses: Some(1), per_customer: Some(1), budget: Some(Amount(100_000)) };
+    let mut state = promotion(limits);
+    let mut in_round = |round, cents: i64, customer: &str| {
+        let customer = Some(CustomerId::new(customer).unwrap());
+        let command =
+            UsesCommand::Hold { order: order(1), amount: Amount(cents * 100), currency: eur(), customer, round };
+        let outcome = run(&mut state, command).map_err(|refusal| refusal.code());
+        (outcome, state.taken.uses, state.taken.amount.0 / 100, state.of_customer(&CustomerId::new("ann").unwrap()))
+    };
+    assert_eq!(in_round(3, 600, "ann"), (Ok(1), 1, 600, 1));
+    assert_eq!(in_round(3, 700, "ann"), (Ok(0), 1, 600, 1), "the same round again");
+    assert_eq!(in_round(2, 700, "ann"), (Ok(0), 1, 600, 1), "an earlier one that comes late");
+    assert_eq!(in_round(4, 1_000, "ann"), (Ok(2), 1, 1_000, 1), "all of the budget");
+    assert_eq!(in_round(5, 1_001, "ann"), (Err("limit_exceeded"), 1, 1_000, 1));
+    assert_eq!(in_round(6, 100, "bob"), (Ok(2), 1, 100, 0));
+    assert_eq!(
+        run(&mut state, UsesCommand::Release { order: order(1), round: 4 }),
+        Ok(0),
+        "not what an earlier round held"
+    );
+    assert_eq!(run(&mut state, UsesCommand::Release { order: order(1), round: 6 }), Ok(1));
+    assert_eq!(state.taken, Taken::default());
+}
+
+#[test]
+fn who_cannot_use_a_coupon_hears_why() {
+    let why = |window: Window, revoked: bool| {
+        let mut state = coupon(5);
+        let terms = Terms { window, revoked, ..state.terms.clone().unwrap() };
+        run(&mut state, UsesCommand::Define { terms }).unwrap();
+        match run(&mut state, hold(1, 0, None)) {
+            Ok(events) => format!("{events} event"),
+            Err(Refusal::CouponInvalid { why, .. }) => why.into_owned(),
+            Err(refusal) => panic!("{refusal}"),
+        }
+    };
+    let window =
+        |from: Option<i64>, until: Option<i64>| Window { from: from.map(Timestamp), until: until.map(Timestamp) };
+    for (window, revoked, said) in [
+        (window(Some(1_000), Some(1_001)), false, "1 event"),
+        (window(None, Some(1_000)), false, "it has expired"),
+        (window(Some(1_001), None), false, "its time has not come"),
+        (window(None, Some(1_000)), true, "it was called back"),
+    ] {
+        assert_eq!(why(window, revoked), said);
+    }
+}
+
+#[test]
+fn terms_are_checked_at_their_edges() {
+    let terms = |uses, per_customer, budget: Option<&str>, window: (i64, i64)| Terms {
+        window: Window { from: Some(Timestamp(window.0)), until: Some(Timestamp(window.1)) },
+        ..Terms::of_promotion(
+            Limits { uses, per_customer, budget: budget.map(|text| text.parse().unwrap()) },
+            Some(eur()),
+        )
+    };
+    for (terms, is_fine) in [
+        (terms(Some(1), Some(1), Some("0.01"), (1, 2)), true),
+        (terms(Some(0), None, None, (1, 2)), false),
+        (terms(None, Some(0), None, (1, 2)), false),
+        (terms(None, None, Some("0.00"), (1, 2)), false),
+        (terms(None, None, Some("-1.00"), (1, 2)), false),
+        (terms(None, None, None, (2, 2)), false),
+        (terms(None, None, None, (3, 2)), false),
+    ] {
+        let outcome = run(&mut promotion(Limits::default()), UsesCommand::Define { terms: terms.clone() });
+        assert_eq!(outcome.is_ok(), is_fine, "{terms:?}");
+    }
+}
+
+#[test]
+fn sums_that_do_not_add_up_are_found() {
+    let mut state = promotion(Limits::default());
+    run(&mut state, hold(1, 100, Some("ann"))).unwrap();
+    run(&mut state, hold(2, 200, None)).unwrap();
+    assert!(state.adds_up());
+    type Change = fn(&mut UsesState);
+    let changes: [Change; 3] =
+        [|state| state.taken.uses += 1, |state| state.taken.amount.0 += 1, |state| state.by_customer.clear()];
+    for (at, change) in changes.into_iter().enumerate() {
+        let mut wrong = state.clone();
+        change(&mut wrong);
+        assert!(!wrong.adds_up(), "change {at}");
+    }
+}

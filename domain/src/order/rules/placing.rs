@@ -146,3 +146,72 @@ fn no_two_payments_share_an_id_whatever_their_order_number_attempt_or_deadline()
     }
     assert_eq!(seen.len(), count);
 }
+
+fn from_book(name: &str, quantity: Quantity) -> NewLine {
+    let supply =
+        crate::order::LineSupply { seller: crate::stock::market::Seller::Any, max_unit_price: Some(eur("9.00")) };
+    NewLine { supply: Some(Box::new(supply)), ..new_line(name, quantity) }
+}
+
+#[test]
+fn what_a_line_takes_from_a_book_becomes_a_line_for_each_seller_and_price() {
+    let order = new_order(&[from_book("a", 6), new_line("a", 1), from_book("b", 2)]);
+    let asked = demand(&order).unwrap();
+    assert!(asked.takes_from_books() && !demand(&new_order(&[new_line("a", 1)])).unwrap().takes_from_books());
+    assert_eq!(asked.of_book(0).iter().map(|wish| (wish.line, wish.quantity)).collect::<Vec<_>>(), [(0, 6)]);
+    assert_eq!(asked.of_book(1).iter().map(|wish| (wish.line, wish.quantity)).collect::<Vec<_>>(), [(2, 2)]);
+    let got = |line, quantity, price: &str, claim: Option<u32>| crate::stock::market::MarketFill {
+        line,
+        quantity,
+        unit_price: eur(price).amount,
+        seller: claim.map(|_| crate::CustomerId::new("sam").unwrap()),
+        claim,
+    };
+    let fills = [Fill { commission_bps: 250, ..fill("5.00", 1, 0) }, fill("7.00", 0, 0)];
+    let market = [got(0, 2, "4.00", Some(0)), got(0, 1, "5.00", None)];
+    let placement = place(&order, &asked, &fills, &market, START).unwrap();
+    let OrderEvent::Placed { lines, .. } = placement.placed else { unreachable!() };
+    let rows: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            (
+                line.sku.as_str(),
+                line.quantity,
+                line.filled,
+                line.unit_price,
+                line.claim.as_ref().map(|claim| claim.commission_bps),
+            )
+        })
+        .collect();
+    let price = |text: &str| eur(text).amount;
+    assert_eq!(
+        rows,
+        [
+            ("a", 2, 2, price("4.00"), Some(250)),
+            ("a", 4, 1, price("5.00"), None),
+            ("a", 1, 1, price("5.00"), None),
+            ("b", 2, 0, price("7.00"), None),
+        ],
+        "what it did not get stays with the last"
+    );
+    assert_eq!(placement.total, eur("18.00"), "2 x 4.00 + 5.00 + 5.00");
+}
+
+#[test]
+fn only_an_unpaid_order_of_one_sku_waits_to_be_let_in() {
+    let waiting = || Fill { waiting: true, ..fill("5.00", 0, 1) };
+    let is_waiting = |order: &NewOrder, fills: &[Fill]| {
+        priced(order, fills).map_err(|refusal| refusal.code()).map(|placement| match placement.placed {
+            OrderEvent::Placed { waiting, .. } => waiting,
+            _ => unreachable!(),
+        })
+    };
+    let mut one = new_order(&[new_line("a", 1)]);
+    assert_eq!(is_waiting(&one, &[fill("5.00", 1, 0)]), Ok(false));
+    assert_eq!(is_waiting(&one, &[waiting()]), Ok(true));
+    one.payments.extend([Tender::by(Method::External)]);
+    assert_eq!(is_waiting(&one, &[waiting()]), Err("body_invalid"));
+    let two = new_order(&[new_line("a", 1), new_line("b", 1)]);
+    assert_eq!(is_waiting(&two, &[fill("5.00", 1, 0), waiting()]), Err("stock_exhausted"));
+    assert_eq!(is_waiting(&new_order(&[from_book("a", 1)]), &[waiting()]), Err("stock_exhausted"));
+}

@@ -348,6 +348,127 @@ fn offers_and_bids_that_make_no_sense_are_refused_by_name_and_leave_no_market_be
     assert_eq!(refused.code(), "would_trade");
 }
 
+/// A shop whose book has these rules.
+fn with_rules(rules: MarketRules) -> Shop {
+    let mut shop = Shop::new("10", 0);
+    let definition = Definition { market: Some(Box::new(rules)), ..Definition::new("mug", eur("10")) };
+    shop.run(&StockCommand::Define(Box::new(definition))).unwrap();
+    shop
+}
+
+#[test]
+fn a_line_that_makes_no_sense_is_refused_before_anything_is_planned() {
+    let rules = MarketRules { lot: 2, ..MarketRules::default() };
+    let priced = |text: &str| MarketDemand { max_unit_price: Some(Money::parse(text).unwrap()), ..any(0, 2, "9") };
+    for (line, code) in [
+        (any(0, 0, "9"), Some("quantity_invalid")),
+        (any(0, 3, "9"), Some("body_invalid")),
+        (MarketDemand { max_unit_price: None, ..any(0, 2, "9") }, Some("body_invalid")),
+        (from(0, 2, "bob"), None),
+        (priced("9 USD"), Some("currency_mismatch")),
+        (priced("-1 EUR"), Some("money_invalid")),
+        (priced("9 EUR"), None),
+    ] {
+        let mut shop = with_rules(rules);
+        shop.offer(1, "bob", 4, "9").unwrap();
+        let refused = shop.take(1, std::slice::from_ref(&line), 0, ALL).err().map(|refusal| refusal.code());
+        assert_eq!(refused, code, "{line:?}");
+    }
+}
+
+/// A buyer's highest price need be no price of the book: it counts as the next that is one.
+#[test]
+fn a_highest_price_is_cut_to_the_tick_and_to_the_band() {
+    let rules = MarketRules {
+        tick: eur("2").amount,
+        band: Some((eur("4").amount, eur("12").amount)),
+        ..MarketRules::default()
+    };
+    let offered = || {
+        let mut shop = with_rules(rules);
+        [(1, "4"), (2, "8"), (3, "12")]
+            .into_iter()
+            .for_each(|(n, price)| drop(shop.offer(n, "bob", 1, price).unwrap()));
+        shop
+    };
+    for (max, got) in
+        [("3.99", None), ("4", Some(1)), ("7.99", Some(1)), ("9", Some(2)), ("12", Some(3)), ("99", Some(3))]
+    {
+        let plan = offered().take(1, &[any(0, 3, max)], 0, PART);
+        assert_eq!(plan.ok().map(|fills| fills.len()), got, "{max}");
+    }
+    for (price, code) in
+        [("3", "money_invalid"), ("5", "money_invalid"), ("2", "money_invalid"), ("14", "money_invalid")]
+    {
+        let refused = with_rules(rules).offer(9, "bob", 1, price).map(|_| ()).unwrap_err();
+        assert_eq!(refused.code(), code, "{price} is off the tick or beyond the band");
+    }
+    let plan = offered().take(1, &[from(0, 3, "bob")], 0, ALL).unwrap();
+    assert_eq!(plan, ["1@4 bob", "1@8 bob", "1@12 bob"], "who names no price pays any");
+}
+
+#[test]
+fn a_book_shows_its_levels_and_each_offer_and_bid_to_whom_it_belongs() {
+    let undefined = Stock::new(SkuId::new("MUG").unwrap());
+    let mut shop = Shop::new("10", 2);
+    assert!(undefined.book_levels(&shop.setting(), 5).is_none());
+    let levels = shop.stock.book_levels(&shop.setting(), 5).unwrap();
+    assert_eq!((levels.sequence, levels.offers.len(), levels.bids.len()), (0, 0, 0));
+    assert_eq!(levels.house, Some((eur("10").amount, 2)));
+
+    for (n, seller, quantity, price) in
+        [(1, "bob", 3, "12"), (2, "eve", 1, "11"), (3, "bob", 2, "11"), (4, "eve", 9, "13")]
+    {
+        shop.offer(n, seller, quantity, price).unwrap();
+    }
+    shop.bid(5, "dora", 2, "9").unwrap();
+    let levels = shop.stock.book_levels(&shop.setting(), 2).unwrap();
+    let prices: Vec<_> = levels.offers.iter().map(|level| level.price / 10_000).collect();
+    assert_eq!((prices, levels.bids.len()), (vec![11, 12], 1), "the cheapest two");
+    assert!(levels.sequence > 0 && levels.currency == eur("1").currency);
+
+    let views = |owner: Option<&str>, after: Option<u128>, limit| -> Vec<u128> {
+        let owner = owner.map(name);
+        let found = shop.stock.party_views(Side::Supply, owner.as_ref(), after.map(id), limit);
+        found.iter().map(|view| (1..9).find(|n| id(*n) == view.id).unwrap()).collect()
+    };
+    assert_eq!(views(None, None, 9), [2, 3, 1, 4], "the cheapest first, then who came first");
+    assert_eq!(views(None, Some(3), 9), [1, 4]);
+    assert_eq!(views(None, None, 3), [2, 3, 1]);
+    assert_eq!(views(Some("bob"), None, 9), [3, 1]);
+    assert_eq!(views(Some("bob"), Some(2), 1), [3]);
+    assert_eq!(views(None, Some(5), 9), [], "nothing follows what does not stand there");
+
+    let view = shop.stock.party_view(id(3), Side::Supply).unwrap();
+    assert_eq!((view.id, view.price, view.party.open), (id(3), eur("11"), 2));
+    assert_eq!(shop.stock.party_view(id(3), Side::Demand), None, "it is an offer");
+    assert_eq!(shop.stock.party_view(id(8), Side::Supply), None);
+    assert!(shop.stock.party_view(id(5), Side::Demand).is_some());
+
+    let market = shop.stock.market().unwrap();
+    assert_eq!(market.made_by(Side::Supply, 4), Some(id(3)), "the request of the third offer");
+    assert_eq!((market.made_by(Side::Demand, 4), market.made_by(Side::Demand, 6)), (None, Some(id(5))));
+    assert_eq!((market.offered(), market.has_bids()), (15, true));
+}
+
+#[test]
+fn what_an_offer_or_bid_wishes_is_what_stands_in_the_book() {
+    let mut shop = Shop::new("10", 0);
+    let place = |command: MarketCommand, shop: &mut Shop| shop.run(&StockCommand::Market(Box::new(command)));
+    place(MarketCommand::Offer(NewOffer { displayed: Some(2), ..offer(1, "bob", 5, "9") }), &mut shop).unwrap();
+    let levels = shop.stock.book_levels(&shop.setting(), 5).unwrap();
+    assert_eq!(levels.offers[0].quantity, 2, "so much of it is shown");
+    let fok = NewBid { time_in_force: TimeInForce::Fok, ..bid(2, "dora", 6, "9") };
+    assert_eq!(place(MarketCommand::Bid(fok), &mut shop).unwrap_err().code(), "stock_exhausted");
+    assert_eq!(shop.account(1)[1], 0, "all of it or nothing");
+    let whole = NewBid { minimum: 6, ..bid(3, "dora", 7, "9") };
+    place(MarketCommand::Bid(whole), &mut shop).unwrap();
+    assert_eq!(shop.account(1)[1], 0, "less than its minimum is not for sale to it");
+    place(MarketCommand::Bid(NewBid { time_in_force: TimeInForce::Ioc, ..bid(4, "dora", 2, "9") }), &mut shop).unwrap();
+    assert_eq!(shop.account(1)[..2], [3, 2]);
+    assert_eq!(shop.account(4)[0], 0, "it does not stand");
+}
+
 #[test]
 fn a_paused_sku_takes_no_offers_and_a_discontinued_one_closes_its_book() {
     let mut shop = Shop::new("10", 0);
