@@ -324,7 +324,7 @@ proptest! {
 }
 
 /// A promotion of ten per cent with these parts.
-fn sale(parts: &str) -> Promotion {
+fn ten_off(parts: &str) -> Promotion {
     let text = format!(
         r#"{{"id":"sale","name":"Sale","lane":"order","currency":"EUR","version":77,{parts}"then":{{"order":{{"percent":10}}}}}}"#
     );
@@ -335,7 +335,7 @@ fn sale(parts: &str) -> Promotion {
 fn a_promotion_counts_its_versions_by_its_changes_whatever_it_says_itself() {
     let mut state = UsesState::new(Subject::Promotion(PromotionId::new("sale").unwrap()));
     let mut promote = |parts: &str| {
-        let outcome = run(&mut state, UsesCommand::Promote { promotion: Box::new(sale(parts)) });
+        let outcome = run(&mut state, UsesCommand::Promote { promotion: Box::new(ten_off(parts)) });
         (outcome.map_err(|refusal| refusal.code()), state.promotion.as_ref().map(|promotion| promotion.version))
     };
     assert_eq!(promote(""), (Ok(1), Some(1)));
@@ -344,7 +344,7 @@ fn a_promotion_counts_its_versions_by_its_changes_whatever_it_says_itself() {
     assert_eq!(promote(r#""cap":0,"#), (Err("body_invalid"), Some(2)), "what makes no sense is refused");
     assert_eq!(run(&mut state, hold(1, 100, None)), Ok(1));
     assert_eq!(code(run(&mut state, hold(2, 100, None))), "limit_exceeded", "its limits are what is allowed");
-    let dollars = Promotion { currency: "USD".parse().ok(), ..sale("") };
+    let dollars = Promotion { currency: "USD".parse().ok(), ..ten_off("") };
     assert_eq!(code(run(&mut state, UsesCommand::Promote { promotion: Box::new(dollars) })), "currency_mismatch");
 }
 
