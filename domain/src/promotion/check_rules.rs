@@ -171,7 +171,8 @@ fn conditions_stand_in_one_another_eight_deep_and_no_deeper() {
 fn a_list_has_ten_thousand_entries_and_no_more() {
     let names = |count: usize| vec![Label::new("x").unwrap(); count];
     let skus = |count: usize| vec![SkuId::new("S").unwrap(); count];
-    let scopes: [fn(Vec<Label>, Vec<SkuId>) -> Scope; 6] = [
+    type Listed = fn(Vec<Label>, Vec<SkuId>) -> Scope;
+    let scopes: [Listed; 6] = [
         |_, sku| Scope { sku, ..Scope::default() },
         |_, except_sku| Scope { except_sku, ..Scope::default() },
         |category, _| Scope { category, ..Scope::default() },
