@@ -182,13 +182,19 @@ impl Host {
                 // It is told with the end of its step.
                 return;
             }
-        } else if is_away || self.is_unsettled_with(sku, order) {
+        } else if is_away || !self.is_recorded(order) || self.is_unsettled_with(sku, order) {
             return self.tell_of_stock(sku, order);
         }
         let offer_seconds = self.skus.get(sku).map_or(0, |hosted| hosted.state.offer_seconds());
         if let Some((order, command)) = news_of_stock(sku, event, offer_seconds) {
             self.messages.push_back(Message::Order(order, command));
         }
+    }
+
+    /// Whether an order of this partition is there to hear of events one by one. One that is still being placed, or never
+    /// came to be, is told how things stand when it is, or not at all.
+    fn is_recorded(&mut self, order: OrderId) -> bool {
+        !self.is_being_placed(order) && self.load_order(order).is_some_and(|hosted| !Self::is_refused(&hosted.state))
     }
 
     /// Changes an order; the books follow.

@@ -159,6 +159,11 @@ impl Host {
         }
     }
 
+    /// Whether an order of this partition is being placed across others.
+    pub(super) fn is_being_placed(&self, id: OrderId) -> bool {
+        self.placing.contains_key(&id)
+    }
+
     /// Whether an order being placed has asked a wallet for this payment.
     pub(super) fn is_placing_with(&self, payment: PaymentId) -> bool {
         let wants = |placing: &Placing| placing.money.as_ref().is_some_and(|wanted| wanted.payment == payment);

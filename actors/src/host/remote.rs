@@ -29,10 +29,13 @@ impl Host {
     }
 
     pub(super) fn handle_peer_now(&mut self, message: PeerMessage) {
-        self.run_protected(|host| {
+        let done = self.run_protected(|host| {
             host.take_peer_message(message);
             host.run_messages()
         });
+        if let Some(Err(refusal)) = done {
+            tracing::warn!(partition = self.index, %refusal, "what another partition asked could not be done, and is taken back");
+        }
     }
 
     fn take_peer_message(&mut self, message: PeerMessage) {
