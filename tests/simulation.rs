@@ -40,6 +40,12 @@ fn the_same_seed_takes_the_same_way() {
 fn seeds_that_once_failed_are_clean() {
     for (what, seed, steps, names) in [
         (
+            "a hold that was asked for again was told without the units of its book that a shortfall had taken",
+            573,
+            1_331,
+            "peer_lost,peer_delayed,kill,disk_full,clock_ahead",
+        ),
+        (
             "units that came free were given to a hold whose order never came to be: whoever gave them back was undone for ever",
             675,
             1_500,

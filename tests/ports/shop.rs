@@ -61,6 +61,13 @@ impl Shop {
         SKUS[1..].iter().fold(order, |order, sku| order.line(*sku, 1))
     }
 
+    /// The same, of an order that lives in this one of the partitions.
+    pub fn big_order_of(&self, partition: u64, partitions: u64) -> NewOrder {
+        let lives_there = |id: &OrderId| id.route() % partitions == partition;
+        let id = std::iter::repeat_with(|| self.engine.new_order_id()).find(lives_there).expect("ids do not end");
+        self.big_order().id(id)
+    }
+
     /// Places an order; no time passes.
     pub fn place(&self, order: &NewOrder) -> Result<OrderSnapshot, Refusal> {
         self.engine.place(order.clone()).wait()

@@ -30,8 +30,17 @@ pub const EXCLUDED: &[(&str, &str)] = &[
 ];
 
 /// Test programs that break things on purpose or run the whole engine on virtual time.
-const CHAOS: &[&str] =
-    &["chaos", "crash", "degraded_gateway", "full_disk", "hostile", "linearizability", "recovery", "simulation"];
+const CHAOS: &[&str] = &[
+    "chaos",
+    "crash",
+    "degraded_gateway",
+    "full_disk",
+    "hostile",
+    "linearizability",
+    "ports",
+    "recovery",
+    "simulation",
+];
 
 /// What is run for a layer.
 struct Layer {
@@ -145,7 +154,11 @@ fn test_programs() -> Result<Vec<String>, StepError> {
     for directory in ["tests", "actors/tests", "domain/tests", "storage/tests", "sync/tests"] {
         let Ok(entries) = fs::read_dir(root().join(directory)) else { continue };
         let files = entries.flatten().map(|entry| entry.path());
-        let programs = files.filter(|path| path.extension().is_some_and(|extension| extension == "rs"));
+        // A file, or a folder with a `main.rs`.
+        let is_program = |path: &PathBuf| {
+            path.extension().is_some_and(|extension| extension == "rs") || path.join("main.rs").is_file()
+        };
+        let programs = files.filter(is_program);
         names.extend(programs.filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())));
     }
     names.sort();

@@ -207,7 +207,10 @@ impl Host {
                 let (fill, of_lines) = existing?;
                 let wanted = quantity + of_book.iter().map(|line| line.quantity).sum::<Quantity>();
                 let got = fill.filled + fill.backordered + of_lines.iter().map(|fill| fill.quantity).sum::<Quantity>();
-                if !request.mode.partial && got != wanted {
+                // Units that came through the book and were lost to a shortfall meanwhile wait for the order, and none of
+                // its plain lines can say so: it is to be tried anew.
+                let is_displaced = fill.filled + fill.backordered > *quantity;
+                if is_displaced || !request.mode.partial && got != wanted {
                     // What an earlier attempt has not given back yet is not this one's.
                     return Err(Refusal::Overloaded);
                 }
