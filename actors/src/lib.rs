@@ -31,6 +31,7 @@ pub mod faults;
 pub mod host;
 pub mod kits;
 pub mod mailbox;
+mod memory;
 pub mod partition;
 pub mod peer;
 pub mod ports;

@@ -9,6 +9,10 @@ use smallvec::SmallVec;
 use stockade_domain::Timestamp;
 use stockade_domain::stock::{Alarms, Stock};
 
+use crate::memory::Memory;
+
+/// For how many bytes of a snapshot there is room at once: most orders need no more.
+const SNAPSHOT_BYTES: usize = 384;
 /// No record of the turn at hand.
 const NO_RECORD: u32 = u32::MAX;
 
@@ -111,7 +115,10 @@ impl<T: Encode<()>> Hosted<T> {
     /// Its snapshot.
     pub fn snapshot(&self) -> Vec<u8> {
         let snapshot = SnapshotRef { last_seq: self.last_seq, history: &self.history, state: &self.state };
-        minicbor::to_vec(snapshot).expect("writing to memory cannot fail")
+        let mut bytes = Vec::with_capacity(SNAPSHOT_BYTES);
+        minicbor::encode(snapshot, Memory(&mut bytes))
+            .unwrap_or_else(|_| unreachable!("writing to memory cannot fail"));
+        bytes
     }
 }
 

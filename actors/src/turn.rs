@@ -11,6 +11,7 @@ use stockade_domain::stock::TELLS_ALARMS;
 use stockade_storage::record::{RecordHead, encode_record};
 
 use crate::command::KeyDigest;
+use crate::memory::Memory;
 
 struct Record {
     key: EntityKey,
@@ -22,20 +23,6 @@ struct Record {
     length_before: usize,
     digests_before: usize,
     note_before: u8,
-}
-
-/// Bytes in memory as the encoder sees them. The encoder writes a few bytes at a time, and the implementation that comes
-/// with it is a call into another crate for each.
-struct Memory<'a>(&'a mut Vec<u8>);
-
-impl minicbor::encode::Write for Memory<'_> {
-    type Error = std::convert::Infallible;
-
-    #[inline(always)]
-    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Self::Error> {
-        self.0.extend_from_slice(bytes);
-        Ok(())
-    }
 }
 
 /// The turn at hand.

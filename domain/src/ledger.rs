@@ -240,7 +240,7 @@ pub fn of_order(before: Option<&Order>, event: &OrderEvent, after: &Order) -> Po
     let was_secured = before.is_some_and(|order| order.secured);
     if !was_secured {
         let mut postings = if after.secured { recognise(after) } else { Postings::default() };
-        if let OrderEvent::PaidOutside { number } = event {
+        if let OrderEvent::PaidAtOnce { number } = event {
             let payment = &after.payments[*number as usize];
             let tender = LedgerAccount::of_tender(payment.method);
             postings.accounts.push(debit(tender, payment.amount));

@@ -52,7 +52,7 @@ mod uses;
 use rustc_hash::FxHashMap;
 use stockade_domain::account::AccountEvent;
 use stockade_domain::entity::{EntityKey, EntityKind, Event};
-use stockade_domain::order::{OrderEvent, Outcome};
+use stockade_domain::order::{OrderEvent, Outcome, PlacedHead};
 use stockade_domain::payment::{Method, PaymentEvent};
 use stockade_domain::promotion::uses::Subject;
 use stockade_domain::stock::{MarketEvent, StockEvent, TELLS_ALARMS};
@@ -148,25 +148,25 @@ impl Auditor {
         let Some(mut derived) = self.derived.take() else { return self.take_events(seq, &head, &key, events) };
         derived.before_change(self, seq, &key);
         self.books.before_cut = derived.is_before_cut(seq, &key);
-        let placed = events.iter().any(|event| matches!(event, Event::Order(OrderEvent::Placed { .. })));
+        let placed = events.iter().find(|event| matches!(event, Event::Order(OrderEvent::Placed { .. }))).cloned();
         self.take_events(seq, &head, &key, events);
         if derived.projects(seq) {
             match &key {
                 EntityKey::Sku(sku) => derived.models.movement(sku.as_str(), seq),
                 EntityKey::Account(customer) => derived.models.statement(customer.as_str(), seq),
-                EntityKey::Order(id) => self.project_order(*id, placed, seq, &mut derived.models),
+                EntityKey::Order(id) => self.project_order(*id, placed.as_ref(), seq, &mut derived.models),
                 _ => {}
             }
         }
         self.derived = Some(derived);
     }
 
-    fn project_order(&self, id: OrderId, placed: bool, seq: u64, models: &mut models::ModelSums) {
+    fn project_order(&self, id: OrderId, placed: Option<&Event>, seq: u64, models: &mut models::ModelSums) {
         let Some(order) = self.orders.get(&id) else { return };
         let Some(status) = order.status() else { return };
         models.order(id, status, seq);
-        if placed {
-            models.placed(id, order.customer.as_ref().map(|customer| customer.as_str()), seq);
+        if let Some(Event::Order(placed)) = placed {
+            models.placed(id, &PlacedHead::of(placed).expect("it is `placed`"), seq);
         }
     }
 
@@ -321,13 +321,15 @@ impl Auditor {
                     }
                 }
             }
-            OrderEvent::PaidOutside { number } => {
+            OrderEvent::PaidAtOnce { number } => {
                 let Some(pay) = order.payments.get(*number as usize) else { return };
                 let money = Money { amount: Amount(pay.amount), currency: order.currency };
-                let outside = matches!(pay.method, Method::External | Method::Account);
-                scene.expect(outside, Rule::PaymentTransition, || format!("payment {} was not paid outside", pay.id));
+                let asks_nobody = pay.method != Method::Card;
+                scene.expect(asks_nobody, Rule::PaymentTransition, || {
+                    format!("the gateway of {} was not asked", pay.id)
+                });
                 self.books.secure(order.currency, pay.method, i128::from(pay.amount));
-                let payment = Payment::outside(id, pay.method, money, order.customer.clone());
+                let payment = Payment::paid_at_once(id, pay.method, money, order.customer.clone());
                 let before = self.payments.insert(pay.id, payment);
                 scene.expect(before.is_none(), Rule::PaymentTwice, || format!("payment {} was there already", pay.id));
             }

@@ -8,9 +8,9 @@ use std::ops::ControlFlow;
 
 use rustc_hash::{FxHashMap, FxHasher};
 use stockade_domain::OrderId;
-use stockade_domain::order::OrderStatus;
+use stockade_domain::order::{OrderStatus, PlacedHead};
 use stockade_storage::packed::{Direction, KeyRange, PackedError, PackedStore, Space};
-use stockade_storage::projection::{Model, decode_entries};
+use stockade_storage::projection::{Model, decode_entries, payment_key};
 
 use super::report::{Faults, Rule};
 
@@ -42,10 +42,13 @@ impl ModelSums {
     }
 
     /// A record placed an order.
-    pub(super) fn placed(&mut self, order: OrderId, customer: Option<&str>, seq: u64) {
+    pub(super) fn placed(&mut self, order: OrderId, placed: &PlacedHead<'_>, seq: u64) {
         self.add(Model::Orders, &[], seq, order.to_bytes());
-        if let Some(customer) = customer {
+        if let Some(customer) = placed.customer {
             self.add(Model::OrdersByCustomer, customer.as_bytes(), seq, order.to_bytes());
+        }
+        for payment in placed.payments_without_actor(order) {
+            self.add(Model::OrdersByPayment, &payment_key(payment), seq, order.to_bytes());
         }
     }
 

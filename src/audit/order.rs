@@ -165,7 +165,7 @@ impl Order {
             // Another attempt is begun by `place`.
             E::Placed { .. } => {}
             E::PaymentsStarted { payments } => self.start_payments(payments, scene),
-            E::PaymentSecured { number } | E::PaidOutside { number } => {
+            E::PaymentSecured { number } | E::PaidAtOnce { number } => {
                 self.pay_step(*number, &[PaymentState::Pending], PaymentState::Paid, scene);
                 self.placing &=
                     self.payments.iter().any(|pay| pay.method == Method::Card && pay.state == PaymentState::Pending);
@@ -293,7 +293,7 @@ impl Order {
             E::ShipmentDropped { .. } => &[(self.sends, "nothing of it was being sent")],
             E::Accepted => &[(open && self.placing, "no first payment was awaited, or it was accepted already")],
             E::PaymentSecured { .. }
-            | E::PaidOutside { .. }
+            | E::PaidAtOnce { .. }
             | E::PaymentFailed { .. }
             | E::PaymentStands { .. }
             | E::Refunded { .. }

@@ -114,7 +114,7 @@ impl Payment {
     }
 
     /// The payment that an order secured with its own record.
-    pub(super) fn outside(order: OrderId, method: Method, money: Money, payer: Option<CustomerId>) -> Self {
+    pub(super) fn paid_at_once(order: OrderId, method: Method, money: Money, payer: Option<CustomerId>) -> Self {
         Self {
             last_time: Timestamp(0),
             last_seq: 0,

@@ -4,7 +4,7 @@
 use rustc_hash::FxHashMap;
 use stockade_domain::entity::{EntityKey, RemoteStep};
 use stockade_domain::order::{OrderEvent, Outcome};
-use stockade_domain::promotion::uses::{Subject, Terms, UsesEvent, UsesState};
+use stockade_domain::promotion::uses::{Subject, Terms, Use, UsesEvent, UsesState};
 use stockade_domain::{CustomerId, OrderId, Timestamp};
 
 use super::Auditor;
@@ -53,17 +53,11 @@ impl Owner {
                 self.terms.iter_mut().for_each(|terms| terms.revoked = true);
                 self.in_force.push((scene.seq, false));
             }
-            UsesEvent::Held { order, taken } => {
-                let is_new = !self.held.contains_key(order) && !self.settled.contains_key(order);
-                scene.expect(is_new, Rule::UseOnce, || format!("order {order} has a use already"));
-                let (amount, customer) = (taken.amount.0, taken.customer.clone());
-                scene.expect(amount >= 0, Rule::UseOnce, || format!("a use takes {amount} of a budget"));
-                let taken = Taken { amount, customer, since: scene.now, seq: scene.seq };
-                self.count(&taken, 1);
-                if let Some(before) = self.held.insert(*order, taken) {
-                    self.count(&before, -1);
-                }
-                self.expect_within(*order, scene);
+            UsesEvent::Held { order, taken } => self.hold(*order, taken, scene),
+            UsesEvent::Taken { order, taken } => {
+                self.hold(*order, taken, scene);
+                let taken = self.held.remove(order).expect("it was just held");
+                self.settled.insert(*order, taken);
             }
             UsesEvent::Settled { order } | UsesEvent::Used { order } => match self.held.remove(order) {
                 Some(taken) => drop(self.settled.insert(*order, taken)),
@@ -100,6 +94,19 @@ impl Owner {
                 });
             }
         }
+    }
+
+    fn hold(&mut self, order: OrderId, taken: &Use, scene: &mut Scene<'_>) {
+        let is_new = !self.held.contains_key(&order) && !self.settled.contains_key(&order);
+        scene.expect(is_new, Rule::UseOnce, || format!("order {order} has a use already"));
+        let (amount, customer) = (taken.amount.0, taken.customer.clone());
+        scene.expect(amount >= 0, Rule::UseOnce, || format!("a use takes {amount} of a budget"));
+        let taken = Taken { amount, customer, since: scene.now, seq: scene.seq };
+        self.count(&taken, 1);
+        if let Some(before) = self.held.insert(order, taken) {
+            self.count(&before, -1);
+        }
+        self.expect_within(order, scene);
     }
 
     /// Whether a promotion was in force in this version of the rules: what all records up to it make.

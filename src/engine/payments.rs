@@ -4,11 +4,12 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use stockade_actors::command::{Answer, Command};
 use stockade_domain::payment::gateway::{GatewayOutcome, Notice, Operation};
-use stockade_domain::payment::{Method, Payment, PaymentCommand};
-use stockade_domain::{Amount, Money, PaymentId, Refusal, Timestamp};
+use stockade_domain::payment::{Method, Payment, PaymentCommand, PaymentEvent};
+use stockade_domain::{Amount, Money, OrderId, PaymentId, Refusal, Timestamp};
+use stockade_storage::projection::{Model, payment_key};
 
 use super::commands::Pending;
-use super::queries::{OrderFilter, Page};
+use super::queries::{OrderFilter, Page, unreadable};
 use super::snapshot::{MoneyJson, NextActionJson, Text, TimeJson};
 use super::{Engine, Target};
 use crate::gateway::{Difference, Settlement, compare};
@@ -76,7 +77,41 @@ fn as_payments(answer: Answer) -> Vec<PaymentSnapshot> {
 }
 
 impl Engine {
-    /// How a payment stands. One that its order secured by itself has no state of its own until some of it goes back.
+    /// How a payment stands, wherever that is known: by itself, or by the order that keeps it until some of it goes back.
+    pub async fn find_payment(&self, payment: PaymentId) -> Result<PaymentSnapshot, Refusal> {
+        match self.read_payment(payment).await {
+            Err(not_found @ Refusal::NotFound { .. }) => self.kept_by_order(payment).await?.ok_or(not_found),
+            read => read,
+        }
+    }
+
+    /// A payment that was paid when its order was placed, as its order knows it.
+    async fn kept_by_order(&self, payment: PaymentId) -> Result<Option<PaymentSnapshot>, Refusal> {
+        let history = self.0.threads.history();
+        history.caught_up(self.durable()).await?;
+        let (key, mut before) = (payment_key(payment), u64::MAX);
+        loop {
+            let entries = history.newest_before(Model::OrdersByPayment, &key, before, ORDERS_AT_ONCE);
+            let entries = entries.map_err(|error| unreadable(&error))?;
+            let Some(last) = entries.last() else { return Ok(None) };
+            before = last.seq;
+            for entry in entries {
+                let order = match self.read_order(OrderId::from_bytes(entry.order)).await {
+                    Ok(order) => order.order,
+                    // An attempt that was refused was never an order.
+                    Err(Refusal::NotFound { .. }) => continue,
+                    Err(refusal) => return Err(refusal),
+                };
+                if let Some(kept) = order.payments.iter().find(|kept| kept.id == payment && !kept.is_pending()) {
+                    let opened = PaymentEvent::opened(&order, kept);
+                    return Ok(Some(PaymentSnapshot(Payment::create(payment, &opened, order.created_at))));
+                }
+            }
+        }
+    }
+
+    /// How a payment that has an actor stands. One that was paid when its order was placed has none until some of it goes
+    /// back; see [`find_payment`](Self::find_payment).
     pub fn read_payment(&self, payment: PaymentId) -> Pending<PaymentSnapshot> {
         let target = Target::Route(payment.route());
         Pending::new(self.submit(&target, Command::ReadPayment { payment }), as_payment)

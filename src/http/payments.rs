@@ -16,6 +16,7 @@ use super::handler::Shared;
 use super::problem::{Code, Problem};
 use super::requests::{refused, time};
 use super::routes::{Reply, Request, by_method, reply};
+use crate::engine::{Engine, PaymentSnapshot};
 use crate::gateway::{Signer, protocol, read_settlement};
 
 /// The header that a gateway signs with.
@@ -44,35 +45,49 @@ fn in_path(refusal: Refusal) -> Problem {
     refused(&refusal).in_path()
 }
 
+/// What a payment was told, or why not: one that its order keeps has no actor that could be told anything.
+async fn unless_kept(
+    engine: &Engine,
+    payment: PaymentId,
+    event: &'static str,
+    told: Result<PaymentSnapshot, Refusal>,
+) -> Result<PaymentSnapshot, Refusal> {
+    let Err(not_found @ Refusal::NotFound { .. }) = told else { return told };
+    let Ok(kept) = engine.find_payment(payment).await else { return Err(not_found) };
+    Err(Refusal::PaymentStateInvalid { state: kept.0.stage().main().name(), event })
+}
+
 /// `/payments/{id}` and what can be done to it.
 pub(super) async fn payment(request: &Request<'_>, id: &str, what: Option<&str>) -> Reply {
     let (payment, engine) = (payment_in_path(id)?, request.engine);
     let found = match what {
         None => {
             by_method(&request.method, "GET", &[&Method::GET])?;
-            engine.read_payment(payment).await
+            engine.find_payment(payment).await
         }
         Some("capture") => {
             by_method(&request.method, "POST", &[&Method::POST])?;
             let wanted = request.json_or_empty::<CaptureBody>()?.amount;
             if let Some(wanted) = &wanted {
-                let known = engine.read_payment(payment).await.map_err(in_path)?.0.money.currency;
+                let known = engine.find_payment(payment).await.map_err(in_path)?.0.money.currency;
                 if wanted.0.currency != known {
                     let (wanted, found) = (known.to_string(), wanted.0.currency.to_string());
                     return Err(refused(&Refusal::CurrencyMismatch { wanted, found }));
                 }
             }
-            engine.capture(payment, wanted.map(|wanted| wanted.0.amount)).await
+            unless_kept(engine, payment, "capture", engine.capture(payment, wanted.map(|wanted| wanted.0.amount)).await)
+                .await
         }
         Some("void") => {
             by_method(&request.method, "POST", &[&Method::POST])?;
             let NothingBody {} = request.json_or_empty()?;
-            engine.void(payment).await
+            unless_kept(engine, payment, "void", engine.void(payment).await).await
         }
         Some("retry") => {
             by_method(&request.method, "POST", &[&Method::POST])?;
             let NothingBody {} = request.json_or_empty()?;
-            let again = engine.retry_payment(payment).await.map_err(in_path)?;
+            let again =
+                unless_kept(engine, payment, "retry", engine.retry_payment(payment).await).await.map_err(in_path)?;
             return reply(StatusCode::CREATED, &again);
         }
         Some(_) => return Err(Problem::new(Code::NotFound)),

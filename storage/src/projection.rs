@@ -6,7 +6,8 @@
 
 use rustc_hash::FxHashMap;
 use stockade_domain::entity::EntityKind;
-use stockade_domain::order::{OrderEvent, OrderStatus, note};
+use stockade_domain::order::{OrderStatus, PlacedHead, note};
+use stockade_domain::{OrderId, PaymentId};
 
 use crate::packed::varint;
 use crate::record::{RecordHead, parse_record};
@@ -34,12 +35,20 @@ pub enum Model {
     OrdersByStatus = 6,
     /// Sequences of a wallet's records, by customer.
     Statements = 7,
+    /// Orders as they were placed, by [`payment_key`] of their payments that have no actor.
+    OrdersByPayment = 8,
 }
 
 impl Model {
     /// The models that are folded from records.
-    pub const FOLDED: [Self; 5] =
-        [Self::Movements, Self::Orders, Self::OrdersByCustomer, Self::OrdersByStatus, Self::Statements];
+    pub const FOLDED: [Self; 6] = [
+        Self::Movements,
+        Self::Orders,
+        Self::OrdersByCustomer,
+        Self::OrdersByStatus,
+        Self::Statements,
+        Self::OrdersByPayment,
+    ];
 
     /// Its place in [`FOLDED`](Self::FOLDED).
     fn folded_index(self) -> usize {
@@ -93,19 +102,25 @@ impl Batch {
         if head.note & note::PLACED != 0 && head.note & note::REFUSED == 0 {
             self.add(Model::Orders, &[], entry);
             // Nearly always the first event; the end of an attempt that was refused may stand before it.
-            if let Some(customer) = OrderEvent::peek_customer(events) {
-                customer.into_iter().for_each(|name| self.add(Model::OrdersByCustomer, name.as_bytes(), entry));
+            if let Some(placed) = PlacedHead::peek(events) {
+                self.take_placed(&placed, entry);
                 return Ok(());
             }
             let mut decoder = minicbor::Decoder::new(events);
             while decoder.position() < events.len() {
-                if let OrderEvent::Placed { customer, .. } = decoder.decode().map_err(|_| Malformed)? {
-                    customer.iter().for_each(|name| self.add(Model::OrdersByCustomer, name.as_str().as_bytes(), entry));
+                if let Some(placed) = PlacedHead::of(&decoder.decode().map_err(|_| Malformed)?) {
+                    self.take_placed(&placed, entry);
                     break;
                 }
             }
         }
         Ok(())
+    }
+
+    fn take_placed(&mut self, placed: &PlacedHead<'_>, entry: Entry) {
+        placed.customer.iter().for_each(|name| self.add(Model::OrdersByCustomer, name.as_bytes(), entry));
+        let payments = placed.payments_without_actor(OrderId::from_bytes(entry.order));
+        payments.for_each(|payment| self.add(Model::OrdersByPayment, &payment_key(payment), entry));
     }
 
     fn add(&mut self, model: Model, key: &[u8], entry: Entry) {
@@ -155,7 +170,7 @@ pub fn row_key(key: &[u8], first: u64) -> Vec<u8> {
 }
 
 fn has_orders(model: Model) -> bool {
-    matches!(model, Model::Orders | Model::OrdersByCustomer | Model::OrdersByStatus)
+    matches!(model, Model::Orders | Model::OrdersByCustomer | Model::OrdersByStatus | Model::OrdersByPayment)
 }
 
 fn encode_entries(model: Model, entries: &[Entry]) -> Vec<u8> {
@@ -186,6 +201,16 @@ pub fn decode_entries(model: Model, bytes: &[u8]) -> Result<Vec<Entry>, Malforme
         entries.push(Entry { seq, order });
     }
     Ok(entries)
+}
+
+/// Under what the order of a payment is found: which four seconds its id names, and eight of its other bits. So few orders
+/// have the same key, and yet those of a batch share rows.
+pub fn payment_key(payment: PaymentId) -> [u8; 7] {
+    let window = (payment.time().0 / 1_000) as u64 >> 12;
+    let mut key = [0; 7];
+    key[..6].copy_from_slice(&window.to_be_bytes()[2..]);
+    key[6] = payment.to_bytes()[10];
+    key
 }
 
 /// The key of an order status in its model.

@@ -181,8 +181,11 @@ impl Host {
         if self.orders.len() > most {
             let awaited = &self.awaited;
             self.orders.retain(|id, hosted| {
-                let busy = !hosted.state.owed.is_empty() || awaited.contains_key(id);
-                busy || !is_shelved(hosted, cut) || hosted.last_seq > idle_since
+                // What is in the table is looked at first: most orders stay, and for them nothing else needs to be fetched.
+                hosted.last_seq > idle_since
+                    || !is_shelved(hosted, cut)
+                    || !hosted.state.owed.is_empty()
+                    || awaited.contains_key(id)
             });
             self.payments.retain(|_, hosted| {
                 !is_shelved(hosted, cut) || hosted.last_seq > idle_since || hosted.state.due().is_some()

@@ -100,7 +100,8 @@ impl Host {
     fn open_payment(&mut self, order: OrderId, id: PaymentId) {
         let Some(hosted) = self.load_order(order) else { return };
         let Some(payment) = hosted.state.payments.iter().find(|payment| payment.id == id) else { return };
-        if payment.method.is_outside() {
+        // A card's payment always has an actor.
+        if payment.method != Method::Card {
             let opened = PaymentEvent::opened(&hosted.state, payment);
             if self.load_payment(id).is_none() {
                 self.create_payment(id, &opened, &[]);

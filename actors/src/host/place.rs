@@ -429,13 +429,16 @@ impl Host {
     ) -> Result<SmallVec<[(CustomerId, AccountEvent); 1]>, Refusal> {
         let mut decided = SmallVec::new();
         let (Some(customer), false) = (customer, due.is_empty()) else { return Ok(decided) };
-        let mut wallet = self.peek_account(customer).0.into_owned();
-        for (payment, money) in due {
-            let mut events = Vec::new();
+        let mut wallet = self.peek_account(customer).0;
+        let mut events = Vec::with_capacity(1);
+        for (at, (payment, money)) in due.iter().enumerate() {
             let hold = AccountCommand::Hold { payment: *payment, money: *money, spend };
             stockade_domain::account::decide(&wallet, &hold, &mut events)?;
-            events.iter().for_each(|event| wallet.apply(event));
-            decided.extend(events.into_iter().map(|event| (customer.clone(), event)));
+            // The next one has what this one leaves.
+            if at + 1 < due.len() {
+                events.iter().for_each(|event| wallet.to_mut().apply(event));
+            }
+            decided.extend(events.drain(..).map(|event| (customer.clone(), event)));
         }
         Ok(decided)
     }
@@ -477,7 +480,7 @@ impl Host {
         for (index, payment) in plan.payments.iter().enumerate() {
             let state = &self.orders.get(&order).expect("the order is recorded first").state;
             let (id, currency) = (state.payments[first + index].id, state.currency);
-            if payment.method.is_outside() {
+            if plan.is_kept_by_order(payment) {
                 self.effects.notify(id, PaymentState::Paid);
                 continue;
             }

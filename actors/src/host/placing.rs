@@ -348,7 +348,9 @@ impl Host {
 
     fn record_across(&mut self, id: OrderId) {
         let mut placing = self.placing.remove(&id).expect("it is being placed");
-        let placement = placing.placement.take().expect("it was priced");
+        let mut placement = placing.placement.take().expect("it was priced");
+        // A wallet that was asked beforehand asks back for the payment, until it has spent the money.
+        placement.plan.with_order = false;
         let settled = placement.plan.secures_at_once();
         let from_book = |sku: &SkuId| {
             let of_sku = |fill: &MarketFill| placing.order.lines[fill.line as usize].sku == *sku;

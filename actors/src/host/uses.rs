@@ -164,9 +164,9 @@ impl Host {
         let settled = placement.plan.secures_at_once();
         for (subject, command) in promoted.holds(order, placement.total.currency) {
             let events = self.decide_uses(subject, &command).map_err(|refusal| (subject.clone(), refusal))?;
-            held.extend(events.into_iter().map(|event| (subject.clone(), event)));
-            if settled {
-                held.push((subject.clone(), UsesEvent::Used { order: order.id }));
+            for event in events {
+                let event = if settled { event.used_at_once() } else { event };
+                held.push((subject.clone(), event));
             }
         }
         Ok(held)

@@ -112,7 +112,7 @@ impl Order {
                 self.deferred = None;
                 self.start_payments(payments);
             }
-            OrderEvent::PaymentSecured { number } | OrderEvent::PaidOutside { number } => {
+            OrderEvent::PaymentSecured { number } | OrderEvent::PaidAtOnce { number } => {
                 self.payments[*number as usize].enter(PaymentState::Paid);
                 // While a card's answer is awaited the whole order may still be refused.
                 self.placing &= super::decide::has_open_charge(self);

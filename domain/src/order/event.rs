@@ -241,10 +241,10 @@ pub enum OrderEvent {
         #[n(0)]
         step: u32,
     },
-    /// A payment whose money is taken by the caller, by its number, is secured with this record. It has no actor until
-    /// some of it goes back.
+    /// A payment, by its number, is secured with this record: its money is taken by the caller, or a wallet has
+    /// paid it in the turn that placed the order. It has no actor until some of it goes back.
     #[n(19)]
-    PaidOutside {
+    PaidAtOnce {
         #[n(0)]
         number: u32,
     },
@@ -354,21 +354,12 @@ pub enum OrderEvent {
 }
 
 impl OrderEvent {
-    /// Who buys, read from the encoded events of an order's record without decoding the rest; none if the first event
-    /// is not `placed`.
-    pub fn peek_customer(events: &[u8]) -> Option<Option<&str>> {
-        let mut decoder = minicbor::Decoder::new(events);
-        let is_placed = decoder.array().ok()? == Some(2) && decoder.u32().ok()? == 0;
-        let fields = if is_placed { decoder.array().ok()?? } else { 0 };
-        (fields > 0).then(|| decoder.decode::<Option<&str>>().ok())?
-    }
-
     /// The public name.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Placed { .. } => "placed",
             Self::PaymentsStarted { .. } => "payments_started",
-            Self::PaymentSecured { .. } | Self::PaidOutside { .. } => "payment_secured",
+            Self::PaymentSecured { .. } | Self::PaidAtOnce { .. } => "payment_secured",
             Self::PaymentFailed { .. } => "payment_failed",
             Self::Extended { .. } => "extended",
             Self::CancelRequested => "cancel_requested",

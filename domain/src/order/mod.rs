@@ -24,6 +24,7 @@ mod late;
 pub mod note;
 mod pay;
 mod place;
+mod placed_head;
 mod promoted;
 #[cfg(test)]
 mod properties;
@@ -49,6 +50,7 @@ pub use late::LatePayment;
 pub use pay::{PaymentPlan, plan_payments};
 pub(crate) use place::TOTAL_MAX;
 pub use place::{Demand, Fill, Placement, demand, demand_with, place, place_with};
+pub use placed_head::PlacedHead;
 pub use promoted::{AppliedDiscount, AppliedUse, COUPONS_MAX, Pricer, Promoted, PromotionWish, price_for_buyer};
 pub use request::{Charge, ChargeKind, LINES_MAX, LineSupply, NewLine, NewOrder, Tender};
 pub use retry::retry;

@@ -21,6 +21,8 @@ pub struct PaymentPlan {
     pub captures_later: SmallVec<[bool; 1]>,
     /// Whether they cover the whole.
     pub covers: bool,
+    /// Whether they are decided and begin in the turn that places their order.
+    pub with_order: bool,
 }
 
 impl PaymentPlan {
@@ -38,10 +40,15 @@ impl PaymentPlan {
         }
     }
 
+    /// Whether its order says all there is to say of it, until some of it goes back: then it has no actor before that.
+    pub fn is_kept_by_order(&self, payment: &PlannedPayment) -> bool {
+        payment.method.is_outside() || self.with_order && self.is_immediate(payment)
+    }
+
     /// What the order records of a payment that is secured in the turn in which it is recorded.
     pub fn secured_at_once(&self, payment: &PlannedPayment, number: u32) -> Option<OrderEvent> {
-        if payment.method.is_outside() {
-            return Some(OrderEvent::PaidOutside { number });
+        if self.is_kept_by_order(payment) {
+            return Some(OrderEvent::PaidAtOnce { number });
         }
         self.is_immediate(payment).then_some(OrderEvent::PaymentSecured { number })
     }
@@ -78,6 +85,7 @@ pub fn plan_payments(due: Money, tenders: &[Tender], customer: Option<&CustomerI
         credentials: SmallVec::new(),
         captures_later: SmallVec::new(),
         covers: due.amount.0 == 0,
+        with_order: false,
     };
     let mut sum = 0;
     for tender in tenders {
@@ -187,9 +195,14 @@ mod tests {
         assert_eq!(references, [Some("ref"), None, None]);
         let at_once: Vec<_> =
             (0..3).map(|number| plan.secured_at_once(&plan.payments[number], number as u32)).collect();
-        assert_eq!(at_once, [Some(OrderEvent::PaidOutside { number: 0 }), None, None], "the card is asked first");
+        assert_eq!(at_once, [Some(OrderEvent::PaidAtOnce { number: 0 }), None, None], "the card is asked first");
         let plan = plan_payments(eur("1.00"), &[wallet("1.00")], Some(&ann)).unwrap();
         assert_eq!(plan.secured_at_once(&plan.payments[0], 0), Some(OrderEvent::PaymentSecured { number: 0 }));
+        let plan = PaymentPlan { with_order: true, ..plan };
+        assert_eq!(plan.secured_at_once(&plan.payments[0], 0), Some(OrderEvent::PaidAtOnce { number: 0 }));
+        let both = [wallet("0.50"), Tender { credential: Some("tok".into()), ..Tender::by(Method::Card) }];
+        let plan = PaymentPlan { with_order: true, ..plan_payments(eur("1.00"), &both, Some(&ann)).unwrap() };
+        assert_eq!(plan.secured_at_once(&plan.payments[0], 0), None, "the card is asked first");
         let full = vec![external("1.00"); PAYMENTS_MAX];
         assert!(plan_payments(eur("100.00"), &full, None).is_ok());
     }

@@ -297,7 +297,8 @@ pub fn place_with(
     let of_kits = demand.kits.iter().map(|kit| kit.hold_ttl_seconds);
     let hold_ttl_seconds = fills.iter().map(|fill| fill.hold_ttl_seconds).chain(of_kits).min().unwrap_or(0);
     let units_wait = lines.iter().any(|line: &PlacedLine| line.backordered > 0) && !waiting;
-    let (plan, deferred) = plan_charge(order, total, hold_ttl_seconds, units_wait)?;
+    let (mut plan, deferred) = plan_charge(order, total, hold_ttl_seconds, units_wait)?;
+    plan.with_order = true;
     let placed = OrderEvent::Placed {
         customer: order.customer.clone(),
         purchaser_key: order.purchaser_key.clone(),

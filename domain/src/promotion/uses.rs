@@ -170,9 +170,26 @@ pub enum UsesEvent {
         #[n(1)]
         step: u32,
     },
+    /// Held and used in one step, by an order that is paid at once.
+    #[n(10)]
+    Taken {
+        #[n(0)]
+        order: OrderId,
+        #[n(1)]
+        taken: Use,
+    },
 }
 
 impl UsesEvent {
+    /// The same for an order that is paid in the very turn in which it holds the use.
+    #[must_use]
+    pub fn used_at_once(self) -> Self {
+        match self {
+            Self::Held { order, taken } => Self::Taken { order, taken },
+            other => other,
+        }
+    }
+
     /// The public name.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -182,6 +199,7 @@ impl UsesEvent {
             Self::Released { .. } => "released",
             Self::GivenBack { .. } | Self::Returned { .. } => "given_back",
             Self::Heard { .. } => "heard",
+            Self::Taken { .. } => "taken",
             Self::Promoted { .. } => "promoted",
             Self::Retired => "retired",
         }

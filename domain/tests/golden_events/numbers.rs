@@ -16,7 +16,7 @@ pub fn variants(kind: EntityKind) -> usize {
         EntityKind::Payment => 35,
         EntityKind::Account => 7,
         EntityKind::Ledger => 1,
-        EntityKind::Promotion => 10,
+        EntityKind::Promotion => 11,
         // The same as a promotion's.
         EntityKind::Coupon => 0,
     }
@@ -85,6 +85,7 @@ pub fn number(event: &Event) -> usize {
             UsesEvent::Used { .. } => 7,
             UsesEvent::Returned { .. } => 8,
             UsesEvent::Heard { .. } => 9,
+            UsesEvent::Taken { .. } => 10,
         },
     }
 }
@@ -147,7 +148,7 @@ fn number_of_order(event: &OrderEvent) -> usize {
         OrderEvent::StepOwed { .. } => 16,
         OrderEvent::StepDone { .. } => 17,
         OrderEvent::RefundStarted { .. } => 18,
-        OrderEvent::PaidOutside { .. } => 19,
+        OrderEvent::PaidAtOnce { .. } => 19,
         OrderEvent::Offered { .. } => 20,
         OrderEvent::ShippedShort { .. } => 21,
         OrderEvent::PartMissing { .. } => 22,

@@ -118,7 +118,7 @@ pub fn order() -> Vec<(&'static str, OrderEvent)> {
         ("placed_bare", bare),
         ("payments_started", E::PaymentsStarted { payments: smallvec![planned(Method::External)] }),
         ("payment_secured", E::PaymentSecured { number: 1 }),
-        ("paid_outside", E::PaidOutside { number: 0 }),
+        ("paid_outside", E::PaidAtOnce { number: 0 }),
         ("payment_failed", E::PaymentFailed { number: 1, reason: "no funds".into() }),
         ("extended", E::Extended { hold_expires_at: TIME }),
         ("cancel_requested", E::CancelRequested),

@@ -47,7 +47,8 @@ pub fn uses() -> Vec<(&'static str, UsesEvent)> {
         ("retired", E::Retired),
         ("used", E::Used { order }),
         ("returned", E::Returned { order, taken: taken.clone(), step: None }),
-        ("returned_by_step", E::Returned { order, taken, step: Some(3) }),
+        ("returned_by_step", E::Returned { order, taken: taken.clone(), step: Some(3) }),
         ("heard", E::Heard { order, step: 3 }),
+        ("taken", E::Taken { order, taken }),
     ]
 }

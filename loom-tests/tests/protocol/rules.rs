@@ -135,7 +135,7 @@ impl Read {
     fn order(&mut self, order: OrderId, at: usize, event: &OrderEvent) {
         match event {
             OrderEvent::Placed { .. } => drop(self.placed.insert(order, at)),
-            OrderEvent::PaidOutside { .. } | OrderEvent::PaymentSecured { .. } => self.outcomes |= Outcome::Paid.bit(),
+            OrderEvent::PaidAtOnce { .. } | OrderEvent::PaymentSecured { .. } => self.outcomes |= Outcome::Paid.bit(),
             OrderEvent::Expired => self.outcomes |= Outcome::Expired.bit(),
             OrderEvent::Cancelled { .. } => self.outcomes |= Outcome::Cancelled.bit(),
             _ => {}

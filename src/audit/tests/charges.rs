@@ -36,7 +36,7 @@ fn due() -> OrderEvent {
 fn paid() -> [OrderEvent; 2] {
     let planned = PlannedPayment { method: Method::External, amount: eur(2000).amount, reference: None };
     let payments = [planned].into_iter().collect();
-    [OrderEvent::PaymentsStarted { payments }, OrderEvent::PaidOutside { number: 0 }]
+    [OrderEvent::PaymentsStarted { payments }, OrderEvent::PaidAtOnce { number: 0 }]
 }
 
 fn ship_requested() -> OrderEvent {

@@ -17,7 +17,7 @@ fn edited(quantity: u64, off: i64) -> OrderEvent {
 fn paid(cents: i64) -> [OrderEvent; 2] {
     let planned = PlannedPayment { method: Method::External, amount: eur(cents).amount, reference: None };
     let payments = [planned].into_iter().collect();
-    [OrderEvent::PaymentsStarted { payments }, OrderEvent::PaidOutside { number: 0 }]
+    [OrderEvent::PaymentsStarted { payments }, OrderEvent::PaidAtOnce { number: 0 }]
 }
 
 #[test]

@@ -69,7 +69,7 @@ fn shipped_under(names: &[&str]) -> Journal {
             1,
             &[
                 OrderEvent::PaymentsStarted { payments: payments(&[(Method::External, 1800)]) },
-                OrderEvent::PaidOutside { number: 0 },
+                OrderEvent::PaidAtOnce { number: 0 },
             ],
         );
     let serials = (!names.is_empty()).then(|| Box::new(serials_of(names)));
@@ -213,7 +213,7 @@ fn a_market_in_which_all_goes_well_breaks_no_rule() {
                     1,
                     &[
                         OrderEvent::PaymentsStarted { payments: payments(&[(Method::External, 1800)]) },
-                        OrderEvent::PaidOutside { number: 0 },
+                        OrderEvent::PaidAtOnce { number: 0 },
                     ],
                 );
                 let sold = BookEvent::Settled { fill: FillId(1), quantity: 2 };
@@ -264,7 +264,7 @@ fn sold_and(then: &[OrderEvent]) -> Journal {
     after(bought(), |journal| {
         journal.sku(&[settled_claims(1)]);
         let started = OrderEvent::PaymentsStarted { payments: payments(&[(Method::External, 1800)]) };
-        journal.order(1, &[started, OrderEvent::PaidOutside { number: 0 }]).order(1, then);
+        journal.order(1, &[started, OrderEvent::PaidAtOnce { number: 0 }]).order(1, then);
     })
 }
 

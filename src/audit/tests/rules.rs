@@ -346,6 +346,22 @@ fn broken_money() -> Vec<(Rule, &'static str, Journal)> {
         ),
         (
             Rule::PaymentTransition,
+            "a card is paid without its gateway",
+            after(Journal::default(), |j| {
+                j.sku(&[defined(|_| {}), received(10), allocated(1, 1)])
+                    .order(1, &[placed(1, 1, 0, &[(Method::Card, 1000)]), OrderEvent::PaidAtOnce { number: 0 }]);
+            }),
+        ),
+        (
+            Rule::PaymentWallet,
+            "a wallet pays with its order and spends nothing",
+            after(Journal::default(), |j| {
+                j.sku(&[defined(|_| {}), received(10), allocated(1, 1)])
+                    .order(1, &[placed(1, 1, 0, &[(Method::Wallet, 1000)]), OrderEvent::PaidAtOnce { number: 0 }]);
+            }),
+        ),
+        (
+            Rule::PaymentTransition,
             "a refund ends twice",
             after(sale(), |j| {
                 let request = PaymentEvent::RefundRequested { number: 1, amount: amount(500) };

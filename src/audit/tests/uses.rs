@@ -40,7 +40,7 @@ fn order_with_coupon(change: impl Fn(&mut Promoted)) -> Vec<OrderEvent> {
     };
     change(&mut applied);
     *promoted = Some(Box::new(applied));
-    vec![event, OrderEvent::PaidOutside { number: 0 }]
+    vec![event, OrderEvent::PaidAtOnce { number: 0 }]
 }
 
 /// What takes 1.00 off an order.
@@ -60,9 +60,7 @@ impl Journal {
 
     /// An order that has a use of the coupon, which is settled.
     fn sold_with_coupon(&mut self, n: u128) -> &mut Self {
-        self.sku(&[allocated(n, 1)])
-            .coupon(&[takes(n, 0), UsesEvent::Used { order: id(n) }])
-            .order(n, &order_with_coupon(|_| {}))
+        self.sku(&[allocated(n, 1)]).coupon(&[takes(n, 0).used_at_once()]).order(n, &order_with_coupon(|_| {}))
     }
 }
 
@@ -120,6 +118,20 @@ pub(super) fn broken_uses() -> Vec<(Rule, &'static str, Journal)> {
             "two uses of one order",
             with(&|j| {
                 j.coupon(&[takes(1, 0), takes(1, 0)]);
+            }),
+        ),
+        (
+            Rule::UseOnce,
+            "a use taken at once beside one that is held",
+            with(&|j| {
+                j.coupon(&[takes(1, 0), takes(1, 0).used_at_once()]);
+            }),
+        ),
+        (
+            Rule::UsesExceeded,
+            "three uses of two, taken at once",
+            with(&|j| {
+                j.coupon(&[takes(1, 0), takes(2, 0), takes(3, 0)].map(UsesEvent::used_at_once));
             }),
         ),
         (

@@ -194,7 +194,7 @@ impl Shop {
         for (key, event, _) in &self.journal {
             if let Event::Order(
                 OrderEvent::PaymentSecured { number }
-                | OrderEvent::PaidOutside { number }
+                | OrderEvent::PaidAtOnce { number }
                 | OrderEvent::PaymentFailed { number, .. },
             ) = event
             {
@@ -225,7 +225,7 @@ impl Shop {
                         orders.get_mut(id).unwrap().apply(event);
                     }
                     books.post(self.currency, &ledger::of_order(before.as_ref(), event, &orders[id]));
-                    if let OrderEvent::PaidOutside { number } = event {
+                    if let OrderEvent::PaidAtOnce { number } = event {
                         let seen = &orders[id].payments[*number as usize];
                         let implied = PaymentEvent::opened(&orders[id], seen);
                         payments.insert(seen.id, Payment::create(seen.id, &implied, *at));

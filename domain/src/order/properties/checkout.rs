@@ -238,7 +238,7 @@ impl Shop {
     fn create_payments(&mut self, order: OrderId, plan: &order::PaymentPlan, first: usize) {
         for (index, planned) in plan.payments.iter().enumerate() {
             let id = self.orders[&order].payments[first + index].id;
-            if planned.method.is_outside() {
+            if plan.is_kept_by_order(planned) {
                 continue;
             }
             let created = PaymentEvent::Created {

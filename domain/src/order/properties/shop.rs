@@ -87,8 +87,8 @@ pub(super) struct Shop {
     pub(super) uses: BTreeMap<Subject, UsesState>,
     pub(super) rules: Option<RuleSet>,
     pub(super) messages: VecDeque<Message>,
-    /// Payments outside that have become actors.
-    opened: BTreeSet<PaymentId>,
+    /// Payments that their orders keep: they have no actors yet.
+    kept: BTreeSet<PaymentId>,
 }
 
 impl Shop {
@@ -110,7 +110,7 @@ impl Shop {
             uses: BTreeMap::new(),
             rules: None,
             messages: VecDeque::new(),
-            opened: BTreeSet::new(),
+            kept: BTreeSet::new(),
         }
     }
 
@@ -201,9 +201,10 @@ impl Shop {
             let before = order.clone();
             order.apply(event);
             let postings = ledger::of_order(Some(&before), event, order);
-            if let OrderEvent::PaidOutside { number } = event {
+            if let OrderEvent::PaidAtOnce { number } = event {
                 let seen = &order.payments[*number as usize];
                 let implied = Payment::create(seen.id, &PaymentEvent::opened(order, seen), self.now);
+                self.kept.insert(seen.id);
                 self.payments.insert(seen.id, implied);
             }
             self.post_all([(self.currency, postings)]);
@@ -211,10 +212,10 @@ impl Shop {
         }
     }
 
-    /// A payment outside becomes an actor when it is asked for something.
+    /// A payment that its order keeps becomes an actor when it is asked for something.
     fn open_payment(&mut self, id: PaymentId) {
         let payment = &self.payments[&id];
-        if payment.method.is_outside() && self.opened.insert(id) {
+        if self.kept.remove(&id) {
             let order = &self.orders[&payment.order];
             let seen = order.payments.iter().find(|seen| seen.id == id).expect("it is the order's");
             let opened = PaymentEvent::opened(order, seen);

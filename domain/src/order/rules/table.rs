@@ -178,7 +178,7 @@ fn pay(order: &mut Order, method: Method, in_half: bool, now: Timestamp) -> Came
     let payments = [PlannedPayment { method, amount, reference: None }].into_iter().collect();
     order.apply(&OrderEvent::PaymentsStarted { payments });
     if method.is_outside() {
-        order.apply(&OrderEvent::PaidOutside { number });
+        order.apply(&OrderEvent::PaidAtOnce { number });
     }
     Came::Done(order.status())
 }
@@ -307,7 +307,7 @@ fn the_table_is_the_page_in_the_documentation() {
 #[test]
 fn what_names_too_much_or_nothing_is_refused() {
     let mut order = placed(&[line("a", "1.00", 2, 0)], &[(Method::External, "2.00")], false, None);
-    order.apply(&OrderEvent::PaidOutside { number: 0 });
+    order.apply(&OrderEvent::PaidAtOnce { number: 0 });
     let mut run = |command| run(&mut order, &command, START);
     assert_eq!(run(OrderCommand::Ship { lines: None, tracking: None }), Came::Done(OrderStatus::Shipped));
     let back = |lines| OrderCommand::Return { lines, refund: RefundChoice::Auto };

@@ -116,11 +116,12 @@ impl UsesState {
             UsesEvent::Held { order, taken } => {
                 let before = self.held.insert(*order, taken.clone());
                 assert!(before.is_none(), "an order holds one use");
-                self.taken.uses += 1;
-                self.taken.amount.0 += taken.amount.0;
-                if let Some(customer) = &taken.customer {
-                    *self.by_customer.entry(customer.clone()).or_default() += 1;
-                }
+                self.take(taken);
+            }
+            UsesEvent::Taken { order, taken } => {
+                assert!(!self.held.contains_key(order), "what is taken at once is not held");
+                self.take(taken);
+                self.count_used(taken);
             }
             UsesEvent::Settled { order } => {
                 let taken = self.held.remove(order).expect("a settled use is held");
@@ -136,10 +137,7 @@ impl UsesState {
             }
             UsesEvent::Used { order } => {
                 let taken = self.held.remove(order).expect("what is used was held");
-                let used = self.used.get_or_insert_default();
-                used.taken.uses += 1;
-                used.taken.amount.0 += taken.amount.0;
-                used.of_customers += u64::from(taken.customer.is_some());
+                self.count_used(&taken);
             }
             UsesEvent::Returned { order, taken, step } => self.take_back(*order, taken, *step),
             UsesEvent::Heard { order, .. } => {
@@ -148,6 +146,23 @@ impl UsesState {
         }
         let counted = self.held.len() as u64 + self.used();
         assert_eq!(self.taken.uses, counted, "what is taken is what is held and used");
+    }
+
+    fn take(&mut self, taken: &Use) {
+        self.taken.uses += 1;
+        self.taken.amount.0 += taken.amount.0;
+        let Some(customer) = &taken.customer else { return };
+        match self.by_customer.get_mut(customer) {
+            Some(count) => *count += 1,
+            None => drop(self.by_customer.insert(customer.clone(), 1)),
+        }
+    }
+
+    fn count_used(&mut self, taken: &Use) {
+        let used = self.used.get_or_insert_default();
+        used.taken.uses += 1;
+        used.taken.amount.0 += taken.amount.0;
+        used.of_customers += u64::from(taken.customer.is_some());
     }
 
     fn take_back(&mut self, order: OrderId, taken: &Use, step: Option<u32>) {
