@@ -1,54 +1,23 @@
 //! Nothing acknowledged is lost: a real server is killed with SIGKILL under load, again and again.
 
+#[allow(dead_code, reason = "each test binary uses its part")]
+#[path = "support/process.rs"]
+mod process;
 #[path = "support/wire.rs"]
 mod wire;
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use process::ServerProcess;
 use serde_json::{Value, json};
 use wire::Wire;
 
 const SKUS: u64 = 20;
 const STOCK: u64 = 1_000_000;
 const CLIENTS: u64 = 4;
-
-struct Server {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Server {
-    fn start(data: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_stockade"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--json", "--data"])
-            .arg(data)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the server starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().expect("piped")).read_line(&mut line).expect("it says where it listens");
-        let line: Value = serde_json::from_str(&line).expect("one JSON line");
-        let address = line["listen"].as_str().expect("an address").parse().expect("an address");
-        Self { child, address }
-    }
-
-    fn kill(mut self) {
-        self.child.kill().expect("SIGKILL is delivered");
-        self.child.wait().expect("it ends");
-    }
-
-    fn stop(mut self) {
-        let asked = Command::new("kill").arg(self.child.id().to_string()).status().expect("`kill` runs");
-        assert!(asked.success());
-        assert!(self.child.wait().expect("it ends").success(), "SIGTERM stops it cleanly");
-    }
-}
 
 /// An order that somebody asked for.
 #[derive(Clone)]
@@ -70,7 +39,7 @@ impl Random {
     }
 }
 
-fn fill(server: &Server) {
+fn fill(server: &ServerProcess) {
     let mut wire = Wire::connect(server.address).expect("connects");
     for n in 0..SKUS {
         let sku = json!({"name": format!("sku {n}"), "price": {"amount": "2.50", "currency": "EUR"}});
@@ -83,7 +52,7 @@ fn fill(server: &Server) {
 }
 
 /// Orders from several clients until the server is gone; it is killed after `acknowledged_max` answers.
-fn load_and_kill(server: Server, round: u64, acknowledged_max: u64) -> Vec<Asked> {
+fn load_and_kill(server: ServerProcess, round: u64, acknowledged_max: u64) -> Vec<Asked> {
     let (asked, count, over) = (Mutex::new(Vec::new()), AtomicU64::new(0), AtomicBool::new(false));
     let address = server.address;
     std::thread::scope(|scope| {
@@ -126,7 +95,7 @@ fn load_and_kill(server: Server, round: u64, acknowledged_max: u64) -> Vec<Asked
 }
 
 /// Every acknowledged order is whole, and its key still answers it; a lost one is placed now, or was placed whole.
-fn check(server: &Server, asked: &mut [Asked]) {
+fn check(server: &ServerProcess, asked: &mut [Asked]) {
     let mut wire = Wire::connect(server.address).expect("connects");
     for order in asked {
         let again = wire.post("/api/v1/orders", &[("idempotency-key", &order.key)], &order.body).expect("answers");
@@ -151,7 +120,7 @@ fn check(server: &Server, asked: &mut [Asked]) {
 }
 
 /// Every unit of the stock is in exactly one order, or free.
-fn check_stock(server: &Server, asked: &[Asked]) {
+fn check_stock(server: &ServerProcess, asked: &[Asked]) {
     let mut wire = Wire::connect(server.address).expect("connects");
     for n in 0..SKUS {
         let sku = format!("S{n}");
@@ -178,24 +147,24 @@ fn audit(data: &Path) {
 fn kill_again_and_again(rounds: u64) {
     let place = tempfile::tempdir().expect("a directory");
     let data = place.path().join("data");
-    let first = Server::start(&data);
+    let first = ServerProcess::start(&data, |command| command);
     fill(&first);
     first.stop();
     let mut all: Vec<Asked> = Vec::new();
     let mut random = Random(0x5EED);
     for round in 0..rounds {
-        let server = Server::start(&data);
+        let server = ServerProcess::start(&data, |command| command);
         let mut asked = load_and_kill(server, round, 1 + random.below(300));
         assert!(asked.iter().any(|order| order.acknowledged.is_some()), "orders were acknowledged before the kill");
         audit(&data);
-        let server = Server::start(&data);
+        let server = ServerProcess::start(&data, |command| command);
         check(&server, &mut asked);
         all.extend(asked);
         check_stock(&server, &all);
         server.kill();
     }
     audit(&data);
-    let server = Server::start(&data);
+    let server = ServerProcess::start(&data, |command| command);
     check(&server, &mut all);
     server.stop();
     audit(&data);

@@ -1,17 +1,19 @@
 //! Disks that are full or cannot be written: refused by name, nothing lost, and all well again when there is room.
 
+#[allow(dead_code, reason = "each test binary uses its part")]
+#[path = "support/process.rs"]
+mod process;
 #[allow(dead_code, reason = "each test file uses a part of it")]
 #[path = "support/wire.rs"]
 mod wire;
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
+use process::ServerProcess;
+use rustix::process::{Resource, Rlimit, getrlimit, prlimit};
 use serde_json::{Value, json};
 use stockade::{Config, Engine, EngineError, Money, NewOrder, Payment, Refusal, Sku};
 use stockade_storage::disk::{Fault, Operation, SimulatedDisk};
@@ -140,53 +142,21 @@ fn directories_that_cannot_hold_a_journal_are_refused_by_name() {
     assert_eq!(std::fs::read(&file).unwrap(), b"not a directory");
 }
 
-/// A real server whose files may be limited in size while it runs.
-struct Server {
-    child: Child,
-    address: SocketAddr,
+/// A server whose files may be limited in size while it runs.
+fn start(data: &Path) -> ServerProcess {
+    ServerProcess::start(data, |command| command.env("STOCKADE_SEGMENT_BYTES", SEGMENT.to_string()))
 }
 
-impl Server {
-    fn start(data: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_stockade"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--json", "--data"])
-            .arg(data)
-            .env("STOCKADE_SEGMENT_BYTES", SEGMENT.to_string())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let line: Value = serde_json::from_str(&line).unwrap();
-        Self { address: line["listen"].as_str().unwrap().parse().unwrap(), child }
-    }
-
-    fn limit_files(&self, bytes: Option<u64>) {
-        let new = Rlimit { current: bytes, maximum: getrlimit(Resource::Fsize).maximum };
-        prlimit(Some(Pid::from_child(&self.child)), Resource::Fsize, new).unwrap();
-    }
-
-    fn stop(mut self) {
-        let pid = Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        assert!(self.child.wait().unwrap().success());
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It has ended already, unless the test failed.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+fn limit_files(server: &ServerProcess, bytes: Option<u64>) {
+    let new = Rlimit { current: bytes, maximum: getrlimit(Resource::Fsize).maximum };
+    prlimit(Some(server.pid()), Resource::Fsize, new).unwrap();
 }
 
 #[test]
 fn a_real_server_whose_next_file_finds_no_room_refuses_orders_and_goes_on_when_it_does() {
     let place = tempfile::tempdir().unwrap();
     let data = place.path().join("data");
-    let server = Server::start(&data);
+    let server = start(&data);
     let mut wire = Wire::connect(server.address).unwrap();
     let lines: Vec<Value> = (0..200).map(|n| json!({"sku": format!("S{n}"), "quantity": 1})).collect();
     for n in 0..lines.len() {
@@ -196,7 +166,7 @@ fn a_real_server_whose_next_file_finds_no_room_refuses_orders_and_goes_on_when_i
         assert_eq!(receipt.status, 201);
     }
     // The segment being written and the spare are there; no other file can become as long as a segment.
-    server.limit_files(Some(SEGMENT - 1));
+    limit_files(&server, Some(SEGMENT - 1));
     let body = json!({"lines": lines});
     let (end, mut placed) = (Instant::now() + PATIENCE, 0_u64);
     let refused = loop {
@@ -212,7 +182,7 @@ fn a_real_server_whose_next_file_finds_no_room_refuses_orders_and_goes_on_when_i
     let available = |wire: &mut Wire| wire.get("/api/v1/skus/S7/stock").unwrap().body["available"].as_u64().unwrap();
     assert_eq!(available(&mut wire), 100_000 - placed, "reading goes on, and a refusal changed nothing");
 
-    server.limit_files(None);
+    limit_files(&server, None);
     let (end, mut waited) = (Instant::now() + PATIENCE, 0);
     while wire.post("/api/v1/orders", &[], &body).unwrap().status != 201 {
         waited += 1;
@@ -223,7 +193,7 @@ fn a_real_server_whose_next_file_finds_no_room_refuses_orders_and_goes_on_when_i
     server.stop();
     let report = stockade::audit::audit(&data, |_, _| ()).unwrap();
     assert!(report.is_clean(), "{report:?}");
-    let server = Server::start(&data);
+    let server = start(&data);
     assert_eq!(available(&mut Wire::connect(server.address).unwrap()), 100_000 - placed);
     server.stop();
 }

@@ -1,6 +1,9 @@
 //! The generic gateway over a real socket, against a gateway of the test's own that loses, garbles and repeats.
 
 #[allow(dead_code, reason = "each test binary uses its part")]
+#[path = "support/process.rs"]
+mod process;
+#[allow(dead_code, reason = "each test binary uses its part")]
 #[path = "support/wire.rs"]
 mod wire;
 
@@ -8,12 +11,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use process::ServerProcess;
 use serde_json::{Value, json};
 use stockade::gateway::{BreakerRules, BreakerState, GuardedGateway, HttpGateway, HttpGatewayOptions, Signer};
 use stockade::http::{Server, ServerOptions};
@@ -260,36 +263,11 @@ fn an_order_is_paid_through_it_and_its_signed_webhook_is_the_same_command() {
 }
 
 /// A server of its own process, whose cards are charged through a gateway.
-struct Served {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Served {
-    fn start(home: &Path, peer: &Peer) -> Self {
-        let settings =
-            format!("[gateway]\nname = \"acme\"\nurl = \"{}\"\nwebhook_secrets = [\"secret\"]\n", peer.url());
-        let file = home.join("stockade.toml");
-        std::fs::write(&file, settings).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_stockade"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--json", "--config"])
-            .arg(file)
-            .arg("--data")
-            .arg(home.join("data"))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let line: Value = serde_json::from_str(&line).unwrap();
-        Self { child, address: line["listen"].as_str().unwrap().parse().unwrap() }
-    }
-
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
+fn start(home: &Path, peer: &Peer) -> ServerProcess {
+    let settings = format!("[gateway]\nname = \"acme\"\nurl = \"{}\"\nwebhook_secrets = [\"secret\"]\n", peer.url());
+    let file = home.join("stockade.toml");
+    std::fs::write(&file, settings).unwrap();
+    ServerProcess::start(&home.join("data"), |command| command.arg("--config").arg(file))
 }
 
 /// What was asked of the gateway before the power went is asked again after it, under the same key: it moves money once.
@@ -298,7 +276,7 @@ fn a_charge_that_was_open_when_the_server_was_killed_is_asked_for_again_under_th
     let home = tempfile::tempdir().unwrap();
     // As long as the first server lives it hears nothing of what it asks.
     let peer = Peer::start(vec![Turn::CloseAfter; 1_000]);
-    let server = Served::start(home.path(), &peer);
+    let server = start(home.path(), &peer);
     let mut wire = Wire::connect(server.address).unwrap();
     let sku = json!({"name": "Mug", "price": {"amount": "10.00", "currency": "EUR"}});
     wire.send("PUT", "/api/v1/skus/MUG", &[], Some(&sku)).unwrap();
@@ -316,7 +294,7 @@ fn a_charge_that_was_open_when_the_server_was_killed_is_asked_for_again_under_th
 
     peer.books.lock().unwrap().turns.clear();
     let before = peer.requests().len();
-    let server = Served::start(home.path(), &peer);
+    let server = start(home.path(), &peer);
     let mut wire = Wire::connect(server.address).unwrap();
     let paid = loop {
         let order = wire.get(&path).unwrap().body;
