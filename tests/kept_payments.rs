@@ -117,8 +117,10 @@ fn a_payment_that_its_order_keeps_can_be_told_nothing_and_gives_back_what_its_or
     let told = ask(address, "GET", &format!("/api/v1/payments/{unknown}"), &[], "");
     assert_eq!((told.status, told.problem()), (404, "not_found".into()), "{}", told.text);
 
+    let began = get(address, &payments[0])["created_at"].clone();
     engine.cancel(order).wait().unwrap();
     let payment = get(address, &payments[0]);
+    assert_eq!(payment["created_at"], began, "{payment}");
     assert_eq!(
         (&payment["status"], &payment["refunded"]["amount"]),
         (&"refunded".into(), &"10.00".into()),
@@ -126,6 +128,28 @@ fn a_payment_that_its_order_keeps_can_be_told_nothing_and_gives_back_what_its_or
     );
     let wallet = serde_json::to_value(engine.wallet("ann").wait().unwrap()).unwrap();
     assert_eq!(wallet["balance"]["amount"], "15.00", "{wallet}");
+    close(server, engine);
+    assert!(audit(dir.path(), |_, _| {}).unwrap().is_clean());
+}
+
+/// What is paid later has an actor from the start: its order's first record does not name it.
+#[test]
+fn a_payment_of_an_order_that_is_paid_later_is_found_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    engine.put_sku(Sku::new("mug", eur("10.00"))).wait().unwrap();
+    engine.receive("mug", 10).wait().unwrap();
+    engine.credit("ann", eur("15.00")).wait().unwrap();
+    let (server, address) = serve(&engine);
+    for (method, payment) in [("external", Payment::external("till-9")), ("wallet", Payment::wallet())] {
+        let (order, none) = place(&engine, &[]);
+        assert!(none.is_empty());
+        let paid = serde_json::to_value(engine.pay(order, payment).wait().unwrap()).unwrap();
+        let id = paid["payments"][0]["id"].as_str().unwrap();
+        assert_paid(&get(address, id), order, method, "10.00");
+        engine.cancel(order).wait().unwrap();
+        assert_eq!(get(address, id)["status"], "refunded");
+    }
     close(server, engine);
     assert!(audit(dir.path(), |_, _| {}).unwrap().is_clean());
 }

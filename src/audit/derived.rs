@@ -20,7 +20,7 @@ use stockade_storage::packed::{
     Blocks, Damaged, Direction, Flaw, KeyRange, Manifest, Options, PackedError, PackedStore, SledBlocks, SledOptions,
     Space, StoreError,
 };
-use stockade_storage::projection::Model;
+use stockade_storage::projection::{MODELS_VERSION, Model};
 
 use super::Auditor;
 use super::counters::Count;
@@ -44,6 +44,9 @@ pub(super) struct Checkpoint {
     /// The runs, with their hashes.
     #[cbor(n(3))]
     pub(super) manifest: minicbor::bytes::ByteVec,
+    /// What the query models are.
+    #[n(4)]
+    pub(super) models: Option<u32>,
 }
 
 #[derive(Decode)]
@@ -107,6 +110,10 @@ impl Derived {
                 faults.add(*seq, "derived", Rule::DerivedDamaged, "the checkpoint's record cannot be read");
                 continue;
             };
+            if checkpoint.models != Some(MODELS_VERSION) {
+                // The engine makes it anew from the journal.
+                continue;
+            }
             let manifest = match Manifest::decode(&checkpoint.manifest) {
                 Ok(manifest) => manifest,
                 Err(error) => {

@@ -30,7 +30,7 @@ use stockade_storage::journal::{FRAME_OVERHEAD, JournalOptions, JournalReader, O
 use stockade_storage::packed::{
     Blocks, Direction, KeyRange, Manifest, MemoryBlocks, Options, PackedStore, SledBlocks, SledOptions,
 };
-use stockade_storage::projection::Model;
+use stockade_storage::projection::{MODELS_VERSION, Model};
 use stockade_storage::record::parse_record;
 use stockade_sync::{CreditGate, GroupBuffer};
 
@@ -71,7 +71,9 @@ fn survey(reader: &JournalReader, last: u64, now: Timestamp) -> Result<Survey, E
         let Ok((head, events)) = parse_record(bytes) else { return };
         match EntityKind::from_byte(head.kind) {
             None => {
-                if let Ok(checkpoint) = minicbor::decode::<Checkpoint>(events) {
+                // Of another version, its store is made anew.
+                let known = |checkpoint: &Checkpoint| checkpoint.models == Some(MODELS_VERSION);
+                if let Some(checkpoint) = minicbor::decode::<Checkpoint>(events).ok().filter(known) {
                     found.checkpoints.push(checkpoint);
                     found.checkpointed = seq;
                     if found.checkpoints.len() > 2 {

@@ -9,7 +9,7 @@ use stockade_domain::{Amount, Money, OrderId, PaymentId, Refusal, Timestamp};
 use stockade_storage::projection::{Model, payment_key};
 
 use super::commands::Pending;
-use super::queries::{OrderFilter, Page, unreadable};
+use super::queries::{CANDIDATES_MAX, OrderFilter, Page, unreadable};
 use super::snapshot::{MoneyJson, NextActionJson, Text, TimeJson};
 use super::{Engine, Target};
 use crate::gateway::{Difference, Settlement, compare};
@@ -85,29 +85,36 @@ impl Engine {
         }
     }
 
-    /// A payment that was paid when its order was placed, as its order knows it.
+    /// A payment that was paid when its order was placed, as its order knows it. What was folded last is nearly always
+    /// enough; only what is not found is waited for.
     async fn kept_by_order(&self, payment: PaymentId) -> Result<Option<PaymentSnapshot>, Refusal> {
-        let history = self.0.threads.history();
-        history.caught_up(self.durable()).await?;
-        let (key, mut before) = (payment_key(payment), u64::MAX);
-        loop {
-            let entries = history.newest_before(Model::OrdersByPayment, &key, before, ORDERS_AT_ONCE);
-            let entries = entries.map_err(|error| unreadable(&error))?;
-            let Some(last) = entries.last() else { return Ok(None) };
-            before = last.seq;
-            for entry in entries {
-                let order = match self.read_order(OrderId::from_bytes(entry.order)).await {
-                    Ok(order) => order.order,
-                    // An attempt that was refused was never an order.
-                    Err(Refusal::NotFound { .. }) => continue,
-                    Err(refusal) => return Err(refusal),
-                };
-                if let Some(kept) = order.payments.iter().find(|kept| kept.id == payment && !kept.is_pending()) {
-                    let opened = PaymentEvent::opened(&order, kept);
-                    return Ok(Some(PaymentSnapshot(Payment::create(payment, &opened, order.created_at))));
-                }
+        let known = self.durable();
+        if let Some(found) = self.kept_by_folded_order(payment).await? {
+            return Ok(Some(found));
+        }
+        self.0.threads.history().caught_up(known).await?;
+        self.kept_by_folded_order(payment).await
+    }
+
+    async fn kept_by_folded_order(&self, payment: PaymentId) -> Result<Option<PaymentSnapshot>, Refusal> {
+        let (history, key) = (self.0.threads.history(), payment_key(payment));
+        let entries = history.newest_before(Model::OrdersByPayment, &key, u64::MAX, CANDIDATES_MAX);
+        let orders =
+            entries.map_err(|error| unreadable(&error))?.into_iter().map(|entry| OrderId::from_bytes(entry.order));
+        // A payment has the route of its order.
+        for id in orders.filter(|id| id.route() == payment.route()) {
+            let order = match self.read_order(id).await {
+                Ok(order) => order.order,
+                // An attempt that was refused was never an order.
+                Err(Refusal::NotFound { .. }) => continue,
+                Err(refusal) => return Err(refusal),
+            };
+            if let Some(kept) = order.payments.iter().find(|kept| kept.id == payment && !kept.is_pending()) {
+                let opened = PaymentEvent::opened(&order, kept);
+                return Ok(Some(PaymentSnapshot(Payment::create(payment, &opened, order.created_at))));
             }
         }
+        Ok(None)
     }
 
     /// How a payment that has an actor stands. One that was paid when its order was placed has none until some of it goes

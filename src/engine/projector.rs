@@ -18,7 +18,7 @@ use stockade_domain::Timestamp;
 use stockade_storage::disk::DiskError;
 use stockade_storage::journal::{Position, Upkeep};
 use stockade_storage::packed::{Compaction, RowBatch};
-use stockade_storage::projection::Model;
+use stockade_storage::projection::{MODELS_VERSION, Model};
 use stockade_storage::record::{RecordHead, encode_record};
 use stockade_sync::ReplySender;
 
@@ -51,6 +51,9 @@ pub(crate) struct Checkpoint {
     /// The runs, with their hashes.
     #[cbor(n(3))]
     pub(crate) manifest: minicbor::bytes::ByteVec,
+    /// What the query models are; none in records of before they had a version.
+    #[n(4)]
+    pub(crate) models: Option<u32>,
 }
 
 impl Checkpoint {
@@ -454,6 +457,7 @@ impl Projector {
         let Some(Collecting { cuts, books }) = &self.collecting else { return Ok(()) };
         let manifest = self.history.store.manifest().map_err(HistoryError::of)?;
         let checkpoint = Checkpoint {
+            models: Some(MODELS_VERSION),
             cuts: cuts.iter().copied().flatten().collect(),
             books: books.iter().flatten().cloned().map(Into::into).collect(),
             projected: self.at.next() - 1,

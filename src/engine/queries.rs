@@ -19,7 +19,7 @@ use super::{Engine, Target};
 use stockade_actors::command::Command;
 
 /// How many candidates one page looks at before it is handed out although it is not full.
-const CANDIDATES_MAX: usize = 10_000;
+pub(super) const CANDIDATES_MAX: usize = 10_000;
 
 /// Which orders.
 #[derive(Debug, Clone, Default)]

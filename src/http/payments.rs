@@ -53,7 +53,11 @@ async fn unless_kept(
     told: Result<PaymentSnapshot, Refusal>,
 ) -> Result<PaymentSnapshot, Refusal> {
     let Err(not_found @ Refusal::NotFound { .. }) = told else { return told };
-    let Ok(kept) = engine.find_payment(payment).await else { return Err(not_found) };
+    let kept = match engine.find_payment(payment).await {
+        Ok(kept) => kept,
+        Err(Refusal::NotFound { .. }) => return Err(not_found),
+        Err(refusal) => return Err(refusal),
+    };
     Err(Refusal::PaymentStateInvalid { state: kept.0.stage().main().name(), event })
 }
 

@@ -17,6 +17,10 @@ use crate::record::{RecordHead, parse_record};
 #[error("a record or a derived row is malformed: report it, and remove the derived store to have it rebuilt")]
 pub struct Malformed;
 
+/// Which models there are and what is in their rows: raised with every change. A derived store of another version is made
+/// anew from the journal.
+pub const MODELS_VERSION: u32 = 1;
+
 /// The namespaces of derived rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]

@@ -489,7 +489,7 @@ impl Host {
                 method: payment.method,
                 money: Money::new(payment.amount, currency),
                 payer: customer.cloned(),
-                credential: plan.credentials[index].clone(),
+                credential: plan.credentials[index].clone().or_else(|| payment.reference.clone()),
                 capture_later: plan.captures_later[index],
                 overcapture: self.permitted_overcapture(payment.method, Money::new(payment.amount, currency)),
                 retry_of: None,

@@ -350,7 +350,7 @@ impl Host {
         let mut placing = self.placing.remove(&id).expect("it is being placed");
         let mut placement = placing.placement.take().expect("it was priced");
         // A wallet that was asked beforehand asks back for the payment, until it has spent the money.
-        placement.plan.with_order = false;
+        placement.plan.with_order = placing.money.is_none();
         let settled = placement.plan.secures_at_once();
         let from_book = |sku: &SkuId| {
             let of_sku = |fill: &MarketFill| placing.order.lines[fill.line as usize].sku == *sku;

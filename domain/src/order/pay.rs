@@ -42,7 +42,7 @@ impl PaymentPlan {
 
     /// Whether its order says all there is to say of it, until some of it goes back: then it has no actor before that.
     pub fn is_kept_by_order(&self, payment: &PlannedPayment) -> bool {
-        payment.method.is_outside() || self.with_order && self.is_immediate(payment)
+        self.with_order && self.is_immediate(payment)
     }
 
     /// What the order records of a payment that is secured in the turn in which it is recorded.
@@ -193,16 +193,16 @@ mod tests {
         assert_eq!(plan.credentials[..], [None, Some("tok".into()), None], "a token is not the order's to keep");
         let references: Vec<_> = plan.payments.iter().map(|payment| payment.reference.as_deref()).collect();
         assert_eq!(references, [Some("ref"), None, None]);
-        let at_once: Vec<_> =
-            (0..3).map(|number| plan.secured_at_once(&plan.payments[number], number as u32)).collect();
-        assert_eq!(at_once, [Some(OrderEvent::PaidAtOnce { number: 0 }), None, None], "the card is asked first");
+        let at_once = |plan: &PaymentPlan, with_order: bool| -> Vec<_> {
+            let plan = PaymentPlan { with_order, ..plan.clone() };
+            (0..).zip(&plan.payments).map(|(number, payment)| plan.secured_at_once(payment, number)).collect()
+        };
+        let (secured, paid) = (OrderEvent::PaymentSecured { number: 0 }, OrderEvent::PaidAtOnce { number: 0 });
+        // The card is asked first, and the wallet holds its money until then.
+        assert_eq!(at_once(&plan, true), [Some(paid.clone()), None, None]);
+        assert_eq!(at_once(&plan, false), [Some(secured.clone()), None, None]);
         let plan = plan_payments(eur("1.00"), &[wallet("1.00")], Some(&ann)).unwrap();
-        assert_eq!(plan.secured_at_once(&plan.payments[0], 0), Some(OrderEvent::PaymentSecured { number: 0 }));
-        let plan = PaymentPlan { with_order: true, ..plan };
-        assert_eq!(plan.secured_at_once(&plan.payments[0], 0), Some(OrderEvent::PaidAtOnce { number: 0 }));
-        let both = [wallet("0.50"), Tender { credential: Some("tok".into()), ..Tender::by(Method::Card) }];
-        let plan = PaymentPlan { with_order: true, ..plan_payments(eur("1.00"), &both, Some(&ann)).unwrap() };
-        assert_eq!(plan.secured_at_once(&plan.payments[0], 0), None, "the card is asked first");
+        assert_eq!((at_once(&plan, true), at_once(&plan, false)), (vec![Some(paid)], vec![Some(secured)]));
         let full = vec![external("1.00"); PAYMENTS_MAX];
         assert!(plan_payments(eur("100.00"), &full, None).is_ok());
     }

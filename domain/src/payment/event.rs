@@ -50,6 +50,9 @@ pub enum PaymentEvent {
         /// What the caller calls it.
         #[cbor(n(4), with = "codec::optional_text")]
         credential: Option<CompactString>,
+        /// When it was paid; records of before this was told do not know.
+        #[n(5)]
+        paid_at: Option<Timestamp>,
     },
     /// The money is secured.
     #[n(1)]
@@ -277,6 +280,7 @@ impl PaymentEvent {
             money: Money::new(payment.amount, order.currency),
             payer: order.customer.clone(),
             credential: payment.reference.clone(),
+            paid_at: Some(order.created_at),
         }
     }
 

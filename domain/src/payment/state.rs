@@ -38,8 +38,7 @@ impl Method {
         Self::ALL[self as usize].1
     }
 
-    /// Whether the caller sees to the money. Nobody has to be asked, so such a payment is secured with its order's own
-    /// record, and becomes an actor only when some of it goes back.
+    /// Whether the caller sees to the money. Nobody has to be asked, so such a payment is secured in the turn that begins it.
     pub const fn is_outside(self) -> bool {
         matches!(self, Self::External | Self::Account)
     }
@@ -163,7 +162,7 @@ impl Payment {
     /// Starts a payment from its first event.
     pub fn create(id: PaymentId, event: &PaymentEvent, now: Timestamp) -> Self {
         let (PaymentEvent::Created { order, method, money, payer, credential, .. }
-        | PaymentEvent::Opened { order, method, money, payer, credential }) = event
+        | PaymentEvent::Opened { order, method, money, payer, credential, .. }) = event
         else {
             panic!("a payment begins with `created` or `opened`, not {}", event.name());
         };
@@ -171,6 +170,10 @@ impl Payment {
         let (overcapture, retry_of) = match event {
             PaymentEvent::Created { overcapture, retry_of, .. } => (*overcapture, *retry_of),
             _ => (Amount::ZERO, None),
+        };
+        let began = match event {
+            PaymentEvent::Opened { paid_at: Some(paid_at), .. } => *paid_at,
+            _ => now,
         };
         let stage = first_stage(event, *method);
         let open = match (method, capture_later) {
@@ -190,7 +193,7 @@ impl Payment {
             open,
             ask_again_at: now.plus_seconds(Self::ASK_AGAIN_SECONDS),
             attempts: 0,
-            created_at: now,
+            created_at: began,
             remark: None,
             stage: Some(stage),
             progress: capture_later.then(|| Box::new(Progress { capture_later, ..Progress::default() })),

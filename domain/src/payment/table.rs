@@ -196,8 +196,8 @@ const ROWS: &[Rows] = {
         S::RefundFailed, S::RefundReversed, S::DisputeWon,
     ];
     &[
-        // A card's gateway is asked, a wallet has set its money aside, and what is paid outside is here already: no payment
-        // is in this state longer than the record lasts that makes it.
+        // A card's gateway is asked, a wallet has set its money aside, and what is paid outside, or by a wallet in the turn that
+        // placed the order, is here already: no payment is in this state longer than the record lasts that makes it.
         (&[S::Created], Step::Start, Some(S::Authorizing), SILENT),
         (&[S::Created], Step::Authorize, Some(S::Authorized), SILENT),
         (&[S::Created], Step::Capture, Some(S::Captured), TOLD),

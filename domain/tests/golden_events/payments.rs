@@ -11,6 +11,10 @@ pub fn payment() -> Vec<(&'static str, PaymentEvent)> {
     use PaymentEvent as E;
     let credential = Some("tok_1".into());
     let money = eur("19.99");
+    let opened = |paid_at| {
+        let (order, credential) = (order_id(), Some("till 4".into()));
+        E::Opened { order, method: Method::External, money, payer: None, credential, paid_at }
+    };
     vec![
         (
             "created",
@@ -46,16 +50,8 @@ pub fn payment() -> Vec<(&'static str, PaymentEvent)> {
         ("refunded", E::Refunded { number: 1 }),
         ("refund_failed", E::RefundFailed { number: 1, reason: "closed".into() }),
         ("retry_scheduled", E::RetryScheduled { attempt: 3, at: TIME }),
-        (
-            "opened",
-            E::Opened {
-                order: order_id(),
-                method: Method::External,
-                money,
-                payer: None,
-                credential: Some("till 4".into()),
-            },
-        ),
+        ("opened", opened(None)),
+        ("opened_since", opened(Some(TIME))),
         (
             "created_for_later",
             E::Created {

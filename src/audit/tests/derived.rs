@@ -8,7 +8,7 @@ use stockade_domain::order::{Order, OrderStatus, note};
 use stockade_domain::payment::Payment;
 use stockade_domain::stock::Stock;
 use stockade_storage::packed::{Blocks, MemoryBlocks, Options, PackedStore, RowBatch, Space};
-use stockade_storage::projection::{Batch, Model};
+use stockade_storage::projection::{Batch, MODELS_VERSION, Model};
 
 use super::super::derived::{Checkpoint, Derived};
 use super::super::{Auditor, Rule};
@@ -24,6 +24,7 @@ struct Checkpointed {
     books: Ledger,
     without_payment: bool,
     batch: Batch,
+    models: Option<u32>,
 }
 
 impl Checkpointed {
@@ -43,7 +44,17 @@ impl Checkpointed {
         books.post(eur(0).currency, &moved);
         let mut batch = Batch::default();
         journal.records.iter().for_each(|(seq, body)| batch.take(*seq, body).unwrap());
-        Self { journal, stock, stock_seq: 2, order, payment, books, without_payment: false, batch }
+        Self {
+            journal,
+            stock,
+            stock_seq: 2,
+            order,
+            payment,
+            books,
+            without_payment: false,
+            batch,
+            models: Some(MODELS_VERSION),
+        }
     }
 
     /// Writes the checkpoint and returns its record.
@@ -68,7 +79,7 @@ impl Checkpointed {
         let manifest = ByteVec::from(store.manifest().unwrap().encode());
         drop(store);
         let books = vec![ByteVec::from(minicbor::to_vec(&self.books).unwrap())];
-        let checkpoint = Checkpoint { cuts: vec![4], books, projected: 4, manifest };
+        let checkpoint = Checkpoint { cuts: vec![4], books, projected: 4, manifest, models: self.models };
         vec![(5, minicbor::to_vec(&checkpoint).unwrap())]
     }
 
@@ -95,6 +106,18 @@ fn what_is_derived_rightly_is_compared_and_clean() {
     assert!(report.is_clean(), "{:#?}", report.faults);
     // Two movements, one order in four lists.
     assert_eq!((report.snapshots, report.model_entries), (3, 6));
+}
+
+/// Models that were others then are no faults: the engine makes the store anew.
+#[test]
+fn a_store_of_another_version_is_not_compared() {
+    for models in [None, Some(MODELS_VERSION + 1)] {
+        let mut sale = Checkpointed::new();
+        (sale.models, sale.without_payment) = (models, true);
+        let report = sale.audit();
+        assert!(report.is_clean(), "{:#?}", report.faults);
+        assert_eq!((report.snapshots, report.model_entries), (0, 0));
+    }
 }
 
 #[test]

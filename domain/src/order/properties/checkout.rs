@@ -246,7 +246,7 @@ impl Shop {
                 method: planned.method,
                 money: Money::new(planned.amount, self.currency),
                 payer: self.orders[&order].customer.clone(),
-                credential: plan.credentials[index].clone(),
+                credential: plan.credentials[index].clone().or_else(|| planned.reference.clone()),
                 capture_later: plan.captures_later[index],
                 overcapture: crate::Amount::ZERO,
                 retry_of: None,
