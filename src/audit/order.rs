@@ -1,43 +1,20 @@
 //! The auditor's own fold of orders: which event may follow which, where every unit and every cent is.
 
+mod pay;
+
 use smallvec::SmallVec;
 use stockade_domain::entity::RemoteStep;
-use stockade_domain::order::{Charge, LineUnits, OrderEvent, OrderStatus, Outcome, PlannedPayment, ReturnedLine};
-use stockade_domain::payment::{Method, PaymentState, Stage};
+use stockade_domain::order::{Charge, LineUnits, OrderEvent, OrderStatus, Outcome, ReturnedLine};
+use stockade_domain::payment::{Method, PaymentState};
 use stockade_domain::promotion::uses::Subject;
-use stockade_domain::{BookOrderId, Currency, CustomerId, OrderId, PaymentId, Timestamp};
+use stockade_domain::{BookOrderId, Currency, CustomerId, OrderId, Timestamp};
 
 use super::discounts::{charges_less_discounts, check_lines, uses_of};
 use super::ledger::Books;
 use super::line::{Line, count};
 use super::report::{Rule, Scene};
 
-/// A payment as the order knows it.
-pub(super) struct Pay {
-    pub(super) id: PaymentId,
-    pub(super) method: Method,
-    pub(super) amount: i64,
-    pub(super) state: PaymentState,
-    pub(super) refunded: i64,
-    pub(super) refunding: i64,
-    /// Where it stood in full when it told that last, if nothing has happened to it since.
-    pub(super) told: Option<Stage>,
-    /// A refund came to nothing: what it was for can be refunded again.
-    refund_failed: bool,
-}
-
-impl Pay {
-    /// Whether it goes on only when the buyer has acted.
-    pub(super) fn asks_the_buyer(&self) -> bool {
-        let buyers = [Stage::AuthenticationPending, Stage::DeviceDataAwaited, Stage::MethodAwaited];
-        self.state == PaymentState::Pending && self.told.is_some_and(|stage| buyers.contains(&stage))
-    }
-
-    /// Whether money of an order that is over stays without a reason.
-    pub(super) const fn is_kept(&self) -> bool {
-        matches!(self.state, PaymentState::Paid) && self.refunded < self.amount && !self.refund_failed
-    }
-}
+pub(super) use pay::Pay;
 
 /// When the payments of an order start.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -374,61 +351,6 @@ impl Order {
     /// Whether its units are all there, and its payments, which waited for that, did not come due.
     pub(super) fn forgot_to_charge(&self) -> bool {
         self.outcome == Outcome::Open && !self.secured && self.charge == ChargeTime::WhenFilled && !self.waits()
-    }
-
-    fn start_payments(&mut self, planned: &[PlannedPayment], scene: &mut Scene<'_>) {
-        let due = self.total() - self.paid();
-        let sum: i128 = planned.iter().map(|payment| i128::from(payment.amount.0)).sum();
-        let whole = planned.iter().all(|payment| payment.amount.0 > 0 && payment.amount.is_rounded(self.currency));
-        scene.expect(whole && sum <= due, Rule::OrderPayments, || {
-            format!("payments of {sum} were started where {due} ten-thousandths are due")
-        });
-        for payment in planned {
-            let number = self.payments.len() as u32;
-            let id = PaymentId::of_order(self.id, self.attempt << 16 | number, self.expires_at);
-            let (method, amount, state) = (payment.method, payment.amount.0, PaymentState::Pending);
-            let told = None;
-            self.payments.push(Pay {
-                id,
-                method,
-                amount,
-                state,
-                refunded: 0,
-                refunding: 0,
-                told,
-                refund_failed: false,
-            });
-        }
-    }
-
-    fn pay_step(&mut self, number: u32, from: &[PaymentState], to: PaymentState, scene: &mut Scene<'_>) {
-        let Some(pay) = self.payments.get_mut(number as usize) else {
-            return scene.fault(Rule::OrderTransition, format!("there is no payment number {number}"));
-        };
-        pay.told = None;
-        let before = std::mem::replace(&mut pay.state, to);
-        scene.expect(from.contains(&before), Rule::OrderTransition, || {
-            format!("payment number {number} went from {} to {}", before.name(), to.name())
-        });
-    }
-
-    fn refund_step(&mut self, number: u32, refunded: i64, refunding: i64, scene: &mut Scene<'_>) {
-        let Some(pay) = self.payments.get_mut(number as usize) else { return };
-        pay.refunded = pay.refunded.saturating_add(refunded);
-        pay.refunding = pay.refunding.saturating_add(refunding);
-        let (amount, sums) = (pay.amount, (pay.refunded, pay.refunding));
-        let within = sums.1 >= 0 && sums.1 <= sums.0 && sums.0 <= amount && refunding != 0;
-        scene.expect(within, Rule::RefundExceeds, || {
-            format!("payment number {number} of {amount} has {} refunded, {} of it under way", sums.0, sums.1)
-        });
-    }
-
-    fn expect_refundable(&self, amount: i64, scene: &mut Scene<'_>) {
-        let left = self.paid() - self.payments.iter().map(|pay| i128::from(pay.refunded)).sum::<i128>();
-        let within = (0..=left).contains(&i128::from(amount));
-        scene.expect(within, Rule::RefundExceeds, || {
-            format!("{amount} was to go back, {left} is left of what was paid")
-        });
     }
 
     fn take_back(&mut self, lines: &[ReturnedLine], refund: i64, books: &mut Books, scene: &mut Scene<'_>) {
