@@ -15,7 +15,7 @@ use crate::promotion::uses::{Subject, Use, UsesCommand};
 use crate::promotion::{
     Cart, CartContext, CartLine, CouponCode, PresentedCoupon, PromotionId, RuleSet, Unavailable, price,
 };
-use crate::{Amount, Currency, Refusal, Timestamp};
+use crate::{Amount, Currency, Refusal, Timestamp, codec};
 
 /// The most coupons of one order.
 pub const COUPONS_MAX: usize = 8;
@@ -77,11 +77,11 @@ pub struct Promoted {
     #[n(0)]
     pub version: u64,
     /// Who took what off.
-    #[n(1)]
-    pub discounts: Vec<AppliedDiscount>,
+    #[cbor(n(1), with = "codec::list")]
+    pub discounts: SmallVec<[AppliedDiscount; 1]>,
     /// What it uses.
-    #[n(2)]
-    pub uses: Vec<AppliedUse>,
+    #[cbor(n(2), with = "codec::list")]
+    pub uses: SmallVec<[AppliedUse; 2]>,
     /// So many of its last lines are gifts.
     #[n(3)]
     pub gifts: u32,

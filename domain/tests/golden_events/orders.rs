@@ -212,8 +212,8 @@ fn promoted() -> OrderEvent {
     let off = |target| AppliedDiscount { promotion: promotion(), target, amount: Amount(12_300) };
     let promoted = Promoted {
         version: 7,
-        discounts: vec![off(Target::Line(0)), off(Target::Charge(1))],
-        uses: vec![
+        discounts: smallvec![off(Target::Line(0)), off(Target::Charge(1))],
+        uses: smallvec![
             AppliedUse { subject: Subject::Coupon(CouponCode::new("SPRING-1").unwrap()), amount: Amount::ZERO },
             AppliedUse { subject: Subject::Promotion(promotion()), amount: Amount(24_600) },
         ],

@@ -1,5 +1,6 @@
 //! Uses of promotions and coupons: a clean journal, and one for each way to break their rules.
 
+use smallvec::smallvec;
 use stockade_domain::order::{AppliedDiscount, AppliedUse, Promoted};
 use stockade_domain::promotion::pricing::Target;
 use stockade_domain::promotion::rule::Limits;
@@ -29,12 +30,12 @@ fn order_with_coupon(change: impl Fn(&mut Promoted)) -> Vec<OrderEvent> {
     let subject = Subject::Coupon(CouponCode::new("HELLO").unwrap());
     let mut applied = Promoted {
         version: 1,
-        discounts: vec![AppliedDiscount {
+        discounts: smallvec![AppliedDiscount {
             promotion: PromotionId::new("spring").unwrap(),
             target: Target::Line(0),
             amount: eur(100).amount,
         }],
-        uses: vec![AppliedUse { subject, amount: Amount::ZERO }],
+        uses: smallvec![AppliedUse { subject, amount: Amount::ZERO }],
         gifts: 0,
         round: 0,
     };

@@ -276,7 +276,7 @@ fn an_order_of_which_nothing_is_left_to_be_paid_is_settled() {
 fn promoted() -> Desk {
     let mut desk = Desk::with(&[line("a", "5.00", 2, 0), line("gift", "0.00", 1, 0)], &[]);
     let uses = vec![used(Subject::Coupon(coupon("SPRING")), 0), used(of_promotion("sale"), 100)];
-    desk.order.promoted = Some(Box::new(Promoted { uses, gifts: 1, round: 4, ..Promoted::default() }));
+    desk.order.promoted = Some(Box::new(Promoted { uses: uses.into(), gifts: 1, round: 4, ..Promoted::default() }));
     desk
 }
 
@@ -319,7 +319,7 @@ fn uses_that_nothing_needs_any_more_go_back_in_their_round() {
 
 #[test]
 fn a_use_is_held_anew_when_its_amount_is_another_or_it_is_new() {
-    let with = |uses: &[AppliedUse]| Promoted { uses: uses.to_vec(), ..Promoted::default() };
+    let with = |uses: &[AppliedUse]| Promoted { uses: uses.into(), ..Promoted::default() };
     let (one, other) = (of_promotion("one"), of_promotion("other"));
     let before = with(&[used(one.clone(), 100)]);
     let hold = |before: Option<&Promoted>, after: &[AppliedUse]| -> Vec<(Subject, Amount)> {

@@ -1,6 +1,6 @@
 //! What promotions do to an order that is placed: what is priced, what is taken off, which uses it needs.
 
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::{START, amount, eur, fill, line, sku};
 use crate::order::{
@@ -59,9 +59,9 @@ fn what_is_taken_off_stands_on_its_line_and_in_the_order() {
     assert_eq!(placement.total, eur("38.00"));
     let promoted = placement.promoted().unwrap();
     let discount = AppliedDiscount { promotion: promotion("books"), target: Target::Line(1), amount: amount("2.00") };
-    assert_eq!(promoted.discounts, [discount]);
+    assert_eq!(promoted.discounts[..], [discount]);
     let used = AppliedUse { subject: Subject::Promotion(promotion("books")), amount: amount("2.00") };
-    assert_eq!(promoted.uses, [used]);
+    assert_eq!(promoted.uses[..], [used]);
     assert_eq!((promoted.version, promoted.gifts), (9, 0));
 }
 
@@ -187,15 +187,15 @@ fn an_order_that_no_promotion_touched_does_not_remember_them() {
     };
     let used = AppliedUse { subject: Subject::Promotion(promotion("p")), amount: Amount::ZERO };
     let discount = AppliedDiscount { promotion: promotion("p"), target: Target::Line(0), amount: amount("1.00") };
-    assert_eq!(says(Promoted { uses: vec![used], ..Promoted::default() }), (false, true));
-    assert_eq!(says(Promoted { discounts: vec![discount], ..Promoted::default() }), (false, true));
+    assert_eq!(says(Promoted { uses: smallvec![used], ..Promoted::default() }), (false, true));
+    assert_eq!(says(Promoted { discounts: smallvec![discount], ..Promoted::default() }), (false, true));
     assert_eq!(says(Promoted { gifts: 1, ..Promoted::default() }), (false, true));
 }
 
 #[test]
 fn uses_are_held_for_the_buyer_in_the_round_of_the_try_and_end_with_the_order() {
     let uses = vec![AppliedUse { subject: Subject::Promotion(promotion("p")), amount: amount("2.00") }];
-    let promoted = Promoted { uses, round: 6, ..Promoted::default() };
+    let promoted = Promoted { uses: uses.into(), round: 6, ..Promoted::default() };
     let (mut order, eur) = (wanted(&[("a", 1)]), "EUR".parse().unwrap());
     let held = |order: &NewOrder| promoted.holds(order, eur).map(|(_, command)| command).collect::<SmallVec<[_; 1]>>();
     let hold = |customer: Option<&str>| UsesCommand::Hold {
