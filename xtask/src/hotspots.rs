@@ -59,7 +59,7 @@ pub fn run() -> Result<String, StepError> {
     Ok(page)
 }
 
-/// Runs the demo for a moment under callgrind.
+/// Runs the demo under callgrind.
 fn profile() -> Result<Costs, StepError> {
     figures::install_valgrind()?;
     // What is shipped: the pipeline has built it already.
@@ -69,7 +69,7 @@ fn profile() -> Result<Costs, StepError> {
         .args("--tool=callgrind --dump-line=yes --separate-threads=no")
         .arg(format!("--callgrind-out-file={}", out.display()))
         .arg(root().join("target/release/stockade"))
-        .args("demo --seconds 20")
+        .arg("demo")
         .run()?;
     let text = fs::read_to_string(out).map_err(fault)?;
     Ok(read_callgrind(&text, &root().to_string_lossy()))

@@ -225,6 +225,15 @@ fn the_owner_of_many_uses_is_as_small_as_that_of_few() {
     assert!(bytes.len() < 150, "{} bytes for {} uses", bytes.len(), state.used());
 }
 
+#[test]
+fn only_what_is_held_is_used_at_once() {
+    let taken = Use { amount: Amount(5), customer: None, round: 0 };
+    let held = UsesEvent::Held { order: order(1), taken: taken.clone() };
+    assert_eq!(held.used_at_once(), UsesEvent::Taken { order: order(1), taken });
+    let released = UsesEvent::Released { order: order(1) };
+    assert_eq!(released.clone().used_at_once(), released);
+}
+
 /// What was used before uses were only counted is given back by its order, and only once.
 #[test]
 fn uses_of_an_old_journal_are_given_back_as_they_are_remembered() {
