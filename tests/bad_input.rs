@@ -135,6 +135,7 @@ fn every_bad_order_is_refused_by_name_and_changes_nothing() {
         (with(json!({"payments": [{"method": "card", "token": "tok_declined"}]})), 402, "payment_declined"),
         (with(json!({"payments": [{"method": "external", "amount": eur("10.00")}]})), 422, "money_invalid"),
         (with(json!({"payments": [{"method": "barter"}]})), 400, "body_invalid"),
+        (with(json!({"payment": {"method": "external"}, "payments": [{"method": "external"}]})), 400, "body_invalid"),
         (line("L", json!(1)), 422, "customer_required"),
         (json!({"sku": "L", "quantity": 3, "customer": "ann"}), 409, "limit_exceeded"),
         // Coupons that cannot be used.
