@@ -25,6 +25,16 @@ fn open(dir: &Path) -> Engine {
     Engine::open(config).unwrap()
 }
 
+/// A shop with mugs at 10.00, and so much in Ann's wallet.
+fn shop(wallet: &str) -> (tempfile::TempDir, Engine) {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = open(dir.path());
+    engine.put_sku(Sku::new("mug", eur("10.00"))).wait().unwrap();
+    engine.receive("mug", 1_000).wait().unwrap();
+    engine.credit("ann", eur(wallet)).wait().unwrap();
+    (dir, engine)
+}
+
 fn serve(engine: &Engine) -> (Server, SocketAddr) {
     let free = "127.0.0.1:0".parse().unwrap();
     let server = Server::start(engine.clone(), ServerOptions { listen: free, admin: free, ..ServerOptions::default() });
@@ -65,11 +75,7 @@ fn assert_paid(payment: &Value, order: OrderId, method: &str, amount: &str) {
 
 #[test]
 fn a_payment_that_its_order_keeps_is_found_by_its_id_wherever_its_order_is() {
-    let dir = tempfile::tempdir().unwrap();
-    let engine = open(dir.path());
-    engine.put_sku(Sku::new("mug", eur("10.00"))).wait().unwrap();
-    engine.receive("mug", 1_000).wait().unwrap();
-    engine.credit("ann", eur("1000.00")).wait().unwrap();
+    let (dir, engine) = shop("1000.00");
 
     let (of_wallet, by_wallet) = place(&engine, &[Payment::wallet()]);
     let (of_till, by_till) = place(&engine, &[Payment::external("till-7")]);
@@ -98,11 +104,7 @@ fn a_payment_that_its_order_keeps_is_found_by_its_id_wherever_its_order_is() {
 
 #[test]
 fn a_payment_that_its_order_keeps_can_be_told_nothing_and_gives_back_what_its_order_says() {
-    let dir = tempfile::tempdir().unwrap();
-    let engine = open(dir.path());
-    engine.put_sku(Sku::new("mug", eur("10.00"))).wait().unwrap();
-    engine.receive("mug", 10).wait().unwrap();
-    engine.credit("ann", eur("15.00")).wait().unwrap();
+    let (dir, engine) = shop("15.00");
     let (server, address) = serve(&engine);
     let (order, payments) = place(&engine, &[Payment::wallet()]);
     let path = format!("/api/v1/payments/{}", payments[0]);
@@ -135,11 +137,7 @@ fn a_payment_that_its_order_keeps_can_be_told_nothing_and_gives_back_what_its_or
 /// What is paid later has an actor from the start: its order's first record does not name it.
 #[test]
 fn a_payment_of_an_order_that_is_paid_later_is_found_too() {
-    let dir = tempfile::tempdir().unwrap();
-    let engine = open(dir.path());
-    engine.put_sku(Sku::new("mug", eur("10.00"))).wait().unwrap();
-    engine.receive("mug", 10).wait().unwrap();
-    engine.credit("ann", eur("15.00")).wait().unwrap();
+    let (dir, engine) = shop("15.00");
     let (server, address) = serve(&engine);
     for (method, payment) in [("external", Payment::external("till-9")), ("wallet", Payment::wallet())] {
         let (order, none) = place(&engine, &[]);
