@@ -104,6 +104,15 @@ struct SnapshotRef<'a, T> {
     state: &'a T,
 }
 
+/// A [`Snapshot`] without a state.
+#[derive(Encode)]
+struct InRecord {
+    #[n(0)]
+    seq: u64,
+    #[n(1)]
+    history: [u64; 1],
+}
+
 impl Hosted<Stock> {
     /// It is as it was when its last record ended.
     pub fn note_alarms(&mut self) {
@@ -128,6 +137,21 @@ impl<T: for<'b> Decode<'b, ()>> Hosted<T> {
         let Snapshot { last_seq, history, state } = minicbor::decode(bytes)?;
         Ok(Self { last_seq, history: history.into(), ..Self::new(state) })
     }
+}
+
+/// The snapshot of an actor that has one record and is all in it: it says which, and holds no state.
+pub fn snapshot_in_record(seq: u64) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(2 + 2 * 9);
+    minicbor::encode(InRecord { seq, history: [seq] }, Memory(&mut bytes))
+        .unwrap_or_else(|_| unreachable!("writing to memory cannot fail"));
+    bytes
+}
+
+/// The record in which the actor of a snapshot is, if it is in one.
+pub fn record_of_snapshot(bytes: &[u8]) -> Option<u64> {
+    let mut decoder = minicbor::Decoder::new(bytes);
+    let has_no_state = matches!(decoder.array(), Ok(Some(2)));
+    has_no_state.then(|| decoder.u64().ok()).flatten()
 }
 
 /// All actors of one kind that are in memory.

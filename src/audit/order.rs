@@ -32,6 +32,8 @@ pub(super) struct Order {
     id: OrderId,
     pub(super) last_time: Timestamp,
     pub(super) last_seq: u64,
+    /// Its first record, refused attempts counted in.
+    pub(super) first_seq: u64,
     pub(super) customer: Option<CustomerId>,
     pub(super) currency: Currency,
     pub(super) lines: SmallVec<[Line; 1]>,
@@ -92,6 +94,7 @@ impl Order {
             id,
             last_time: scene.now,
             last_seq: scene.seq,
+            first_seq: scene.seq,
             customer: customer.clone(),
             currency: *currency,
             lines: lines.iter().map(|placed| Line::place(placed, *currency, scene)).collect(),

@@ -155,6 +155,8 @@ pub(crate) struct Projector {
     waiting: Vec<ReplySender<()>>,
     /// The part that is being written.
     part: Option<CheckpointPart>,
+    /// Memory of the rows on their way into the store, used again and again.
+    rows: RowBatch,
     parts: Receiver<CheckpointPart>,
     sink: Sender<CheckpointPart>,
 }
@@ -191,6 +193,7 @@ impl Projector {
             tidies_after: Timestamp(i64::MIN),
             waiting: Vec::new(),
             part: None,
+            rows: RowBatch::new(),
             parts,
             sink,
         }
@@ -370,12 +373,13 @@ impl Projector {
         }
         let through = batch.last();
         for model in Model::FOLDED {
-            let mut rows = RowBatch::new();
+            let rows = &mut self.rows;
+            rows.clear();
             for (key, value) in batch.rows(model) {
                 rows.put(&key, &value).map_err(HistoryError::of)?;
             }
             if !rows.is_empty() {
-                self.history.store.write_run(space(model), &mut rows, through).map_err(HistoryError::of)?;
+                self.history.store.write_run(space(model), rows, through).map_err(HistoryError::of)?;
             }
         }
         batch.clear();
@@ -405,8 +409,10 @@ impl Projector {
         if self.part.is_none() {
             self.part = self.parts.try_recv().ok();
         }
-        if let Some(part) = &self.part {
-            self.snapshots_through = self.write_part(part)?;
+        if let Some(part) = self.part.take() {
+            let written = self.write_part(&part);
+            self.part = Some(part);
+            self.snapshots_through = written?;
         }
         let part = self.part.take();
         let Some(collecting) = &mut self.collecting else { return Ok(part.is_some()) };
@@ -427,11 +433,12 @@ impl Projector {
     }
 
     /// Writes the rows of a part, and says up to where the snapshots go then.
-    fn write_part(&self, part: &CheckpointPart) -> Result<u64, HistoryError> {
+    fn write_part(&mut self, part: &CheckpointPart) -> Result<u64, HistoryError> {
         // Snapshots hold only what is durable.
         self.history.departures.wait(part.cut).map_err(HistoryError::of)?;
         let store = &self.history.store;
-        let (mut snapshots, mut due) = (RowBatch::new(), RowBatch::new());
+        let (snapshots, mut due) = (&mut self.rows, RowBatch::new());
+        snapshots.clear();
         for row in &part.rows {
             let key = actor_key(row.kind as u8, &row.key);
             snapshots.put(&key, &row.state).map_err(HistoryError::of)?;
@@ -442,11 +449,14 @@ impl Projector {
                 None => due.remove(&key).map_err(HistoryError::of)?,
             }
         }
-        if part.rows.is_empty() {
+        for row in part.rows_in_record() {
+            snapshots.put(&actor_key(row.kind as u8, &row.key), &row.state).map_err(HistoryError::of)?;
+        }
+        if part.is_empty() {
             return Ok(self.snapshots_through);
         }
         let through = self.snapshots_through.max(part.cut);
-        for (model, rows) in [(Model::Snapshots, &mut snapshots), (Model::Due, &mut due)] {
+        for (model, rows) in [(Model::Snapshots, snapshots), (Model::Due, &mut due)] {
             store.write_run(space(model), rows, through).map_err(HistoryError::of)?;
         }
         Ok(through)

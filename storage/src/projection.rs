@@ -5,6 +5,7 @@
 //! records and key. So a hot SKU costs a few bytes per movement, and losing a model loses nothing.
 
 use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use stockade_domain::entity::EntityKind;
 use stockade_domain::order::{OrderStatus, PlacedHead, note};
 use stockade_domain::{OrderId, PaymentId};
@@ -69,14 +70,25 @@ pub struct Entry {
     pub order: [u8; 16],
 }
 
+/// The key of a list; most are short enough to lie in the table itself.
+type Key = SmallVec<[u8; 20]>;
+
+/// In place of an entry: there is none.
+const NONE: u32 = u32::MAX;
+
 /// The fold of a batch of records that is not written yet.
+///
+/// The entries of all lists lie in one piece of memory, in the order in which they came, and each names the one of its list
+/// before it. So an entry costs a look at its key and nothing else, and the next batch uses the same memory.
 #[derive(Debug, Default)]
 pub struct Batch {
     first: u64,
     last: u64,
     records: u64,
-    /// By model; nearly every record adds to a list that is there already, so keys are looked up borrowed.
-    lists: [FxHashMap<Vec<u8>, Vec<Entry>>; Model::FOLDED.len()],
+    /// By model and key: the newest entry.
+    lists: [FxHashMap<Key, u32>; Model::FOLDED.len()],
+    /// With the place of the entry before it in the same list.
+    entries: Vec<(Entry, u32)>,
 }
 
 impl Batch {
@@ -128,11 +140,17 @@ impl Batch {
     }
 
     fn add(&mut self, model: Model, key: &[u8], entry: Entry) {
+        let at = self.entries.len() as u32;
         let lists = &mut self.lists[model.folded_index()];
-        match lists.get_mut(key) {
-            Some(list) => list.push(entry),
-            None => drop(lists.insert(key.to_vec(), vec![entry])),
-        }
+        // Nearly every record adds to a list that is there already, so keys are looked up borrowed.
+        let before = match lists.get_mut(key) {
+            Some(newest) => std::mem::replace(newest, at),
+            None => {
+                lists.insert(Key::from_slice(key), at);
+                NONE
+            }
+        };
+        self.entries.push((entry, before));
     }
 
     /// Records taken in.
@@ -147,19 +165,34 @@ impl Batch {
 
     /// The rows of a model: key and value.
     pub fn rows(&self, model: Model) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + '_ {
-        let lists = &self.lists[model.folded_index()];
-        lists.iter().map(move |(key, entries)| (row_key(key, self.first), encode_entries(model, entries)))
+        let mut entries = Vec::new();
+        self.lists[model.folded_index()].iter().map(move |(key, newest)| {
+            entries.clear();
+            entries.extend(self.from(*newest));
+            entries.reverse();
+            (row_key(key, self.first), encode_entries(model, &entries))
+        })
     }
 
     /// The entries of one key, newest first.
     pub fn newest_first(&self, model: Model, key: &[u8]) -> impl Iterator<Item = Entry> + '_ {
-        let entries = self.lists[model.folded_index()].get(key).map_or(&[][..], Vec::as_slice);
-        entries.iter().rev().copied()
+        self.from(self.lists[model.folded_index()].get(key).copied().unwrap_or(NONE))
+    }
+
+    /// An entry and those of its list before it.
+    fn from(&self, newest: u32) -> impl Iterator<Item = Entry> + '_ {
+        let mut at = newest;
+        std::iter::from_fn(move || {
+            let (entry, before) = self.entries.get(at as usize)?;
+            at = *before;
+            Some(*entry)
+        })
     }
 
     /// Forgets everything, for the next batch.
     pub fn clear(&mut self) {
         self.lists.iter_mut().for_each(FxHashMap::clear);
+        self.entries.clear();
         self.records = 0;
     }
 }

@@ -17,7 +17,7 @@ use super::{Host, Message};
 use crate::copy_on_write::CopyOnWrite;
 use crate::kits::kit_of;
 use crate::release::Basis;
-use crate::table::Hosted;
+use crate::table::{Hosted, record_of_snapshot};
 
 impl Host {
     /// The SKU, if it was ever defined.
@@ -39,9 +39,12 @@ impl Host {
     /// The order, if it was ever placed.
     pub(super) fn load_order(&mut self, order: OrderId) -> Option<&mut Hosted<CopyOnWrite<Order>>> {
         if !self.orders.contains(&order) {
-            let hosted = match self.unshelve::<CopyOnWrite<Order>>(EntityKind::Order, &order.to_bytes()) {
+            let hosted = match self.wake(order) {
                 Some(hosted) => hosted,
-                None => self.find_in_journal(order)?,
+                None => match self.unshelve_order(order) {
+                    Some(hosted) => hosted,
+                    None => self.find_in_journal(order)?,
+                },
             };
             self.orders.insert(order, hosted);
         }
@@ -89,10 +92,27 @@ impl Host {
         self.accounts.get_mut(customer).expect("it was just loaded")
     }
 
-    fn unshelve<T: for<'b> minicbor::Decode<'b, ()>>(&self, kind: EntityKind, key: &[u8]) -> Option<Hosted<T>> {
+    /// An actor from its snapshot.
+    pub(super) fn unshelve<T: for<'b> minicbor::Decode<'b, ()>>(
+        &self,
+        kind: EntityKind,
+        key: &[u8],
+    ) -> Option<Hosted<T>> {
+        self.snapshot_bytes(kind, key).map(|bytes| read_snapshot(&bytes))
+    }
+
+    /// An order from its snapshot, or from the record that this names.
+    pub(super) fn unshelve_order(&self, order: OrderId) -> Option<Hosted<CopyOnWrite<Order>>> {
+        let bytes = self.snapshot_bytes(EntityKind::Order, &order.to_bytes())?;
+        Some(match record_of_snapshot(&bytes) {
+            Some(seq) => self.order_in_record(order, seq),
+            None => read_snapshot(&bytes),
+        })
+    }
+
+    fn snapshot_bytes(&self, kind: EntityKind, key: &[u8]) -> Option<Vec<u8>> {
         // A snapshot that cannot be read costs the command an error, not an invented answer.
-        let bytes = self.shared.shelf.snapshot(kind, key).unwrap_or_else(|error| panic!("{error}"))?;
-        Some(Hosted::from_snapshot(&bytes).unwrap_or_else(|error| panic!("a verified snapshot is unreadable: {error}")))
+        self.shared.shelf.snapshot(kind, key).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// Changes a SKU; fills and shortfalls are told to their orders in the same turn.
@@ -255,8 +275,9 @@ impl Host {
         let mut hosted = Hosted::new(CopyOnWrite::new(order));
         hosted.history = history;
         hosted.set_record(record);
-        self.checkpoint.mark_dirty(&mut hosted.dirty_since, || EntityKey::Order(id));
+        // Whether a checkpoint has to write it shows when the turn ends.
         self.orders.insert(id, hosted);
+        self.placed.push((id, record));
         if needs_agenda {
             self.schedule_order(id);
         }
@@ -338,6 +359,10 @@ impl Host {
     pub(super) fn is_refused(order: &Order) -> bool {
         order.outcome == Outcome::Refused
     }
+}
+
+fn read_snapshot<T: for<'b> minicbor::Decode<'b, ()>>(bytes: &[u8]) -> Hosted<T> {
+    Hosted::from_snapshot(bytes).unwrap_or_else(|error| panic!("a verified snapshot is unreadable: {error}"))
 }
 
 /// Whether nothing can be held of it, now or on backorder.

@@ -5,13 +5,13 @@
 
 use std::sync::Arc;
 
-use stockade_domain::Timestamp;
 use stockade_domain::entity::{EntityKey, EntityKind};
+use stockade_domain::{OrderId, Timestamp};
 
 use super::Host;
 use super::tentative::has_tentative;
 use crate::copy_on_write::CopyOnWrite;
-use crate::table::Hosted;
+use crate::table::{Hosted, snapshot_in_record};
 
 /// How many actors are written after each turn.
 const SNAPSHOTS_PER_TURN: usize = 256;
@@ -40,8 +40,27 @@ pub struct CheckpointPart {
     pub cut: u64,
     /// The snapshots.
     pub rows: Vec<SnapshotRow>,
+    /// With the last part: orders that are all in one record, with its sequence.
+    pub in_record: Vec<(OrderId, u64)>,
     /// With the last part: the books.
     pub books: Option<Vec<u8>>,
+}
+
+impl CheckpointPart {
+    /// Whether it has no snapshot.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.in_record.is_empty()
+    }
+
+    /// The snapshots of orders that are in one record.
+    pub fn rows_in_record(&self) -> impl Iterator<Item = SnapshotRow> + '_ {
+        self.in_record.iter().map(|(order, seq)| SnapshotRow {
+            kind: EntityKind::Order,
+            key: order.to_bytes().to_vec(),
+            state: snapshot_in_record(*seq),
+            due: None,
+        })
+    }
 }
 
 /// Takes the parts, in order.
@@ -61,6 +80,8 @@ pub(super) struct Checkpoint {
 struct Running {
     cut: u64,
     todo: Vec<EntityKey>,
+    /// Orders at rest, with their records.
+    resting: Vec<(OrderId, u64)>,
     rows: Vec<SnapshotRow>,
     books: Vec<u8>,
     sink: CheckpointSink,
@@ -98,7 +119,8 @@ impl Host {
         let todo = std::mem::take(&mut self.checkpoint.dirty);
         self.checkpoint.epoch += 1;
         let cut = self.shared.buffer.last_appended();
-        self.checkpoint.running = Some(Running { cut, todo, rows: Vec::new(), books, sink });
+        self.checkpoint.running =
+            Some(Running { cut, todo, resting: self.resting.cut(), rows: Vec::new(), books, sink });
     }
 
     /// Writes the snapshot of an actor that is about to change while its checkpoint is running.
@@ -139,7 +161,8 @@ impl Host {
         if last || running.rows.len() >= ROWS_PER_PART {
             let rows = std::mem::take(&mut running.rows);
             let books = last.then(|| std::mem::take(&mut running.books));
-            (running.sink)(CheckpointPart { partition: self.index, cut: running.cut, rows, books });
+            let in_record = if last { std::mem::take(&mut running.resting) } else { Vec::new() };
+            (running.sink)(CheckpointPart { partition: self.index, cut: running.cut, rows, in_record, books });
         }
         if !last {
             self.checkpoint.running = Some(running);
@@ -172,13 +195,19 @@ impl Host {
     }
 
     fn in_memory(&self) -> usize {
-        self.orders.len() + self.payments.len() + self.skus.len() + self.accounts.len() + self.uses.len()
+        self.orders.len()
+            + self.resting.len()
+            + self.payments.len()
+            + self.skus.len()
+            + self.accounts.len()
+            + self.uses.len()
     }
 
     /// Lets go what is shelved and did not change after `idle_since`, of each kind of which there are too many.
     fn let_go(&mut self, cut: u64, idle_since: u64) {
         let most = self.shared.orders_in_memory_max;
-        if self.orders.len() > most {
+        if self.orders.len() + self.resting.len() > most {
+            self.resting.let_go(idle_since.min(cut));
             let awaited = &self.awaited;
             self.orders.retain(|id, hosted| {
                 // What is in the table is looked at first: most orders stay, and for them nothing else needs to be fetched.
@@ -236,10 +265,11 @@ impl Host {
     pub(super) fn check_all(&self) -> u64 {
         self.skus.iter().for_each(|(_, hosted)| hosted.state.check());
         self.orders.iter().for_each(|(_, hosted)| hosted.state.check());
+        self.resting.iter().for_each(|(_, hosted)| hosted.state.check());
         self.accounts.iter().for_each(|(_, hosted)| hosted.state.check());
         self.uses.iter().for_each(|(subject, hosted)| assert!(hosted.state.adds_up(), "the uses of {subject:?}"));
         self.ledger.check();
-        (self.skus.len() + self.orders.len() + self.accounts.len() + self.uses.len()) as u64
+        (self.skus.len() + self.orders.len() + self.resting.len() + self.accounts.len() + self.uses.len()) as u64
     }
 }
 

@@ -17,17 +17,19 @@ use super::agenda::Agenda;
 use super::tries::Tries;
 use crate::command::Command;
 use crate::mailbox::Incoming;
-use crate::table::Table;
+use crate::table::{Hosted, Table};
 
 impl Host {
     /// Takes in everything that the partition's future depends on. Meant for between two turns, with nothing in the mailbox.
     pub fn fingerprint(&self, hasher: &mut impl Hasher) {
         (self.index, self.now.0, self.news, self.last_try).hash(hasher);
-        states(&self.skus, hasher);
-        states(&self.orders, hasher);
-        states(&self.payments, hasher);
-        states(&self.accounts, hasher);
-        states(&self.uses, hasher);
+        states(self.skus.iter(), hasher);
+        let resting = self.resting.iter().collect::<Vec<_>>();
+        let resting = resting.iter().map(|(id, hosted)| (id, hosted));
+        states(self.orders.iter().chain(resting), hasher);
+        states(self.payments.iter(), hasher);
+        states(self.accounts.iter(), hasher);
+        states(self.uses.iter(), hasher);
         self.agenda.fingerprint(hasher);
         sorted(self.awaited.iter().map(|(order, waiting)| (order, waiting.len())), hasher);
         sorted(self.placing.iter().map(|(order, placing)| (order, placing.so_far())), hasher);
@@ -55,6 +57,7 @@ impl Host {
     pub(super) fn state_hash(&self) -> u64 {
         let orders = self.orders.iter().filter(|(_, hosted)| !Self::is_refused(&hosted.state));
         let orders = orders.fold(0, |sum: u64, (id, hosted)| sum.wrapping_add(row(id, &hosted.state)));
+        let orders = self.resting.iter().fold(orders, |sum, (id, hosted)| sum.wrapping_add(row(id, &hosted.state)));
         let skus = self.skus.iter().fold(0, |sum: u64, (sku, hosted)| {
             // How many have asked so far, and what was heard of others, is no stock.
             let mut stock = hosted.state.clone();
@@ -89,8 +92,11 @@ impl Agenda {
     }
 }
 
-fn states<K: Ord + Hash + Eq + Clone, T: Encode<()>>(table: &Table<K, T>, hasher: &mut impl Hasher) {
-    let mut rows: Vec<_> = table.iter().collect();
+fn states<'a, K: Ord + Hash + 'a, T: Encode<()> + 'a>(
+    rows: impl Iterator<Item = (&'a K, &'a Hosted<T>)>,
+    hasher: &mut impl Hasher,
+) {
+    let mut rows: Vec<_> = rows.collect();
     rows.sort_by_key(|(key, _)| *key);
     for (key, hosted) in rows {
         let state = minicbor::to_vec(&hosted.state).expect("writing to memory cannot fail");

@@ -14,6 +14,7 @@ mod agenda;
 mod bidding;
 mod checkpoint;
 mod edit;
+mod fetch;
 mod fingerprint;
 mod kit;
 mod market;
@@ -26,6 +27,7 @@ mod placing;
 mod read;
 mod recover;
 mod remote;
+mod resting;
 mod retry;
 mod stock;
 mod supervise;
@@ -71,6 +73,7 @@ use checkpoint::Checkpoint;
 use order::Awaited;
 use paying::Paying;
 use placing::Placing;
+use resting::Resting;
 use tentative::TentativeUnits;
 use tries::Tries;
 
@@ -150,6 +153,10 @@ pub struct Host {
 
     skus: Table<SkuId, Stock>,
     orders: Table<OrderId, CopyOnWrite<Order>>,
+    /// Orders to which nothing happens for now.
+    resting: Resting,
+    /// Orders that the turn at hand has placed, with their records.
+    placed: Vec<(OrderId, u32)>,
     payments: Table<PaymentId, Payment>,
     accounts: Table<CustomerId, Account>,
     uses: Table<Subject, UsesState>,
@@ -224,6 +231,8 @@ impl Host {
             parked: Vec::new(),
             skus: Table::default(),
             orders: Table::default(),
+            resting: Resting::default(),
+            placed: Vec::new(),
             payments: Table::default(),
             accounts: Table::default(),
             uses: Table::default(),
@@ -279,6 +288,7 @@ impl Host {
         if self.batch.is_empty() {
             self.inbox.drain(&mut self.batch, TURN_MESSAGES_MAX * 4);
         }
+        self.fetch_ahead();
         for _ in 0..TURN_MESSAGES_MAX {
             let Some(incoming) = self.batch.pop_front() else { break };
             self.handle(incoming);
@@ -293,7 +303,7 @@ impl Host {
     fn take_census(&self) {
         let census = &self.shared.census[self.index];
         census.note(Counted::Skus, self.skus.len());
-        census.note(Counted::Orders, self.orders.len());
+        census.note(Counted::Orders, self.orders.len() + self.resting.len());
         census.note(Counted::Payments, self.payments.len());
         census.note(Counted::Accounts, self.accounts.len());
         census.note(Counted::Placing, self.placing.len());
@@ -433,6 +443,7 @@ impl Host {
         self.tell_alarms();
         if self.turn.is_empty() && self.effects.is_empty() {
             self.forget_records();
+            self.placed.clear();
             self.turn.clear();
             return;
         }
@@ -446,10 +457,12 @@ impl Host {
             // The generation has ended: memory rests on what was never written, so nothing of it may be shown.
             self.effects.abandon();
             self.forget_records();
+            self.placed.clear();
             self.turn.clear();
             return;
         };
         self.number_records(appended.first());
+        self.let_rest();
         for (sku, kit) in self.effects.kits(&appended) {
             self.shared.kits.set(&sku, kit);
         }

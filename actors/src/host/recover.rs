@@ -159,7 +159,7 @@ impl Host {
             }
             EntityKey::Order(order) => {
                 if !self.orders.contains(order)
-                    && let Some(hosted) = self.snapshot_of::<CopyOnWrite<Order>>(key)
+                    && let Some(hosted) = self.unshelve_order(*order)
                 {
                     self.orders.insert(*order, hosted);
                 }
@@ -180,9 +180,7 @@ impl Host {
     }
 
     pub(super) fn snapshot_of<T: for<'b> minicbor::Decode<'b, ()>>(&self, key: &EntityKey) -> Option<Hosted<T>> {
-        let bytes = key.with_bytes(|bytes| self.shared.shelf.snapshot(key.kind(), bytes));
-        let bytes = bytes.unwrap_or_else(|error| panic!("{error}"))?;
-        Some(Hosted::from_snapshot(&bytes).unwrap_or_else(|error| panic!("a verified snapshot is unreadable: {error}")))
+        key.with_bytes(|bytes| self.unshelve(key.kind(), bytes))
     }
 
     fn last_seq_of(&self, key: &EntityKey) -> Option<u64> {
@@ -228,7 +226,7 @@ impl Host {
                 let hosted = self.snapshot_of(key).unwrap_or_else(|| Hosted::new(UsesState::new(subject.clone())));
                 self.uses.insert(subject.clone(), hosted).last_seq
             }
-            EntityKey::Order(order) => match self.snapshot_of(key) {
+            EntityKey::Order(order) => match self.unshelve_order(*order) {
                 Some(hosted) => self.orders.insert(*order, hosted).last_seq,
                 None => 0,
             },

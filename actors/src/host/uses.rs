@@ -141,10 +141,9 @@ impl Host {
     // ---- for orders of this partition ----
 
     /// The coupons of an order with their batches; all their owners live here.
-    pub(super) fn present_coupons(&mut self, order: &NewOrder) -> Result<Vec<PresentedCoupon>, Refusal> {
-        let codes = order.promotions.as_ref().map(|wish| wish.coupons.clone()).unwrap_or_default();
-        let mut presented = Vec::with_capacity(codes.len());
-        for code in codes {
+    pub(super) fn present_coupons(&mut self, order: &NewOrder) -> Result<SmallVec<[PresentedCoupon; 1]>, Refusal> {
+        let mut presented = SmallVec::new();
+        for code in order.promotions.iter().flat_map(|wish| wish.coupons.iter().cloned()) {
             let unknown = || unknown_coupon(&code);
             let hosted = self.load_uses(&Subject::Coupon(code.clone())).ok_or_else(unknown)?;
             let batch = hosted.state.terms.as_ref().and_then(|terms| terms.batch.clone()).ok_or_else(unknown)?;

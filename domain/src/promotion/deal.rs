@@ -160,8 +160,8 @@ pub(super) struct Bid {
 /// What the rules of a lane bid.
 #[derive(Default)]
 pub(super) struct Bids {
-    shares: Vec<Share>,
-    pub bids: Vec<Bid>,
+    shares: SmallVec<[Share; 8]>,
+    pub bids: SmallVec<[Bid; 4]>,
     /// The claims of bids for all lines: they are the same, and one of them wins at most.
     everything: Option<Claims>,
 }
@@ -386,6 +386,10 @@ impl Bids {
     pub fn share_out(&mut self, bid: &Bid, unit: i64) -> &[Share] {
         let shares = &mut self.shares[bid.from as usize..bid.to as usize];
         let claimed: i64 = shares.iter().map(|share| share.amount).sum();
+        if let [share] = shares {
+            share.amount = if bid.amount < claimed { bid.amount / unit * unit } else { claimed };
+            return shares;
+        }
         if bid.amount < claimed {
             let claims: SmallVec<[Quantity; 16]> =
                 shares.iter().map(|share| (share.amount / unit) as Quantity).collect();

@@ -11,11 +11,10 @@
 //!    given to another rule of the lane is passed over. Equal bids are decided by priority, then by id.
 //! 3. Once a rule of an exclusion set applies, no other of that set does; once one that stops applies, no other does.
 
-use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
 use super::action::Action;
-use super::cart::{Cart, CartContext};
+use super::cart::{Cart, CartContext, PresentedCoupon};
 use super::compile::RuleSet;
 use super::deal::{Bid, Bidder, Bids, Floor};
 use super::facts::{Facts, Kind};
@@ -54,7 +53,7 @@ struct Sale<'a, 'c> {
     left: SmallVec<[i64; 16]>,
     /// Who has a slot in this lane.
     taken: SmallVec<[u32; 16]>,
-    discounts: Vec<Discount>,
+    discounts: SmallVec<[Discount; 2]>,
     gifts: Vec<GrantedGift>,
     sets: SmallVec<[(u32, u32); 8]>,
     stopped_by: Option<u32>,
@@ -71,7 +70,7 @@ impl<'a, 'c> Sale<'a, 'c> {
             considered: Vec::new(),
             taken: SmallVec::from_elem(NOBODY, left.len()),
             left,
-            discounts: Vec::new(),
+            discounts: SmallVec::new(),
             gifts: Vec::new(),
             sets: SmallVec::new(),
             stopped_by: None,
@@ -186,7 +185,6 @@ impl<'a, 'c> Sale<'a, 'c> {
 
     fn uses(&self, eligible: &Eligible) -> Uses {
         let mut uses = Uses::default();
-        let mut codes = FxHashSet::default();
         for (_, at) in eligible {
             let Considered { rule: at, verdict: Verdict::Applied(amount) } = self.considered[*at as usize] else {
                 continue;
@@ -198,7 +196,8 @@ impl<'a, 'c> Sale<'a, 'c> {
             let batch = |batch: &str| self.rules.name(Kind::Coupon, batch);
             let presented =
                 self.facts.context.coupons.iter().find(|it| rule.coupon.contains(&batch(it.batch.as_str())));
-            if let Some(coupon) = presented.filter(|coupon| codes.insert(&coupon.code)) {
+            let is_new = |coupon: &&PresentedCoupon| uses.coupons.iter().all(|used| used.code != coupon.code);
+            if let Some(coupon) = presented.filter(is_new) {
                 uses.coupons.push(CouponUse { code: coupon.code.clone(), batch: coupon.batch.clone() });
             }
         }

@@ -1,6 +1,7 @@
 //! What pricing answers: the price of every line, and why.
 
 use minicbor::{Decode, Encode};
+use smallvec::SmallVec;
 
 use super::cart::Unavailable;
 use super::names::{CouponCode, Label, PromotionId};
@@ -77,9 +78,9 @@ pub struct CouponUse {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Uses {
     /// One use of each, and so much of its budget.
-    pub promotions: Vec<PromotionUse>,
+    pub promotions: SmallVec<[PromotionUse; 1]>,
     /// One use of each.
-    pub coupons: Vec<CouponUse>,
+    pub coupons: SmallVec<[CouponUse; 1]>,
     /// Stock.
     pub gifts: Vec<GrantedGift>,
 }
@@ -143,11 +144,11 @@ pub struct Pricing {
     /// Of all its money.
     pub currency: Currency,
     /// The cart's lines in their order.
-    pub lines: Vec<Priced>,
+    pub lines: SmallVec<[Priced; 4]>,
     /// The cart's charges in their order.
     pub charges: Vec<Priced>,
     /// Who took what off, in the order in which it was taken.
-    pub discounts: Vec<Discount>,
+    pub discounts: SmallVec<[Discount; 2]>,
     /// What has to be held.
     pub uses: Uses,
     /// What became of the rules that could be about this cart; [`RuleSet::explain`](super::RuleSet::explain) speaks of

@@ -3,6 +3,9 @@
 use super::error::PackedError;
 use super::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 
+/// An empty batch keeps at most this much memory for bytes.
+const RECYCLED_BYTES_MAX: usize = 16 << 20;
+
 /// One row within the buffer.
 #[derive(Clone, Copy)]
 struct Row {
@@ -57,9 +60,10 @@ impl RowBatch {
         self.bytes.len()
     }
 
-    /// Forgets the rows and keeps the memory.
+    /// Forgets the rows and keeps the memory, unless it is that of a burst.
     pub fn clear(&mut self) {
         self.bytes.clear();
+        self.bytes.shrink_to(RECYCLED_BYTES_MAX);
         self.rows.clear();
     }
 
