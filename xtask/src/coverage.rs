@@ -77,7 +77,7 @@ fn fault(error: impl ToString) -> StepError {
 
 /// Measures the whole workspace, writes `target/coverage/{lcov.info,index.html,summary.json}`, and fails below the gates.
 pub fn run() -> Result<String, StepError> {
-    let tarpaulin = tools::from_crates("cargo-tarpaulin", "0.37.5", "--no-default-features")?;
+    let tarpaulin = tools::from_crates(&tools::TARPAULIN)?;
     let mut all = Reached::default();
     let mut layers = Vec::new();
     for layer in &LAYERS {

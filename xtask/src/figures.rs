@@ -12,7 +12,6 @@ use crate::tools;
 const COMMANDS: f64 = 100_000.0;
 /// The dearest size costs at most this times the cheapest.
 const FLAT: f64 = 1.1;
-const RUNNER: (&str, &str) = ("gungraun-runner", "0.20.0");
 const PLOT: &str = "benches/book.svg";
 
 /// One row of the plot.
@@ -33,7 +32,7 @@ pub fn install_valgrind() -> Result<(), StepError> {
 /// Instructions of one command, by what was counted.
 fn count() -> Result<Vec<(String, f64)>, StepError> {
     install_valgrind()?;
-    let runner = tools::from_crates(RUNNER.0, RUNNER.1, "")?;
+    let runner = tools::from_crates(&tools::GUNGRAUN)?;
     let output = cargo("bench -q -p stockade-domain --bench counted --locked -- --output-format=json")
         .env("GUNGRAUN_RUNNER", runner)
         .quiet()

@@ -161,7 +161,7 @@ pub fn run(target: &str, shard: &str) -> Result<String, StepError> {
         .iter()
         .find(|(name, ..)| *name == target)
         .ok_or_else(|| fault(format!("`{target}` has no deliberate mistakes: choose domain or sync")))?;
-    let mutants = tools::from_crates("cargo-mutants", "27.1.0", "")?;
+    let mutants = tools::from_crates(&tools::MUTANTS)?;
     let out = root().join("target/mutants").join(target);
     fs::create_dir_all(&out).map_err(fault)?;
     // It says no when a mistake is missed; what was missed is read from its file.

@@ -1,6 +1,6 @@
 //! Running programs: their output is shown as it comes and kept for counting.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -109,5 +109,14 @@ impl Program {
 
 /// Cargo, with these arguments.
 pub fn cargo(arguments: &str) -> Program {
-    Program::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())).args(arguments)
+    Program::new(cargo_itself()).args(arguments)
+}
+
+/// The same, giving way to whatever else runs.
+pub fn patient_cargo(arguments: &str) -> Program {
+    Program::new("nice").args("-n 10").arg(cargo_itself()).args(arguments)
+}
+
+fn cargo_itself() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
 }

@@ -13,7 +13,7 @@ use crate::tools;
 /// What a step takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Weight {
-    /// Reads files; runs beside the heavy ones.
+    /// Needs no build of the workspace; runs beside the heavy ones.
     Light,
     /// Builds or runs what takes the machine.
     Heavy,
@@ -39,8 +39,9 @@ pub struct Step {
 pub const ALL: &[Step] = &[
     light("format", "the code is formatted", format),
     light("spelling", "words are spelt right (typos)", spelling),
-    heavy("policy", "licences, sources and duplicates of what is depended on (cargo-deny)", policy),
-    heavy("unused", "nothing is depended on that is not used (cargo-machete)", unused),
+    light("policy", "licences, sources and duplicates of what is depended on (cargo-deny)", policy),
+    light("unused", "nothing is depended on that is not used (cargo-machete)", unused),
+    light("tools", "the programs that later steps need are built", tools_of_later_steps),
     heavy("lints", "clippy finds nothing in any target", lints),
     heavy("tests", "the README's test command: unit, interface, loom", tests),
     aside("unit", "only the tests beside the code", || counted("test --workspace --locked --lib --bins")),
@@ -104,16 +105,24 @@ fn spelling() -> Result<String, StepError> {
 }
 
 fn policy() -> Result<String, StepError> {
-    let deny = tools::from_crates("cargo-deny", "0.20.2", "")?;
+    let deny = tools::from_crates(&tools::DENY)?;
     // Advisories come from a repository that a closed network does not reach; `deny.toml` says how they are asked for.
     Program::new(&deny).args("--locked --workspace check bans licenses sources").run()?;
     Ok("licences, bans, sources".into())
 }
 
 fn unused() -> Result<String, StepError> {
-    let machete = tools::from_crates("cargo-machete", "0.9.2", "")?;
+    let machete = tools::from_crates(&tools::MACHETE)?;
     Program::new(machete).run()?;
     Ok("nothing unused".into())
+}
+
+/// While the heavy steps link and wait, so that they need not wait for these.
+fn tools_of_later_steps() -> Result<String, StepError> {
+    for tool in [&tools::GUNGRAUN, &tools::TARPAULIN] {
+        tools::from_crates(tool)?;
+    }
+    Ok("built".into())
 }
 
 fn lints() -> Result<String, StepError> {
@@ -226,8 +235,10 @@ fn examples() -> Result<String, StepError> {
     let mut names: Vec<String> =
         files.flatten().filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".rs")?.to_owned())).collect();
     names.sort();
+    // As the tests built them: with the dependencies of the whole workspace, so that none of them is built once more.
+    cargo("build --workspace --examples --locked").run()?;
     for name in &names {
-        cargo(&format!("run --quiet --locked --example {name}")).run()?;
+        Program::new(root().join("target/debug/examples").join(name)).run()?;
     }
     Ok(format!("{} ran: {}", names.len(), names.join(", ")))
 }
