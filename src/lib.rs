@@ -25,9 +25,11 @@
 //! | [`http`] | the server: routes, problems, the accept loop |
 //! | [`cli`] | the commands of the binary |
 //! | [`chaos`] | what can be made to fail in a running engine, on purpose |
+//! | [`webhook`] | who is told of facts, when again, when no more |
 //! | [`promotions`] | promotions in YAML and JSON |
 //! | [`replay`] | real order history, through the engine |
 //! | [`history`] | what clients saw, and whether one actor at a time could have answered so |
+//! | [`sim`] | the whole engine on virtual time, with faults, from a seed |
 //! | [`audit`] | everything recomputed from the journal, with code of its own |
 //!
 //! What it is not: a web shop, a tax or shipping calculator, a distributed database.

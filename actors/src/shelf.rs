@@ -23,17 +23,6 @@ pub trait Shelf: Send + Sync {
     /// Shows every durable record from this sequence on, with its sequence, until there are no more.
     fn records_from(&self, seq: u64, visit: &mut dyn FnMut(u64, &[u8])) -> Result<(), ShelfError>;
 
-    /// One durable record.
-    fn record(&self, seq: u64) -> Result<Vec<u8>, ShelfError> {
-        let mut found = None;
-        self.records_from(seq, &mut |shown, bytes| {
-            if shown == seq {
-                found = Some(bytes.to_vec());
-            }
-        })?;
-        found.ok_or_else(|| ShelfError { what: format!("record {seq}"), why: "it is not in the journal".into() })
-    }
-
     /// Waits until everything appended so far is durable.
     fn settle(&self) -> Result<(), ShelfError>;
 }

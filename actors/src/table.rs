@@ -104,15 +104,6 @@ struct SnapshotRef<'a, T> {
     state: &'a T,
 }
 
-/// A [`Snapshot`] without a state.
-#[derive(Encode)]
-struct InRecord {
-    #[n(0)]
-    seq: u64,
-    #[n(1)]
-    history: [u64; 1],
-}
-
 impl Hosted<Stock> {
     /// It is as it was when its last record ended.
     pub fn note_alarms(&mut self) {
@@ -132,26 +123,41 @@ impl<T: Encode<()>> Hosted<T> {
 }
 
 impl<T: for<'b> Decode<'b, ()>> Hosted<T> {
-    /// The actor of a snapshot.
+    /// The actor of a snapshot that has a state; an order's may be a [`RecordSnapshot`] instead.
     pub fn from_snapshot(bytes: &[u8]) -> Result<Self, minicbor::decode::Error> {
         let Snapshot { last_seq, history, state } = minicbor::decode(bytes)?;
         Ok(Self { last_seq, history: history.into(), ..Self::new(state) })
     }
 }
 
-/// The snapshot of an actor that has one record and is all in it: it says which, and holds no state.
-pub fn snapshot_in_record(seq: u64) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(2 + 2 * 9);
-    minicbor::encode(InRecord { seq, history: [seq] }, Memory(&mut bytes))
-        .unwrap_or_else(|_| unreachable!("writing to memory cannot fail"));
-    bytes
+/// The snapshot of an actor that is all in one record: the record's events in the place of a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct RecordSnapshot<'b> {
+    /// Sequence of the record.
+    #[n(0)]
+    pub seq: u64,
+    /// Time of the record. (A [`Snapshot`] has its history and its state here; its three fields tell it apart.)
+    #[n(3)]
+    pub time: i64,
+    /// Its events.
+    #[b(4)]
+    #[cbor(with = "minicbor::bytes")]
+    pub events: &'b [u8],
 }
 
-/// The record in which the actor of a snapshot is, if it is in one.
-pub fn record_of_snapshot(bytes: &[u8]) -> Option<u64> {
-    let mut decoder = minicbor::Decoder::new(bytes);
-    let has_no_state = matches!(decoder.array(), Ok(Some(2)));
-    has_no_state.then(|| decoder.u64().ok()).flatten()
+impl<'b> RecordSnapshot<'b> {
+    /// As bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.events.len() + 32);
+        minicbor::encode(self, Memory(&mut bytes)).unwrap_or_else(|_| unreachable!("writing to memory cannot fail"));
+        bytes
+    }
+
+    /// What a snapshot says, if it is of this form.
+    pub fn of(bytes: &'b [u8]) -> Option<Self> {
+        let fields = minicbor::Decoder::new(bytes).array();
+        if matches!(fields, Ok(Some(5))) { minicbor::decode(bytes).ok() } else { None }
+    }
 }
 
 /// All actors of one kind that are in memory.

@@ -25,6 +25,8 @@
 //! | [`order`] | the saga that ties them together |
 //! | [`ledger`] | double-entry postings derived from events |
 //! | [`entity`] | one name and one event type over all of them, as the journal sees them |
+//! | [`codec`] | how lists, maps and texts are written |
+//! | [`mistake`] | deliberate mistakes that the machines which judge the engine must catch |
 //!
 //! What it is not: it knows no journal, no actor and no HTTP.
 

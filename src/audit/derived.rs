@@ -2,7 +2,8 @@
 //! query models in sled.
 //!
 //! A snapshot is as of its actor's last record before the checkpoint's cut. So an actor is compared just before its
-//! first record after that, or at the end if there is none.
+//! first record after that, or at the end if there is none. The snapshot of an order at rest is its record, from which the
+//! order is built as the engine builds it.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -10,8 +11,7 @@ use std::sync::Arc;
 
 use minicbor::Decode;
 use rustc_hash::FxHashSet;
-use stockade_actors::host::partition_of;
-use stockade_actors::table::record_of_snapshot;
+use stockade_actors::host::{order_of_snapshot, partition_of};
 use stockade_domain::account::Account;
 use stockade_domain::entity::{EntityKey, EntityKind};
 use stockade_domain::ledger::Ledger;
@@ -183,13 +183,10 @@ impl Derived {
         let last = auditor.last_seq_of(key);
         let found = match key {
             EntityKey::Sku(sku) => compare(bytes, last, |state| sku_differs(auditor.skus.get(sku)?, state)),
-            EntityKey::Order(id) => match record_of_snapshot(bytes) {
-                Some(record) => {
-                    let first = auditor.orders.get(id).map_or(0, |order| order.first_seq);
-                    let whole = (first, last) == (record, record);
-                    (!whole).then(|| format!("the snapshot says it is all in record {record}, not {first} to {last}"))
-                }
-                None => compare(bytes, last, |state| auditor.orders.get(id)?.differs(state)),
+            EntityKey::Order(id) => match order_of_snapshot(*id, bytes) {
+                Ok(hosted) => as_of(hosted.last_seq, last)
+                    .or_else(|| auditor.orders.get(id).and_then(|order| order.differs(&hosted.state))),
+                Err(error) => Some(unreadable(&error)),
             },
             EntityKey::Payment(id) => compare(bytes, last, |state| auditor.payments.get(id)?.differs(state)),
             EntityKey::Account(customer) => {
@@ -280,12 +277,17 @@ fn compare<T: for<'b> Decode<'b, ()>>(
 ) -> Option<String> {
     let snapshot: Snapshot<T> = match minicbor::decode(bytes) {
         Ok(snapshot) => snapshot,
-        Err(error) => return Some(format!("the snapshot cannot be read: {error}")),
+        Err(error) => return Some(unreadable(&error)),
     };
-    if snapshot.last_seq != last {
-        return Some(format!("the snapshot is as of record {}, the last record is {last}", snapshot.last_seq));
-    }
-    differs(&snapshot.state)
+    as_of(snapshot.last_seq, last).or_else(|| differs(&snapshot.state))
+}
+
+fn as_of(seq: u64, last: u64) -> Option<String> {
+    (seq != last).then(|| format!("the snapshot is as of record {seq}, the last record is {last}"))
+}
+
+fn unreadable(error: &minicbor::decode::Error) -> String {
+    format!("the snapshot cannot be read: {error}")
 }
 
 fn sku_differs(sku: &Sku, state: &Stock) -> Option<String> {

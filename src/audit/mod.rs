@@ -280,7 +280,6 @@ impl Auditor {
                         self.payments.entry(payment.id).and_modify(|payment| payment.superseded = true);
                     }
                     begun.failed_seq = refused.failed_seq;
-                    begun.first_seq = refused.first_seq;
                     // What others still owe the refused attempt stays owed, and steps are numbered on.
                     begun.owed = std::mem::take(&mut refused.owed);
                     begun.step_next = refused.step_next;

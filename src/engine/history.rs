@@ -176,10 +176,6 @@ impl Shelf for History {
         read.map(drop).map_err(|error| ShelfError { what: "journal".into(), why: error.to_string() })
     }
 
-    fn record(&self, seq: u64) -> Result<Vec<u8>, ShelfError> {
-        Self::record(self, seq).map_err(|error| ShelfError { what: format!("record {seq}"), why: error.to_string() })
-    }
-
     fn settle(&self) -> Result<(), ShelfError> {
         let waited = self.departures.wait(self.buffer.last_appended());
         waited.map_err(|error| ShelfError { what: "journal".into(), why: error.to_string() })

@@ -449,7 +449,7 @@ impl Projector {
                 None => due.remove(&key).map_err(HistoryError::of)?,
             }
         }
-        for row in part.rows_in_record() {
+        for row in part.rows_at_rest() {
             snapshots.put(&actor_key(row.kind as u8, &row.key), &row.state).map_err(HistoryError::of)?;
         }
         if part.is_empty() {

@@ -20,13 +20,13 @@ pub struct Malformed;
 
 /// Which models there are and what is in their rows: raised with every change. A derived store of another version is made
 /// anew from the journal.
-pub const MODELS_VERSION: u32 = 1;
+pub const MODELS_VERSION: u32 = 2;
 
 /// The namespaces of derived rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Model {
-    /// Snapshots of actors, by kind and key.
+    /// Snapshots of actors, by kind and key; of an order at rest its record.
     Snapshots = 1,
     /// When actors with a snapshot are due, by kind and key.
     Due = 2,

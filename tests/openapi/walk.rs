@@ -230,6 +230,12 @@ fn payments(to: &mut Walker<'_>) {
         to.look("/api/v1/payments/{payment}", &[&id]);
         to.call(&format!("POST /api/v1/payments/{{payment}}/{what}"), &[&id], &json!({}), 200);
         if what == "capture" {
+            // The gateway is asked, and answers in its own time.
+            let begun = std::time::Instant::now();
+            while to.look("/api/v1/payments/{payment}", &[&id])["sub_status"] == "capture_started" {
+                assert!(begun.elapsed().as_secs() < 20, "the gateway never answers");
+                std::thread::yield_now();
+            }
             let body = json!({"payment": id, "notice": "settled"});
             let signer = Signer::new([SECRET]);
             let signature = signer.sign(body.to_string().as_bytes(), to.shop.engine.now());

@@ -31,7 +31,7 @@ pub fn run(named: &[String], skipped: &[String]) -> Result<bool, UnknownStep> {
     let chosen: Vec<&Step> = steps::ALL.iter().filter(wanted).collect();
     let begun = Instant::now();
     let ended: Mutex<BTreeMap<usize, Ended>> = Mutex::default();
-    // Builds take both cores; what only reads files runs beside them.
+    // Builds take both cores; what needs no build of the workspace runs beside them.
     thread::scope(|scope| {
         for weight in [Weight::Light, Weight::Heavy] {
             let (chosen, ended) = (&chosen, &ended);

@@ -40,7 +40,7 @@ pub fn from_crates(tool: &Tool) -> Result<PathBuf, StepError> {
     let program = home.join("bin").join(name);
     let _building = BUILDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     if !program.exists() {
-        // Built beside the workspace's own output, and with the toolchain's defaults.
+        // Built beside the workspace's own output.
         patient_cargo(&format!("install {name} --version ={version} --locked {features}"))
             .arg("--root")
             .arg(&home)
@@ -57,7 +57,7 @@ pub fn from_crates(tool: &Tool) -> Result<PathBuf, StepError> {
     Ok(program)
 }
 
-/// A program from the Python package index, its bytes pinned by their hash when the package names one.
+/// A program from the Python package index.
 pub fn from_python(package: &str, version: &str, program: &str) -> Result<PathBuf, StepError> {
     let home = home().join(format!("{package}-{version}"));
     let path = home.join("bin").join(program);

@@ -13,11 +13,12 @@ use stockade_domain::payment::{Payment, PaymentEvent};
 use stockade_domain::stock::{Admission, Stock, StockEvent};
 use stockade_domain::{CustomerId, OrderId, PaymentId, SkuId};
 
+use super::resting::order_of_snapshot;
 use super::{Host, Message};
 use crate::copy_on_write::CopyOnWrite;
 use crate::kits::kit_of;
 use crate::release::Basis;
-use crate::table::{Hosted, record_of_snapshot};
+use crate::table::Hosted;
 
 impl Host {
     /// The SKU, if it was ever defined.
@@ -101,13 +102,10 @@ impl Host {
         self.snapshot_bytes(kind, key).map(|bytes| read_snapshot(&bytes))
     }
 
-    /// An order from its snapshot, or from the record that this names.
+    /// An order from its snapshot.
     pub(super) fn unshelve_order(&self, order: OrderId) -> Option<Hosted<CopyOnWrite<Order>>> {
         let bytes = self.snapshot_bytes(EntityKind::Order, &order.to_bytes())?;
-        Some(match record_of_snapshot(&bytes) {
-            Some(seq) => self.order_in_record(order, seq),
-            None => read_snapshot(&bytes),
-        })
+        Some(order_of_snapshot(order, &bytes).unwrap_or_else(|error| panic!("order {order}: its snapshot: {error}")))
     }
 
     fn snapshot_bytes(&self, kind: EntityKind, key: &[u8]) -> Option<Vec<u8>> {

@@ -1,6 +1,6 @@
 //! Snapshots of everything that changed, as of one cut, taken while the partition goes on working.
 //!
-//! At the cut every changed actor is listed. A few are written after each turn; one that is about to change again
+//! At the cut every changed actor is listed (orders at rest in a list of their own: what is written of them exists). A few are written after each turn; one that is about to change again
 //! before its turn has come is written first. So all snapshots are exactly as of the cut, and nobody waits.
 
 use std::sync::Arc;
@@ -9,9 +9,10 @@ use stockade_domain::entity::{EntityKey, EntityKind};
 use stockade_domain::{OrderId, Timestamp};
 
 use super::Host;
+use super::resting::{AtRest, ToWrite};
 use super::tentative::has_tentative;
 use crate::copy_on_write::CopyOnWrite;
-use crate::table::{Hosted, snapshot_in_record};
+use crate::table::Hosted;
 
 /// How many actors are written after each turn.
 const SNAPSHOTS_PER_TURN: usize = 256;
@@ -40,8 +41,8 @@ pub struct CheckpointPart {
     pub cut: u64,
     /// The snapshots.
     pub rows: Vec<SnapshotRow>,
-    /// With the last part: orders that are all in one record, with its sequence.
-    pub in_record: Vec<(OrderId, u64)>,
+    /// Orders at rest.
+    pub at_rest: Vec<(OrderId, AtRest)>,
     /// With the last part: the books.
     pub books: Option<Vec<u8>>,
 }
@@ -49,17 +50,12 @@ pub struct CheckpointPart {
 impl CheckpointPart {
     /// Whether it has no snapshot.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.in_record.is_empty()
+        self.rows.is_empty() && self.at_rest.is_empty()
     }
 
-    /// The snapshots of orders that are in one record.
-    pub fn rows_in_record(&self) -> impl Iterator<Item = SnapshotRow> + '_ {
-        self.in_record.iter().map(|(order, seq)| SnapshotRow {
-            kind: EntityKind::Order,
-            key: order.to_bytes().to_vec(),
-            state: snapshot_in_record(*seq),
-            due: None,
-        })
+    /// The snapshots of the orders at rest.
+    pub fn rows_at_rest(&self) -> impl Iterator<Item = SnapshotRow> + '_ {
+        self.at_rest.iter().map(|(id, order)| order.row(*id))
     }
 }
 
@@ -80,8 +76,7 @@ pub(super) struct Checkpoint {
 struct Running {
     cut: u64,
     todo: Vec<EntityKey>,
-    /// Orders at rest, with their records.
-    resting: Vec<(OrderId, u64)>,
+    resting: ToWrite,
     rows: Vec<SnapshotRow>,
     books: Vec<u8>,
     sink: CheckpointSink,
@@ -144,6 +139,7 @@ impl Host {
     /// Writes a few more snapshots; with the last, the books.
     pub(super) fn checkpoint_step(&mut self) {
         let Some(mut running) = self.checkpoint.running.take() else { return };
+        let mut last = false;
         for _ in 0..SNAPSHOTS_PER_TURN {
             let Some(key) = running.todo.pop() else { break };
             let kind = key.kind();
@@ -157,12 +153,12 @@ impl Host {
                 EntityKey::Ledger => None,
             }));
         }
-        let last = running.todo.is_empty();
-        if last || running.rows.len() >= ROWS_PER_PART {
+        if running.todo.is_empty() || running.rows.len() >= ROWS_PER_PART {
             let rows = std::mem::take(&mut running.rows);
+            let at_rest = running.resting.take(ROWS_PER_PART - rows.len().min(ROWS_PER_PART));
+            last = running.todo.is_empty() && running.resting.is_empty();
             let books = last.then(|| std::mem::take(&mut running.books));
-            let in_record = if last { std::mem::take(&mut running.resting) } else { Vec::new() };
-            (running.sink)(CheckpointPart { partition: self.index, cut: running.cut, rows, in_record, books });
+            (running.sink)(CheckpointPart { partition: self.index, cut: running.cut, rows, at_rest, books });
         }
         if !last {
             self.checkpoint.running = Some(running);

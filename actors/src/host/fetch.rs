@@ -16,6 +16,8 @@ use crate::mailbox::Incoming;
 
 /// Fewer orders than this are not worth a look.
 const ORDERS_MIN: usize = 8;
+/// More lines than this would only push each other out of the cache.
+const LINES_MAX: usize = 1_024;
 
 impl Host {
     /// Looks at what the orders of the turn that begins will look at. Decides and changes nothing.
@@ -31,7 +33,8 @@ impl Host {
         if orders.len() < ORDERS_MIN {
             return;
         }
-        let skus = || orders.iter().flat_map(|order| order.lines.iter().map(|line| (order.id, &line.sku)));
+        let skus =
+            || orders.iter().flat_map(|order| order.lines.iter().map(|line| (order.id, &line.sku))).take(LINES_MAX);
         let stocks: SmallVec<[(OrderId, _); TURN_MESSAGES_MAX]> =
             skus().filter_map(|(id, sku)| Some((id, self.skus.get(sku)?))).collect();
         let customers = || orders.iter().filter_map(|order| order.customer.as_ref());
@@ -39,10 +42,11 @@ impl Host {
             customers().filter_map(|customer| self.accounts.get(customer)).collect();
         let mut seen = 0;
         for (id, hosted) in &stocks {
-            seen += usize::from(hosted.state.commitments.contains_key(id));
+            seen ^= usize::from(hosted.state.commitments.contains_key(id));
         }
         for hosted in &wallets {
-            seen += hosted.state.balance.0 as usize;
+            // What is seen means nothing: it only must be looked at.
+            seen ^= hosted.state.balance.0 as usize;
         }
         for order in &orders {
             let Some(wish) = &order.promotions else { continue };

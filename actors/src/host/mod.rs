@@ -1,10 +1,21 @@
 //! A partition's inside: many small actors, each with private state, hosted by one thread.
 //!
 //! ```text
-//!   turn:  due timers first, then up to 256 messages from the mailbox
+//!   turn:  due timers first, then up to 256 messages from the mailbox; what they need is looked at beforehand (fetch)
 //!          each:  decide ─▶ apply ─▶ encode into the turn;  asks of other actors run at once, in the same turn
-//!          then:  append the turn ─▶ token ─▶ effects are released
+//!          then:  append the turn ─▶ token ─▶ orders come to rest, effects are released
 //! ```
+//!
+//! | files | concept |
+//! |---|---|
+//! | `place`, `edit`, `order`, `retry` | orders of this partition: placed, changed, asked, tried again |
+//! | `stock`, `market`, `uses`, `money`, `paying`, `bidding` | what they need of SKUs, books, promotions, payments and wallets |
+//! | `placing`, `remote`, `tentative`, `tries`, `news`, `kit` | the same across partitions |
+//! | `access` | an actor is found, and changed |
+//! | `checkpoint`, `resting`, `recover`, `fetch` | memory: what is written, what rests, what comes back, what is looked at beforehand |
+//! | `commit` | a turn ends |
+//! | `agenda`, `waiting` | what is due, and who waits for a while |
+//! | `supervise`, `fingerprint`, `read` | panics, states as numbers, questions |
 //!
 //! The host knows no runtime and no thread: it is stepped. `partition` drives it with actix; a simulator can drive
 //! it with anything.
@@ -13,6 +24,7 @@ mod access;
 mod agenda;
 mod bidding;
 mod checkpoint;
+mod commit;
 mod edit;
 mod fetch;
 mod fingerprint;
@@ -53,6 +65,7 @@ use stockade_sync::{GroupBuffer, Inbox, SoldOutGauge};
 pub use checkpoint::{CheckpointPart, CheckpointSink, SnapshotRow};
 pub use news::StockOfOrder;
 pub use recover::{Recovery, partition_of};
+pub use resting::{AtRest, order_of_snapshot};
 
 use crate::census::{Census, Counted};
 use crate::command::{Answer, Command};
@@ -438,82 +451,6 @@ impl Host {
         Ok(())
     }
 
-    /// Appends the turn and releases its effects.
-    fn commit(&mut self) {
-        self.tell_alarms();
-        if self.turn.is_empty() && self.effects.is_empty() {
-            self.forget_records();
-            self.placed.clear();
-            self.turn.clear();
-            return;
-        }
-        let (bytes, records) = self.turn.encode(self.now);
-        // Nobody changes the rules between this turn's record of it and the change: in the order of the journal.
-        let rules = self.effects.changes_rules().then(|| Arc::clone(&self.shared.rules));
-        let change = rules.as_ref().map(|rules| rules.begin_change());
-        let appended =
-            if records == 0 { self.shared.buffer.observe() } else { self.shared.buffer.append(bytes, records) };
-        let Ok(appended) = appended else {
-            // The generation has ended: memory rests on what was never written, so nothing of it may be shown.
-            self.effects.abandon();
-            self.forget_records();
-            self.placed.clear();
-            self.turn.clear();
-            return;
-        };
-        self.number_records(appended.first());
-        self.let_rest();
-        for (sku, kit) in self.effects.kits(&appended) {
-            self.shared.kits.set(&sku, kit);
-        }
-        if let Some(change) = change {
-            let sequences = &self.sequences;
-            let changes = self.effects.rule_changes(&appended);
-            change.finish(changes.map(|(record, change)| (sequences[record as usize], change)));
-        }
-        for (partition, message) in self.effects.peers(&appended) {
-            self.peers[partition].send(Incoming::Peer(Box::new(message)));
-        }
-        let mut sequences = std::mem::take(&mut self.sequences);
-        self.effects.release(&appended, &sequences, &self.shared.departures, &self.outlet);
-        sequences.clear();
-        self.sequences = sequences;
-        self.turn.clear();
-    }
-
-    /// Nothing of the turn is written: nobody has a record in it any more.
-    fn forget_records(&mut self) {
-        for key in self.turn.owners() {
-            match key {
-                EntityKey::Sku(sku) => number(self.skus.get_mut(sku), None, false),
-                EntityKey::Order(order) => number(self.orders.get_mut(order), None, true),
-                EntityKey::Payment(payment) => number(self.payments.get_mut(payment), None, false),
-                EntityKey::Account(customer) => number(self.accounts.get_mut(customer), None, false),
-                EntityKey::Uses(subject) => number(self.uses.get_mut(subject), None, false),
-                EntityKey::Ledger => self.ledger_record = None,
-            }
-        }
-    }
-
-    /// Gives every actor with a record in the turn its sequence.
-    fn number_records(&mut self, first: u64) {
-        let mut sequences = std::mem::take(&mut self.sequences);
-        for (key, seq) in self.turn.number(first, &mut sequences) {
-            match key {
-                EntityKey::Sku(sku) => number(self.skus.get_mut(sku), seq, false),
-                EntityKey::Order(order) => number(self.orders.get_mut(order), seq, true),
-                EntityKey::Payment(payment) => number(self.payments.get_mut(payment), seq, false),
-                EntityKey::Account(customer) => number(self.accounts.get_mut(customer), seq, false),
-                EntityKey::Uses(subject) => number(self.uses.get_mut(subject), seq, false),
-                EntityKey::Ledger => {
-                    self.ledger_record = None;
-                    self.ledger_last_seq = seq.unwrap_or(self.ledger_last_seq);
-                }
-            }
-        }
-        self.sequences = sequences;
-    }
-
     /// Tells another partition.
     fn tell_peer(&mut self, partition: usize, message: PeerMessage) {
         self.effects.tell(partition, message);
@@ -540,15 +477,6 @@ impl Host {
         let is_wanted = |fault: &Fault| matches!(fault, Fault::Mailbox(MailboxFault::SlowConsumer(_)));
         if let Some(hit) = self.shared.ports.faults.strike(Port::Mailbox, is_wanted, || concerns(incoming)) {
             self.shared.ports.faults.pause(&hit);
-        }
-    }
-}
-
-fn number<T>(hosted: Option<&mut crate::table::Hosted<T>>, seq: Option<u64>, keep_history: bool) {
-    if let Some(hosted) = hosted {
-        match seq {
-            Some(seq) => hosted.number(seq, keep_history),
-            None => hosted.forget_record(),
         }
     }
 }

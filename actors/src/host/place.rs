@@ -244,7 +244,8 @@ impl Host {
         }
         // An id that the engine has just made cannot be known, and costs no look at the disk.
         let made_here = order.body_digest == 0;
-        let found = if made_here { self.orders.get(&order.id).is_some() } else { self.load_order(order.id).is_some() };
+        let is_in_memory = |host: &Self| host.orders.contains(&order.id) || host.resting.contains(order.id);
+        let found = (!made_here || is_in_memory(self)) && self.load_order(order.id).is_some();
         let Some(hosted) = found.then(|| self.orders.get(&order.id)).flatten() else { return Ok(false) };
         if Self::is_refused(&hosted.state) {
             return Ok(false);

@@ -26,6 +26,9 @@ impl Host {
 
     /// The sequences of all records of an order.
     pub(super) fn read_order_history(&mut self, order: OrderId) -> Result<Handled, Refusal> {
+        if let Some(hosted) = self.resting.look_at(order) {
+            return Ok(Handled::Answered(Answer::Sequences(hosted.history.to_vec()), hosted.basis()));
+        }
         let hosted = self.load_order(order).filter(|hosted| !Self::is_refused(&hosted.state));
         let hosted = hosted.ok_or_else(|| Refusal::NotFound { what: format!("order {order}") })?;
         Ok(Handled::Answered(Answer::Sequences(hosted.history.to_vec()), hosted.basis()))
@@ -33,6 +36,10 @@ impl Host {
 
     /// An order as the answer to a command.
     pub(super) fn order_answer(&mut self, order: OrderId, replayed: bool) -> Result<Handled, Refusal> {
+        if let Some(hosted) = self.resting.look_at(order) {
+            let view = OrderView { order: hosted.state.share(), as_of: 0, replayed };
+            return Ok(Handled::Answered(Answer::Order(view), hosted.basis()));
+        }
         let hosted = self.load_order(order).filter(|hosted| !Self::is_refused(&hosted.state));
         let hosted = hosted.ok_or_else(|| Refusal::NotFound { what: format!("order {order}") })?;
         let view = OrderView { order: hosted.state.share(), as_of: 0, replayed };

@@ -82,7 +82,10 @@ impl Host {
             return;
         }
         self.replay_record(seq, key, time, events, true);
-        self.force_dirty(key);
+        let rests = matches!(key, EntityKey::Order(order) if self.let_rest_again(*order, time, events));
+        if !rests {
+            self.force_dirty(key);
+        }
     }
 
     /// The journal is read, and `latest` is the latest time in it: everything that is not recorded but follows from it is
@@ -159,7 +162,7 @@ impl Host {
             }
             EntityKey::Order(order) => {
                 if !self.orders.contains(order)
-                    && let Some(hosted) = self.unshelve_order(*order)
+                    && let Some(hosted) = self.wake(*order).or_else(|| self.unshelve_order(*order))
                 {
                     self.orders.insert(*order, hosted);
                 }

@@ -1,5 +1,7 @@
 //! Messages that wait a moment before they are decided: something under way may change what becomes of them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use stockade_domain::OrderId;
 
 use super::Host;
@@ -18,6 +20,11 @@ impl Host {
     /// what becomes of it: the same order being placed already, an earlier attempt with its id that has not given
     /// everything back, or a hold of somebody else that may yet come to nothing.
     pub(super) fn must_wait(&mut self, command: &Command) -> Option<i64> {
+        // It loads actors. What cannot be loaded need not wait: its command says so, and costs nobody else anything.
+        catch_unwind(AssertUnwindSafe(|| self.what_it_waits_for(command))).unwrap_or(None)
+    }
+
+    fn what_it_waits_for(&mut self, command: &Command) -> Option<i64> {
         if let Command::Edit { order, .. } = command {
             // What others owe an order is soon done; until then they and the order may not agree on what it has.
             return self.is_owed_steps(*order).then_some(PLACING_WAIT_MICROS);

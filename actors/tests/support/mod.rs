@@ -211,8 +211,8 @@ impl World {
         let (cut, done) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(false)));
         let told = (Arc::clone(&cut), Arc::clone(&done));
         let sink: CheckpointSink = Arc::new(move |part| {
-            let in_record: Vec<_> = part.rows_in_record().collect();
-            let rows = part.rows.into_iter().chain(in_record).map(|row| ((row.kind as u8, row.key), row.state));
+            let at_rest: Vec<_> = part.rows_at_rest().collect();
+            let rows = part.rows.into_iter().chain(at_rest).map(|row| ((row.kind as u8, row.key), row.state));
             journal.snapshots.lock().extend(rows);
             *told.0.lock() = part.cut;
             *told.1.lock() = part.books.is_some();

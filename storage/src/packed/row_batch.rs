@@ -3,7 +3,7 @@
 use super::error::PackedError;
 use super::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 
-/// An empty batch keeps at most this much memory for bytes.
+/// An empty batch keeps at most this much memory for bytes, and as much for rows.
 const RECYCLED_BYTES_MAX: usize = 16 << 20;
 
 /// One row within the buffer.
@@ -65,6 +65,7 @@ impl RowBatch {
         self.bytes.clear();
         self.bytes.shrink_to(RECYCLED_BYTES_MAX);
         self.rows.clear();
+        self.rows.shrink_to(RECYCLED_BYTES_MAX / size_of::<Row>());
     }
 
     fn push(&mut self, key: &[u8], value: Option<&[u8]>) -> Result<(), PackedError> {

@@ -1,4 +1,5 @@
-//! A market by itself: a shop with one SKU, and in rooms of their own examples of each rule and random histories.
+//! A market by itself: a shop with one SKU. In rooms of their own: what lines buy, offers and bids, serial numbers, what
+//! callers should not ask for, random histories.
 
 use super::*;
 use crate::book::TimeInForce;
