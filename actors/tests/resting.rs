@@ -14,8 +14,9 @@ use stockade_actors::table::RecordSnapshot;
 use stockade_domain::OrderId;
 use stockade_domain::account::AccountCommand;
 use stockade_domain::entity::{EntityKey, EntityKind};
-use stockade_domain::order::{NewLine, NewOrder, OrderCommand, OrderStatus, Tender};
+use stockade_domain::order::{Charge, ChargeKind, NewLine, NewOrder, OrderCommand, OrderStatus, Tender};
 use stockade_domain::payment::Method;
+use stockade_domain::stock::{Definition, KitPart, StockCommand};
 use stockade_domain::{Amount, CustomerId, Money, Refusal, SkuId};
 use stockade_storage::record::parse_record;
 use support::World;
@@ -36,6 +37,10 @@ fn paid(id: OrderId) -> NewOrder {
 fn place(world: &mut World, is_paid: bool) -> OrderView {
     let id = world.new_id();
     world.place(if is_paid { paid(id) } else { order(id) }).unwrap()
+}
+
+fn eur(text: &str) -> Money {
+    Money::parse(&format!("{text} EUR")).unwrap()
 }
 
 fn send(world: &mut World, order: NewOrder) -> Receipt {
@@ -279,4 +284,57 @@ fn the_richest_wallet_buys_many_times_in_a_turn() {
     world.settle();
     let is_paid = |receipt: &mut Receipt| receipt.try_receive().unwrap().unwrap().is_ok();
     assert_eq!(receipts.iter_mut().map(is_paid).filter(|paid| *paid).count(), 40);
+}
+
+/// Whatever an order is made of, built from its record it is what its turn made of it.
+#[test]
+fn orders_of_every_kind_are_the_same_when_they_are_built_again() {
+    let mut world = World::with_room_for(0);
+    world.define("A", "1.00 EUR", 10);
+    world.define("B", "0.3333 EUR", 3);
+    let parts = [("A", 1), ("B", 2)].map(|(name, quantity)| KitPart { sku: SkuId::new(name).unwrap(), quantity });
+    let kit = Definition { kit: Some(Box::new(parts.into())), ..Definition::new("set", eur("1.50")) };
+    world.stock("SET", StockCommand::Define(Box::new(kit))).unwrap();
+    let backorders = Definition { backorder_max: Some(9), ..Definition::new("later", eur("2.00")) };
+    world.stock("LATER", StockCommand::Define(Box::new(backorders))).unwrap();
+    let customer = CustomerId::new("ann").unwrap();
+    let command = AccountCommand::Credit { money: eur("100.00"), reference: None };
+    let key = EntityKey::Account(customer.clone());
+    world.run(&key, Command::Account { customer: customer.clone(), command, key: None }).unwrap();
+    let of = |lines: &[(&str, u64)]| {
+        let line = |(sku, quantity): &(&str, u64)| NewLine::of_house(SkuId::new(sku).unwrap(), *quantity);
+        lines.iter().map(line).collect::<Vec<_>>()
+    };
+    type Shape = fn(&mut NewOrder);
+    let shapes: [(&[(&str, u64)], Shape); 6] = [
+        (&[("A", 1), ("B", 1), ("A", 2)], |_| {}),
+        (&[("SET", 1)], |_| {}),
+        (&[("A", 1), ("B", 5)], |order| order.allow_partial = true),
+        (&[("LATER", 2)], |order| order.allow_backorder = true),
+        (&[("A", 1)], |order| {
+            order.charges.push(Charge { kind: ChargeKind::Shipping, money: Money::parse("4.90 EUR").unwrap() });
+        }),
+        (&[("A", 2)], |order| {
+            order.payments[0] =
+                Tender { amount: Some(Money::parse("0.50 EUR").unwrap()), ..Tender::by(Method::Wallet) };
+            order.payments.push(Tender::by(Method::External));
+        }),
+    ];
+    let mut placed = Vec::new();
+    for (lines, shape) in shapes {
+        let id = world.new_id();
+        let mut order = NewOrder { customer: Some(customer.clone()), ..NewOrder::new(id, of(lines)) };
+        order.payments.push(Tender::by(Method::External));
+        shape(&mut order);
+        placed.push(world.place(order).unwrap());
+    }
+    for _ in 0..2 {
+        for was in &placed {
+            assert!(was.order.secured);
+            assert_eq!(read(&mut world, was.order.id).order, was.order);
+        }
+        world.checkpoint();
+    }
+    let rested = placed.iter().filter(|was| record_in_snapshot(&world, was.order.id).is_some()).count();
+    assert_eq!(rested, placed.len(), "all of them rested");
 }
