@@ -136,7 +136,8 @@ pub struct RecordSnapshot<'b> {
     /// Sequence of the record.
     #[n(0)]
     pub seq: u64,
-    /// Time of the record. (A [`Snapshot`] has its history and its state here; its three fields tell it apart.)
+    /// Time of the record. Other snapshots have a history and a state before this, and nothing here: their three fields tell
+    /// them apart.
     #[n(3)]
     pub time: i64,
     /// Its events.
