@@ -170,17 +170,17 @@ mod tests {
     use super::*;
     use crate::Timestamp;
 
-    const START: Timestamp = Timestamp(1_700_000_000_000_000);
+    pub(super) const START: Timestamp = Timestamp(1_700_000_000_000_000);
 
-    fn order() -> OrderId {
+    pub(super) fn order() -> OrderId {
         OrderId::new(START, 1)
     }
 
-    fn sku() -> SkuId {
+    pub(super) fn sku() -> SkuId {
         SkuId::new("MUG").unwrap()
     }
 
-    fn ann() -> CustomerId {
+    pub(super) fn ann() -> CustomerId {
         CustomerId::new("ann").unwrap()
     }
 

@@ -338,15 +338,15 @@ mod tests {
     use super::*;
     use LedgerAccount as A;
 
-    fn money(text: &str) -> Money {
+    pub(super) fn money(text: &str) -> Money {
         Money::parse(text).unwrap()
     }
 
-    fn name(text: &str) -> CustomerId {
+    pub(super) fn name(text: &str) -> CustomerId {
         CustomerId::new(text).unwrap()
     }
 
-    fn entry(debit: A, credit: A, text: &str, seller: Option<&str>) -> LedgerEvent {
+    pub(super) fn entry(debit: A, credit: A, text: &str, seller: Option<&str>) -> LedgerEvent {
         LedgerEvent::Entered { debit, credit, money: money(text), memo: "memo".into(), seller: seller.map(name) }
     }
 

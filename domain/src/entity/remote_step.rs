@@ -262,23 +262,9 @@ impl RemoteStep {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{START, ann, order, sku};
     use super::*;
-    use crate::Timestamp;
     use crate::promotion::PromotionId;
-
-    const START: Timestamp = Timestamp(1_700_000_000_000_000);
-
-    fn order() -> OrderId {
-        OrderId::new(START, 1)
-    }
-
-    fn sku() -> SkuId {
-        SkuId::new("MUG").unwrap()
-    }
-
-    fn ann() -> CustomerId {
-        CustomerId::new("ann").unwrap()
-    }
 
     /// A step goes through the journal and comes to the actor as the command that it carried; a shipment that is recorded
     /// already is not refused there.

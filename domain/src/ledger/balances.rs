@@ -143,20 +143,9 @@ impl<'b, C> Decode<'b, C> for Ledger {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{entry, name};
     use super::*;
     use LedgerAccount as A;
-
-    fn money(text: &str) -> Money {
-        Money::parse(text).unwrap()
-    }
-
-    fn name(text: &str) -> CustomerId {
-        CustomerId::new(text).unwrap()
-    }
-
-    fn entry(debit: A, credit: A, text: &str, seller: Option<&str>) -> LedgerEvent {
-        LedgerEvent::Entered { debit, credit, money: money(text), memo: "memo".into(), seller: seller.map(name) }
-    }
 
     fn posted(entries: &[LedgerEvent]) -> Ledger {
         let mut ledger = Ledger::default();
