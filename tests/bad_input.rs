@@ -1,12 +1,15 @@
 //! Bad input gets a named error and changes nothing.
 
+#[allow(dead_code, reason = "each test binary uses its part")]
+#[path = "support/ask.rs"]
+mod ask;
 #[path = "support/wire.rs"]
 mod wire;
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use ask::ask;
 use serde_json::{Value, json};
 use stockade::http::{Server, ServerOptions};
 use stockade::{Config, Engine, ManualClock, Timestamp};
@@ -227,32 +230,16 @@ fn paths_methods_and_bodies_that_make_no_sense_are_problems() {
         ),
     ];
     for (method, path, headers, body, status, code) in cases {
-        let answer = raw(shop.address, method, path, headers, body);
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{method} {path}: {answer}");
-        assert!(answer.contains(&format!("\"code\":\"{code}\"")), "{method} {path}: {answer}");
+        let told = ask(shop.address, method, path, headers, body);
+        assert_eq!(told.status, status, "{method} {path}: {}", told.text);
+        assert_eq!(told.problem(), code, "{method} {path}");
     }
     let many = format!("/api/v1/stock?sku={}A", "A,".repeat(200));
-    let answer = raw(shop.address, "GET", &many, &[], "");
-    assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("at most 200 SKUs"), "{answer}");
+    let told = ask(shop.address, "GET", &many, &[], "");
+    assert!(told.status == 400 && told.text.contains("at most 200 SKUs"), "{}", told.text);
     let large = format!("{{\"sku\":\"{}\"}}", "x".repeat(2 << 20));
-    let answer = raw(shop.address, "POST", "/api/v1/orders", &[], &large);
-    assert!(answer.contains("body_too_large"), "{answer}");
+    assert_eq!(ask(shop.address, "POST", "/api/v1/orders", &[], &large).problem(), "body_too_large");
     shop.close();
-}
-
-/// One request on a connection of its own, byte for byte.
-fn raw(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let length = body.len();
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"
-    );
-    // A server that refuses early may close before it has read everything.
-    let _ = stream.write_all(request.as_bytes());
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[test]
