@@ -131,11 +131,7 @@ fn one_that_wakes_while_the_checkpoint_is_written_is_in_it_as_it_was_at_the_cut(
     let placed = place(&mut world, true);
     let id = placed.order.id;
     let journal = Arc::clone(&world.journal);
-    let sink: CheckpointSink = Arc::new(move |part| {
-        let at_rest: Vec<_> = part.rows_at_rest().collect();
-        let rows = part.rows.into_iter().chain(at_rest);
-        journal.snapshots.lock().extend(rows.map(|row| ((row.kind as u8, row.key), row.state)));
-    });
+    let sink: CheckpointSink = Arc::new(move |part| journal.keep(part));
     let _receipt = world.send(&EntityKey::Ledger, Command::Checkpoint { sink });
     world.hosts[0].step();
     let before = records(&world, id);

@@ -40,16 +40,18 @@ impl Host {
     /// The order, if it was ever placed.
     pub(super) fn load_order(&mut self, order: OrderId) -> Option<&mut Hosted<CopyOnWrite<Order>>> {
         if !self.orders.contains(&order) {
-            let hosted = match self.wake(order) {
+            let hosted = match self.find_at_rest_or_shelved(order) {
                 Some(hosted) => hosted,
-                None => match self.unshelve_order(order) {
-                    Some(hosted) => hosted,
-                    None => self.find_in_journal(order)?,
-                },
+                None => self.find_in_journal(order)?,
             };
             self.orders.insert(order, hosted);
         }
         self.orders.get_mut(&order)
+    }
+
+    /// An order that is not hosted: at rest, or on the shelf.
+    pub(super) fn find_at_rest_or_shelved(&mut self, order: OrderId) -> Option<Hosted<CopyOnWrite<Order>>> {
+        self.wake(order).or_else(|| self.unshelve_order(order))
     }
 
     /// An order that has no snapshot: the journal decides whether it exists.

@@ -1,7 +1,8 @@
 //! Snapshots of everything that changed, as of one cut, taken while the partition goes on working.
 //!
-//! At the cut every changed actor is listed (orders at rest in a list of their own: what is written of them exists). A few are written after each turn; one that is about to change again
-//! before its turn has come is written first. So all snapshots are exactly as of the cut, and nobody waits.
+//! At the cut every changed actor is listed (orders at rest in a list of their own: what is written of them exists). A few
+//! are written after each turn; one that is about to change again before its turn has come is written first. So all
+//! snapshots are exactly as of the cut, and nobody waits.
 
 use std::sync::Arc;
 

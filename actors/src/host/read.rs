@@ -1,9 +1,11 @@
 //! Questions: they change nothing and rest on the last record of what they show.
 
+use stockade_domain::order::Order;
 use stockade_domain::{CustomerId, OrderId, Refusal, SkuId};
 
 use super::{Handled, Host};
 use crate::command::{AccountView, Answer, OrderView};
+use crate::copy_on_write::CopyOnWrite;
 use crate::release::Basis;
 use crate::table::Hosted;
 
@@ -26,24 +28,26 @@ impl Host {
 
     /// The sequences of all records of an order.
     pub(super) fn read_order_history(&mut self, order: OrderId) -> Result<Handled, Refusal> {
-        if let Some(hosted) = self.resting.look_at(order) {
-            return Ok(Handled::Answered(Answer::Sequences(hosted.history.to_vec()), hosted.basis()));
-        }
-        let hosted = self.load_order(order).filter(|hosted| !Self::is_refused(&hosted.state));
-        let hosted = hosted.ok_or_else(|| Refusal::NotFound { what: format!("order {order}") })?;
-        Ok(Handled::Answered(Answer::Sequences(hosted.history.to_vec()), hosted.basis()))
+        self.see_order(order, |hosted| Answer::Sequences(hosted.history.to_vec()))
     }
 
     /// An order as the answer to a command.
     pub(super) fn order_answer(&mut self, order: OrderId, replayed: bool) -> Result<Handled, Refusal> {
+        self.see_order(order, |hosted| Answer::Order(OrderView { order: hosted.state.share(), as_of: 0, replayed }))
+    }
+
+    /// Answers with what is seen of an order. One at rest is built for the look, and goes on resting.
+    fn see_order(
+        &mut self,
+        order: OrderId,
+        see: impl FnOnce(&Hosted<CopyOnWrite<Order>>) -> Answer,
+    ) -> Result<Handled, Refusal> {
         if let Some(hosted) = self.resting.look_at(order) {
-            let view = OrderView { order: hosted.state.share(), as_of: 0, replayed };
-            return Ok(Handled::Answered(Answer::Order(view), hosted.basis()));
+            return Ok(Handled::Answered(see(&hosted), hosted.basis()));
         }
         let hosted = self.load_order(order).filter(|hosted| !Self::is_refused(&hosted.state));
         let hosted = hosted.ok_or_else(|| Refusal::NotFound { what: format!("order {order}") })?;
-        let view = OrderView { order: hosted.state.share(), as_of: 0, replayed };
-        Ok(Handled::Answered(Answer::Order(view), hosted.basis()))
+        Ok(Handled::Answered(see(hosted), hosted.basis()))
     }
 
     pub(super) fn read_account(&mut self, customer: &CustomerId) -> Result<Handled, Refusal> {

@@ -162,7 +162,7 @@ impl Host {
             }
             EntityKey::Order(order) => {
                 if !self.orders.contains(order)
-                    && let Some(hosted) = self.wake(*order).or_else(|| self.unshelve_order(*order))
+                    && let Some(hosted) = self.find_at_rest_or_shelved(*order)
                 {
                     self.orders.insert(*order, hosted);
                 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use stockade_actors::command::{Answer, Command, OrderView, StockView};
 use stockade_actors::faults::{Faults, Sender};
-use stockade_actors::host::{CheckpointSink, Gauges, Host, Recovery, Shared, partition_of};
+use stockade_actors::host::{CheckpointPart, CheckpointSink, Gauges, Host, Recovery, Shared, partition_of};
 use stockade_actors::mailbox::{Incoming, Mailbox};
 use stockade_actors::ports::{Gateway, GatewayAnswer, LogNotifier, ManualClock, Ports};
 use stockade_actors::release::{Departures, Envelope, Outlet, Receipt, depart};
@@ -65,6 +65,15 @@ impl MemoryJournal {
             assert_eq!(records.len() as u64, group.last());
             group.last()
         })
+    }
+}
+
+impl MemoryJournal {
+    /// Keeps the snapshots of a part of a checkpoint.
+    pub fn keep(&self, part: CheckpointPart) {
+        let at_rest: Vec<_> = part.rows_at_rest().collect();
+        let rows = part.rows.into_iter().chain(at_rest).map(|row| ((row.kind as u8, row.key), row.state));
+        self.snapshots.lock().extend(rows);
     }
 }
 
@@ -211,11 +220,9 @@ impl World {
         let (cut, done) = (Arc::new(Mutex::new(0)), Arc::new(Mutex::new(false)));
         let told = (Arc::clone(&cut), Arc::clone(&done));
         let sink: CheckpointSink = Arc::new(move |part| {
-            let at_rest: Vec<_> = part.rows_at_rest().collect();
-            let rows = part.rows.into_iter().chain(at_rest).map(|row| ((row.kind as u8, row.key), row.state));
-            journal.snapshots.lock().extend(rows);
             *told.0.lock() = part.cut;
             *told.1.lock() = part.books.is_some();
+            journal.keep(part);
         });
         let _receipt = self.send(&EntityKey::Ledger, Command::Checkpoint { sink });
         self.settle();
