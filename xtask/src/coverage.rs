@@ -126,6 +126,9 @@ fn measure(tarpaulin: &PathBuf, layer: &Layer) -> Result<Reached, StepError> {
     let mut program = Program::new(tarpaulin)
         .args("tarpaulin --engine llvm --workspace --locked --skip-clean --timeout 1200")
         .args("--exclude xtask --exclude stockade-loom-tests")
+        // Lines are found by the coverage mapping; tarpaulin would ask for all debug information of every dependency.
+        .args("--rustflags=-Cdebuginfo=0")
+        .env("RUSTC_WRAPPER", root().join("xtask/rustc-measured"))
         .args("--out Lcov --out Json --output-dir")
         .arg(&directory)
         .arg("--target-dir")
