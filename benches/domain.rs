@@ -1,9 +1,8 @@
 //! The pure decisions alone: no journal, no threads.
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use stockade::{Money, OrderId, SkuId, Timestamp};
-use stockade_domain::Location;
 use stockade_domain::stock::{Definition, HoldMode, Stock, StockCommand, decide};
+use stockade_domain::{Location, Money, OrderId, SkuId, Timestamp};
 
 fn stock() -> Stock {
     let mut stock = Stock::new(SkuId::new("SKU001").expect("a name"));

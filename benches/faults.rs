@@ -1,6 +1,6 @@
 //! What the fault switch costs: off, armed at another port, and armed where it looks and does not strike.
 //!
-//! `cargo bench -p stockade-actors --bench faults`. Off must cost what the bare relaxed load beside it costs.
+//! `cargo bench -p stockade-benches --bench faults`. Off must cost what the bare relaxed load beside it costs.
 
 use std::collections::VecDeque;
 use std::hint::black_box;

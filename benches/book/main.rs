@@ -1,17 +1,19 @@
 //! The book alone, single thread: 40 % resting adds, 30 % cancels of live orders, 30 % crossing IOC, events emitted
 //! and consumed; beside `orderbook-rs` and a simple BTreeMap book in the same run.
 //!
-//! `cargo bench --bench book` prints the table; `-- resting` only the rows by resting orders. Instructions are counted by
+//! `cargo bench -p stockade-benches --bench book` prints the table; `-- resting` only the rows by resting orders. Instructions are counted by
 //! `benches/counted`.
 
 mod engines;
 mod mix;
+mod other;
 mod pairs;
 
 use std::time::Instant;
 
-use engines::{Engine, Other, Ours, Simple};
+use engines::{Engine, Ours, Simple};
 use mix::Mix;
+use other::Other;
 
 /// Commands timed together for a latency; one alone is shorter than the clock's own cost.
 const BATCH: usize = 32;

@@ -6,8 +6,11 @@
 // The other books and the clocks of the timed bench; what the macros make is not documented.
 #![allow(dead_code, missing_docs)]
 
+#[path = "../book/engines.rs"]
 mod engines;
+#[path = "../book/mix.rs"]
 mod mix;
+#[path = "../book/pairs.rs"]
 mod pairs;
 
 use engines::{Engine, Ours};

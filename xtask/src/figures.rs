@@ -8,7 +8,7 @@ use plotters::prelude::*;
 use crate::shell::{Program, StepError, cargo, root};
 use crate::tools;
 
-/// Commands of each counted run, as in `benches/book/counted.rs`.
+/// Commands of each counted run, as in `benches/counted/main.rs`.
 const COMMANDS: f64 = 100_000.0;
 /// The dearest size costs at most this times the cheapest.
 const FLAT: f64 = 1.1;
@@ -33,7 +33,7 @@ pub fn install_valgrind() -> Result<(), StepError> {
 fn count() -> Result<Vec<(String, f64)>, StepError> {
     install_valgrind()?;
     let runner = tools::from_crates(&tools::GUNGRAUN)?;
-    let output = cargo("bench -q -p stockade-domain --bench counted --locked -- --output-format=json")
+    let output = cargo("bench -q -p stockade-counted --bench counted --locked -- --output-format=json")
         .env("GUNGRAUN_RUNNER", runner)
         .quiet()
         .run()?;
@@ -76,7 +76,7 @@ pub fn flat() -> Result<String, StepError> {
 pub fn plot() -> Result<String, StepError> {
     let counts = by_resting(&count()?);
     let said = check_flat(&counts)?;
-    let output = cargo("bench -q -p stockade-domain --bench book --locked -- resting").run()?;
+    let output = cargo("bench -q -p stockade-benches --bench book --locked -- resting").run()?;
     let rows: Vec<Row> = output.lines().filter_map(|line| timed(line, &counts)).collect();
     draw(&rows, &root().join(PLOT)).map_err(|error| StepError::Fault(format!("{PLOT} cannot be drawn: {error}")))?;
     Ok(format!("{said}, {} rows drawn in {PLOT}", rows.len()))
