@@ -371,11 +371,11 @@ impl Projector {
         if batch.records() == 0 {
             return Ok(());
         }
-        let through = batch.last();
+        let (through, grouped) = (batch.last(), batch.grouped());
         for model in Model::FOLDED {
             let rows = &mut self.rows;
             rows.clear();
-            for (key, value) in batch.rows(model) {
+            for (key, value) in grouped.rows(model) {
                 rows.put(&key, &value).map_err(HistoryError::of)?;
             }
             if !rows.is_empty() {

@@ -76,19 +76,48 @@ type Key = SmallVec<[u8; 20]>;
 /// In place of an entry: there is none.
 const NONE: u32 = u32::MAX;
 
+/// A list of entries.
+#[derive(Debug, Clone, Copy)]
+struct List {
+    /// Its number among the lists of all models.
+    number: u32,
+    /// The place of its newest entry.
+    newest: u32,
+}
+
+/// An entry in its list.
+#[derive(Debug, Clone, Copy)]
+struct Listed {
+    entry: Entry,
+    /// The number of its list.
+    list: u32,
+    /// The place of the entry before it in the same list.
+    before: u32,
+}
+
 /// The fold of a batch of records that is not written yet.
 ///
-/// The entries of all lists lie in one piece of memory, in the order in which they came, and each names the one of its list
-/// before it. So an entry costs a look at its key and nothing else, and the next batch uses the same memory.
+/// The entries of all lists lie in one piece of memory, in the order in which they came; each names its list, and the one
+/// before it there. So an entry costs a look at its key and nothing else, and the next batch uses the same memory.
 #[derive(Debug, Default)]
 pub struct Batch {
     first: u64,
     last: u64,
     records: u64,
-    /// By model and key: the newest entry.
-    lists: [FxHashMap<Key, u32>; Model::FOLDED.len()],
-    /// With the place of the entry before it in the same list.
-    entries: Vec<(Entry, u32)>,
+    /// By model and key.
+    lists: [FxHashMap<Key, List>; Model::FOLDED.len()],
+    entries: Vec<Listed>,
+}
+
+/// A batch's entries, list by list.
+///
+/// Following each list from entry to entry waits for memory at every step; this goes through all of them once, in the order
+/// in which they lie.
+pub struct Grouped<'b> {
+    batch: &'b Batch,
+    entries: Vec<Entry>,
+    /// By a list's number: where its entries end.
+    ends: Vec<u32>,
 }
 
 impl Batch {
@@ -143,14 +172,15 @@ impl Batch {
         let at = self.entries.len() as u32;
         let lists = &mut self.lists[model.folded_index()];
         // Nearly every record adds to a list that is there already, so keys are looked up borrowed.
-        let before = match lists.get_mut(key) {
-            Some(newest) => std::mem::replace(newest, at),
+        let (list, before) = match lists.get_mut(key) {
+            Some(list) => (list.number, std::mem::replace(&mut list.newest, at)),
             None => {
-                lists.insert(Key::from_slice(key), at);
-                NONE
+                let number = self.lists.iter().map(FxHashMap::len).sum::<usize>() as u32;
+                self.lists[model.folded_index()].insert(Key::from_slice(key), List { number, newest: at });
+                (number, NONE)
             }
         };
-        self.entries.push((entry, before));
+        self.entries.push(Listed { entry, list, before });
     }
 
     /// Records taken in.
@@ -163,29 +193,33 @@ impl Batch {
         self.last
     }
 
-    /// The rows of a model: key and value.
-    pub fn rows(&self, model: Model) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + '_ {
-        let mut entries = Vec::new();
-        self.lists[model.folded_index()].iter().map(move |(key, newest)| {
-            entries.clear();
-            entries.extend(self.from(*newest));
-            entries.reverse();
-            (row_key(key, self.first), encode_entries(model, &entries))
-        })
+    /// All of it, list by list.
+    pub fn grouped(&self) -> Grouped<'_> {
+        // First how many there are of each list, then where each begins, which its entries move to where it ends.
+        let mut ends = vec![0; self.lists.iter().map(FxHashMap::len).sum()];
+        for listed in &self.entries {
+            ends[listed.list as usize] += 1;
+        }
+        let mut begin = 0;
+        for end in &mut ends {
+            begin += std::mem::replace(end, begin);
+        }
+        let mut entries = vec![Entry { seq: 0, order: [0; 16] }; self.entries.len()];
+        for listed in &self.entries {
+            let end = &mut ends[listed.list as usize];
+            entries[*end as usize] = listed.entry;
+            *end += 1;
+        }
+        Grouped { batch: self, entries, ends }
     }
 
     /// The entries of one key, newest first.
     pub fn newest_first(&self, model: Model, key: &[u8]) -> impl Iterator<Item = Entry> + '_ {
-        self.from(self.lists[model.folded_index()].get(key).copied().unwrap_or(NONE))
-    }
-
-    /// An entry and those of its list before it.
-    fn from(&self, newest: u32) -> impl Iterator<Item = Entry> + '_ {
-        let mut at = newest;
+        let mut at = self.lists[model.folded_index()].get(key).map_or(NONE, |list| list.newest);
         std::iter::from_fn(move || {
-            let (entry, before) = self.entries.get(at as usize)?;
-            at = *before;
-            Some(*entry)
+            let listed = self.entries.get(at as usize)?;
+            at = listed.before;
+            Some(listed.entry)
         })
     }
 
@@ -194,6 +228,18 @@ impl Batch {
         self.lists.iter_mut().for_each(FxHashMap::clear);
         self.entries.clear();
         self.records = 0;
+    }
+}
+
+impl Grouped<'_> {
+    /// The rows of a model: key and value.
+    pub fn rows(&self, model: Model) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> + '_ {
+        self.batch.lists[model.folded_index()].iter().map(move |(key, list)| {
+            let number = list.number as usize;
+            let begin = if number == 0 { 0 } else { self.ends[number - 1] };
+            let entries = &self.entries[begin as usize..self.ends[number] as usize];
+            (row_key(key, self.batch.first), encode_entries(model, entries))
+        })
     }
 }
 

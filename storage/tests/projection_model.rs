@@ -42,8 +42,9 @@ proptest! {
             }
             prop_assert_eq!((batch.records(), batch.last()), (names.len() as u64, seq));
             let mut rows: BTreeMap<Name, Vec<u64>> = BTreeMap::new();
+            let grouped = batch.grouped();
             for is_sku in [true, false] {
-                for (key, value) in batch.rows(model(is_sku)) {
+                for (key, value) in grouped.rows(model(is_sku)) {
                     let name = key[..key.len() - 9].to_vec();
                     prop_assert_eq!(&key, &row_key(&name, first));
                     let entries = decode_entries(model(is_sku), &value).unwrap();
@@ -57,7 +58,7 @@ proptest! {
             }
             prop_assert_eq!(batch.newest_first(Model::Movements, b"nobody").count(), 0);
             batch.clear();
-            prop_assert_eq!(batch.rows(Model::Movements).count(), 0);
+            prop_assert_eq!(batch.grouped().rows(Model::Movements).count(), 0);
         }
     }
 }

@@ -88,7 +88,7 @@ impl Checkpointed {
         store.write_run(Space(Model::Snapshots as u8), &mut rows, 4).unwrap();
         for model in Model::FOLDED {
             let mut rows = RowBatch::new();
-            self.batch.rows(model).for_each(|(key, value)| rows.put(&key, &value).unwrap());
+            self.batch.grouped().rows(model).for_each(|(key, value)| rows.put(&key, &value).unwrap());
             store.write_run(Space(model as u8), &mut rows, 4).unwrap();
         }
         let manifest = ByteVec::from(store.manifest().unwrap().encode());
