@@ -75,12 +75,13 @@ impl Host {
 
     /// What is known of a wallet. Asking brings none into being: anybody may ask for any name.
     pub(super) fn peek_account(&mut self, customer: &CustomerId) -> (Cow<'_, Account>, Basis) {
-        if self.accounts.contains(customer) || self.cold_accounts.contains(customer) {
-            let hosted = self.load_account(customer);
-            let basis = hosted.basis();
-            return (Cow::Borrowed(&hosted.state), basis);
+        if self.cold_accounts.contains(customer) {
+            self.load_account(customer);
         }
-        (Cow::Owned(Account::new(customer.clone())), Basis::Seq(0))
+        match self.accounts.get(customer) {
+            Some(hosted) => (Cow::Borrowed(&hosted.state), hosted.basis()),
+            None => (Cow::Owned(Account::new(customer.clone())), Basis::Seq(0)),
+        }
     }
 
     /// The wallet; a new one is empty.

@@ -18,6 +18,8 @@ use crate::mailbox::Incoming;
 const ORDERS_MIN: usize = 8;
 /// More lines than this would only push each other out of the cache.
 const LINES_MAX: usize = 1_024;
+/// So many promotions of the last order are looked at for each of the next.
+const PROMOTIONS_MAX: usize = 2;
 
 impl Host {
     /// Looks at what the orders of the turn that begins will look at. Decides and changes nothing.
@@ -50,14 +52,21 @@ impl Host {
         for order in &orders {
             let Some(wish) = &order.promotions else { continue };
             for code in &wish.coupons {
-                seen ^= self.uses_so_far(Subject::Coupon(code.clone()), order.customer.as_ref());
+                seen ^= self.uses_so_far(&Subject::Coupon(code.clone()), order.customer.as_ref());
+            }
+        }
+        // Promotions are not named by orders, but those of the last one are likely to be those of the next.
+        let promotions = self.promoted_last.iter().filter(|(subject, _)| matches!(subject, Subject::Promotion(_)));
+        for (subject, _) in promotions.take(PROMOTIONS_MAX) {
+            for order in &orders {
+                seen ^= self.uses_so_far(subject, order.customer.as_ref());
             }
         }
         black_box(seen);
     }
 
-    fn uses_so_far(&self, subject: Subject, customer: Option<&CustomerId>) -> usize {
-        let hosted = self.uses.get(&subject);
+    fn uses_so_far(&self, subject: &Subject, customer: Option<&CustomerId>) -> usize {
+        let hosted = self.uses.get(subject);
         hosted.zip(customer).map_or(0, |(hosted, customer)| hosted.state.of_customer(customer) as usize)
     }
 }

@@ -168,6 +168,8 @@ pub struct Host {
     orders: Table<OrderId, CopyOnWrite<Order>>,
     /// Orders to which nothing happens for now.
     resting: Resting,
+    /// What the order used that was placed last: the next ones are likely to use the same promotions.
+    promoted_last: uses::HeldUses,
     /// Orders that the turn at hand has placed, with their records.
     placed: Vec<(OrderId, u32)>,
     payments: Table<PaymentId, Payment>,
@@ -245,6 +247,7 @@ impl Host {
             skus: Table::default(),
             orders: Table::default(),
             resting: Resting::default(),
+            promoted_last: uses::HeldUses::new(),
             placed: Vec::new(),
             payments: Table::default(),
             accounts: Table::default(),

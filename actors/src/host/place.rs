@@ -53,15 +53,15 @@ pub(super) struct Hold {
     pub(super) market: Vec<MarketFill>,
     /// What happens to the units of the house.
     pub(super) events: Vec<StockEvent>,
-    /// The command that was decided; what it means for the book is carried out when all have agreed.
-    pub(super) command: StockCommand,
+    /// The command that was decided, where it takes from the book: that is carried out when all have agreed.
+    pub(super) command: Option<Box<StockCommand>>,
 }
 
-/// An order on which everybody has agreed.
-struct Ready {
+/// What everybody whom an order needs has agreed to.
+#[derive(Default)]
+struct Agreed {
     holds: Holds,
     uses: HeldUses,
-    placement: Placement,
 }
 
 /// Holds by SKU.
@@ -156,29 +156,32 @@ impl Host {
         }
         // It may have been tried across partitions, while there were promotions or before a kit was known.
         self.give_back_earlier_try(order.id, demand.units.iter().map(|(sku, _)| sku));
-        let ready = match self.decide_order(&mut order, demand, rules.as_deref()) {
+        let mut agreed = Agreed::default();
+        let placement = match self.decide_order(&mut order, demand, rules.as_deref(), &mut agreed) {
             Err(refusal) if self.learn_kit(&refusal) => {
                 self.place_again(order, key, wait, reply);
                 return Ok(Handled::Kept);
             }
             decided => decided?,
         };
-        let Ready { holds, uses, placement } = ready;
         let spends = self.decide_money(&order, &placement)?;
         // Everybody has agreed: from here on nothing can be refused.
         let settled = placement.plan.secures_at_once();
-        for (sku, mut hold) in holds {
+        for (sku, hold) in &mut agreed.holds {
             if settled {
                 hold.events.iter_mut().for_each(settle_at_once);
             }
-            self.change_stock(&sku, &hold.events);
+            self.change_stock(sku, &hold.events);
             if !hold.market.is_empty() {
-                self.take_from_book(&sku, &hold, settled)?;
+                self.take_from_book(sku, hold, settled)?;
             }
-            self.crash_point(&MailboxFault::CrashAfter, || EntityKey::Sku(sku));
+            self.crash_point(&MailboxFault::CrashAfter, || EntityKey::Sku(sku.clone()));
         }
-        for (subject, event) in uses {
-            self.change_uses(&subject, &[event]);
+        for (subject, event) in &agreed.uses {
+            self.change_uses(subject, std::slice::from_ref(event));
+        }
+        if !agreed.uses.is_empty() {
+            self.promoted_last = agreed.uses;
         }
         for (customer, event) in spends {
             self.change_account(&customer, &[event]);
@@ -197,10 +200,11 @@ impl Host {
         order: &mut NewOrder,
         mut demand: Demand,
         rules: Option<&RuleSet>,
-    ) -> Result<Ready, Refusal> {
+        Agreed { holds, uses }: &mut Agreed,
+    ) -> Result<Placement, Refusal> {
         loop {
-            let mut holds = Holds::new();
-            let fills = match self.decide_holds(order, &demand, &mut holds) {
+            holds.clear();
+            let fills = match self.decide_holds(order, &demand, holds) {
                 Err(refusal) if drop_short_gifts(order, &refusal) => {
                     demand = order::demand_with(order, |sku| self.known_kit(sku))?;
                     continue;
@@ -215,8 +219,8 @@ impl Host {
                 demand = order::demand_with(order, |sku| self.known_kit(sku))?;
                 continue;
             }
-            match self.decide_order_uses(order, &placement) {
-                Ok(uses) => return Ok(Ready { holds, uses, placement }),
+            match self.decide_order_uses(order, &placement, uses) {
+                Ok(()) => return Ok(placement),
                 Err((subject, refusal)) if note_unavailable(order, &subject, &refusal) => {}
                 Err((_, refusal)) => return Err(refusal),
             }
@@ -368,6 +372,7 @@ impl Host {
             (fill.filled, fill.backordered) = (units(picks) - house, *backordered);
             fill.waiting = stock.makes_wait(held);
         }
+        let command = (!plan.fills.is_empty()).then(|| Box::new(command));
         Ok(Hold { fill, market: plan.fills, events, command })
     }
 
@@ -401,7 +406,8 @@ impl Host {
 
     /// Lines take from a book what was planned for them.
     pub(super) fn take_from_book(&mut self, sku: &SkuId, hold: &Hold, settled: bool) -> Result<(), Refusal> {
-        let trade = self.trade_settled(sku, &hold.command, settled)?;
+        let command = hold.command.as_deref().expect("what takes from a book keeps its command");
+        let trade = self.trade_settled(sku, command, settled)?;
         let told = |fills: &[MarketFill]| fills.iter().filter(|fill| fill.seller.is_some()).count();
         assert_eq!(told(&trade.fills), told(&hold.market), "the book gives what it has promised");
         Ok(())
@@ -413,7 +419,7 @@ impl Host {
         order: &NewOrder,
         placement: &Placement,
     ) -> Result<SmallVec<[(CustomerId, AccountEvent); 1]>, Refusal> {
-        let OrderEvent::Placed { hold_expires_at, .. } = &placement.placed else {
+        let OrderEvent::Placed { hold_expires_at, .. } = &*placement.placed else {
             unreachable!("an order begins with `placed`");
         };
         let ids = (0..).map(|number| Order::payment_id(order.id, order.attempt, number, *hold_expires_at));

@@ -271,7 +271,7 @@ impl Host {
         let placing = self.placing.get_mut(&id).expect("it is being placed");
         let attempt = placing.order.attempt;
         let placement = placing.placement.as_ref().expect("it was priced");
-        let OrderEvent::Placed { hold_expires_at, .. } = &placement.placed else {
+        let OrderEvent::Placed { hold_expires_at, .. } = &*placement.placed else {
             unreachable!("an order begins with `placed`");
         };
         let ids = (0..).map(|number| Order::payment_id(id, attempt, number, *hold_expires_at));

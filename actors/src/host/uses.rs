@@ -157,9 +157,10 @@ impl Host {
         &mut self,
         order: &NewOrder,
         placement: &Placement,
-    ) -> Result<HeldUses, (Subject, Refusal)> {
-        let mut held = HeldUses::new();
-        let Some(promoted) = placement.promoted() else { return Ok(held) };
+        held: &mut HeldUses,
+    ) -> Result<(), (Subject, Refusal)> {
+        held.clear();
+        let Some(promoted) = placement.promoted() else { return Ok(()) };
         let settled = placement.plan.secures_at_once();
         for (subject, command) in promoted.holds(order, placement.total.currency) {
             let events = self.decide_uses(subject, &command).map_err(|refusal| (subject.clone(), refusal))?;
@@ -168,7 +169,7 @@ impl Host {
                 held.push((subject.clone(), event));
             }
         }
-        Ok(held)
+        Ok(())
     }
 
     /// What an order asks of the owner of a use; it cannot be refused.

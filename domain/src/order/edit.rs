@@ -207,7 +207,7 @@ impl Edit {
             let wanted = "a kit is whole: wait for the units that are missing, or cancel them";
             return Err(Refusal::OrderStateInvalid { status: order.status().name(), wanted });
         }
-        let OrderEvent::Placed { lines, promoted, currency, .. } = placement.placed else {
+        let OrderEvent::Placed { lines, promoted, currency, .. } = *placement.placed else {
             unreachable!("what was priced is placed");
         };
         if currency != order.currency {

@@ -82,8 +82,8 @@ pub struct Fill {
 /// An order about to be recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Placement {
-    /// The event that makes it.
-    pub placed: OrderEvent,
+    /// The event that makes it; in a box, because all of this is handed on and on.
+    pub placed: Box<OrderEvent>,
     /// Its total.
     pub total: Money,
     /// How it is paid.
@@ -95,7 +95,7 @@ pub struct Placement {
 impl Placement {
     /// What promotions did.
     pub fn promoted(&self) -> Option<&Promoted> {
-        match &self.placed {
+        match &*self.placed {
             OrderEvent::Placed { promoted, .. } => promoted.as_deref(),
             _ => None,
         }
@@ -299,7 +299,7 @@ pub fn place_with(
     let units_wait = lines.iter().any(|line: &PlacedLine| line.backordered > 0) && !waiting;
     let (mut plan, deferred) = plan_charge(order, total, hold_ttl_seconds, units_wait)?;
     plan.with_order = true;
-    let placed = OrderEvent::Placed {
+    let placed = Box::new(OrderEvent::Placed {
         customer: order.customer.clone(),
         purchaser_key: order.purchaser_key.clone(),
         currency,
@@ -313,7 +313,7 @@ pub fn place_with(
         bid: None,
         promoted: promoted.filter(Promoted::says_anything).map(Box::new),
         deferred,
-    };
+    });
     Ok(Placement { placed, total, plan, gifts })
 }
 

@@ -220,7 +220,7 @@ pub fn price_for_buyer(
     cart: &Cart,
     context: &mut CartContext,
     tenders: &[Tender],
-) -> Result<Pricing, Refusal> {
+) -> Result<Box<Pricing>, Refusal> {
     let pricing = price_as_paid(rules, cart, context, tenders)?;
     let is_used = |coupon: &&PresentedCoupon| pricing.uses.coupons.iter().any(|used| used.code == coupon.code);
     match context.coupons.iter().find(|coupon| !is_used(coupon)) {
@@ -235,7 +235,7 @@ fn price_as_paid(
     cart: &Cart,
     context: &mut CartContext,
     tenders: &[Tender],
-) -> Result<Pricing, Refusal> {
+) -> Result<Box<Pricing>, Refusal> {
     let pricing = price(rules, cart, context)?;
     let named = tenders.iter().map(|tender| tender.amount.map(|money| money.amount.0));
     let named = named.reduce(|sum, amount| Some(sum?.saturating_add(amount?))).flatten();

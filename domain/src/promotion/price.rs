@@ -25,7 +25,7 @@ use super::rule::Pick;
 use crate::{Amount, Refusal};
 
 /// Prices a cart. It is refused only for what is wrong with the cart itself.
-pub fn price(rules: &RuleSet, cart: &Cart, context: &CartContext) -> Result<Pricing, Refusal> {
+pub fn price(rules: &RuleSet, cart: &Cart, context: &CartContext) -> Result<Box<Pricing>, Refusal> {
     let facts = Facts::new(rules, cart, context)?;
     let mut sale = Sale::new(rules, &facts);
     let eligible = sale.consider();
@@ -167,12 +167,13 @@ impl<'a, 'c> Sale<'a, 'c> {
         Ok(())
     }
 
-    fn close(self, eligible: &Eligible) -> Pricing {
+    /// What came of it; in a box, because it is handed on and on.
+    fn close(self, eligible: &Eligible) -> Box<Pricing> {
         let uses = self.uses(eligible);
         let lines = self.facts.lines.len();
         let priced = |gross: i64, left: i64| Priced { gross: Amount(gross), discount: Amount(gross - left) };
         let charges = self.facts.cart.charges.iter().zip(&self.left[lines..]);
-        Pricing {
+        Box::new(Pricing {
             version: self.rules.version(),
             currency: self.facts.cart.currency,
             lines: self.facts.lines.iter().zip(&self.left).map(|(line, left)| priced(line.gross, *left)).collect(),
@@ -180,7 +181,7 @@ impl<'a, 'c> Sale<'a, 'c> {
             discounts: self.discounts,
             uses: Uses { gifts: self.gifts, ..uses },
             considered: self.considered,
-        }
+        })
     }
 
     fn uses(&self, eligible: &Eligible) -> Uses {

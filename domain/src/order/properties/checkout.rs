@@ -74,7 +74,7 @@ impl Shop {
     pub(super) fn place(&mut self, order: &NewOrder) -> Result<(), Refusal> {
         let mut order = order.clone();
         let Agreed { holds, market, uses, placement } = self.decide_order(&mut order)?;
-        let OrderEvent::Placed { hold_expires_at, attempt, .. } = &placement.placed else { panic!("placed") };
+        let OrderEvent::Placed { hold_expires_at, attempt, .. } = &*placement.placed else { panic!("placed") };
         let ids = (0..).map(|number| Order::payment_id(order.id, *attempt, number, *hold_expires_at));
         let spends = self.decide_wallet(order.customer.as_ref(), &placement.plan, ids)?;
         for (sku, mut events) in holds {
@@ -217,7 +217,7 @@ impl Shop {
         let created = Order::create(id, &placement.placed, self.now);
         let postings = ledger::of_order(None, &placement.placed, &created);
         self.post_all([(self.currency, postings)]);
-        self.record(EntityKey::Order(id), Event::Order(placement.placed.clone()));
+        self.record(EntityKey::Order(id), Event::Order(*placement.placed.clone()));
         self.orders.insert(id, created);
         self.secure_immediate(id, &placement.plan, 0);
     }

@@ -26,7 +26,7 @@ fn wanted(charge: ChargeTime, payments: &[Tender]) -> (NewOrder, Demand) {
 fn placed(charge: ChargeTime, payments: &[Tender], waits: Quantity) -> (Vec<PlannedPayment>, Option<Box<Deferred>>) {
     let (order, demand) = wanted(charge, payments);
     let placement = place(&order, &demand, &[fill("2.00", 3 - waits, waits)], &[], START).unwrap();
-    let OrderEvent::Placed { payments, deferred, .. } = placement.placed else { panic!("placed") };
+    let OrderEvent::Placed { payments, deferred, .. } = *placement.placed else { panic!("placed") };
     (payments.to_vec(), deferred)
 }
 

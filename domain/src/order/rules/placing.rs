@@ -84,7 +84,7 @@ fn lines_of_one_sku_are_one_demand_and_stay_lines_for_price() {
     let wanted = demand(&order).unwrap();
     assert_eq!(wanted.units[..], [(sku("a"), 5), (sku("b"), 1)]);
     let placement = place(&order, &wanted, &[fill("1.00", 3, 1), fill("5.00", 1, 0)], &[], START).unwrap();
-    let OrderEvent::Placed { lines, .. } = &placement.placed else { panic!("{placement:?}") };
+    let OrderEvent::Placed { lines, .. } = &*placement.placed else { panic!("{placement:?}") };
     let got: Vec<_> = lines.iter().map(|line| (line.filled, line.backordered)).collect();
     assert_eq!(got, [(2, 0), (1, 0), (1, 1)], "earlier lines come first");
     assert_eq!(placement.total, eur("11.00"), "what is not to be had costs nothing");
@@ -170,7 +170,7 @@ fn what_a_line_takes_from_a_book_becomes_a_line_for_each_seller_and_price() {
     let fills = [Fill { commission_bps: 250, ..fill("5.00", 1, 0) }, fill("7.00", 0, 0)];
     let market = [got(0, 2, "4.00", Some(0)), got(0, 1, "5.00", None)];
     let placement = place(&order, &asked, &fills, &market, START).unwrap();
-    let OrderEvent::Placed { lines, .. } = placement.placed else { unreachable!() };
+    let OrderEvent::Placed { lines, .. } = *placement.placed else { unreachable!() };
     let rows: Vec<_> = lines
         .iter()
         .map(|line| {
@@ -201,7 +201,7 @@ fn what_a_line_takes_from_a_book_becomes_a_line_for_each_seller_and_price() {
 fn only_an_unpaid_order_of_one_sku_waits_to_be_let_in() {
     let waiting = || Fill { waiting: true, ..fill("5.00", 0, 1) };
     let is_waiting = |order: &NewOrder, fills: &[Fill]| {
-        priced(order, fills).map_err(|refusal| refusal.code()).map(|placement| match placement.placed {
+        priced(order, fills).map_err(|refusal| refusal.code()).map(|placement| match *placement.placed {
             OrderEvent::Placed { waiting, .. } => waiting,
             _ => unreachable!(),
         })

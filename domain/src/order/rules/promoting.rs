@@ -42,7 +42,7 @@ fn coupon(text: &str) -> CouponCode {
 }
 
 fn discounts(placement: &Placement) -> Vec<Amount> {
-    match &placement.placed {
+    match &*placement.placed {
         OrderEvent::Placed { lines, .. } => lines.iter().map(|line| line.discount).collect(),
         _ => unreachable!(),
     }
