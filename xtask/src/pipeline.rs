@@ -1,7 +1,7 @@
-//! Running steps: the light ones beside the heavy ones, a table at the end.
+//! Running steps: the light and the steady ones beside the heavy ones, a table at the end.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,33 @@ struct Ended {
     outcome: Result<String, StepError>,
 }
 
+/// How the steps ended that have, by their place among the chosen.
+#[derive(Default)]
+struct Outcomes {
+    ended: Mutex<BTreeMap<usize, Ended>>,
+    another: Condvar,
+}
+
+impl Outcomes {
+    fn note(&self, index: usize, ended: Ended) {
+        self.ended.lock().expect("no step panics with it").insert(index, ended);
+        self.another.notify_all();
+    }
+
+    /// Waits until these have ended, however they did.
+    fn wait_for(&self, steps: &[usize]) {
+        let is_missing = |ended: &mut BTreeMap<usize, Ended>| steps.iter().any(|index| !ended.contains_key(index));
+        let ended = self.ended.lock().expect("no step panics with it");
+        drop(self.another.wait_while(ended, is_missing).expect("no step panics with it"));
+    }
+}
+
+/// What a step waits for: a steady one for the heavy ones before it.
+fn waits_for(chosen: &[&Step], index: usize) -> Vec<usize> {
+    let is_steady = chosen[index].weight == Weight::Steady;
+    (0..index).filter(|before| is_steady && chosen[*before].weight == Weight::Heavy).collect()
+}
+
 /// Runs the named steps, all if none is named, but for the skipped ones. Says whether all of them passed.
 pub fn run(named: &[String], skipped: &[String]) -> Result<bool, UnknownStep> {
     if let Some(unknown) = named.iter().chain(skipped).find(|name| steps::ALL.iter().all(|step| step.name != **name)) {
@@ -30,13 +57,14 @@ pub fn run(named: &[String], skipped: &[String]) -> Result<bool, UnknownStep> {
     };
     let chosen: Vec<&Step> = steps::ALL.iter().filter(wanted).collect();
     let begun = Instant::now();
-    let ended: Mutex<BTreeMap<usize, Ended>> = Mutex::default();
-    // Builds take both cores; what needs no build of the workspace runs beside them.
+    let outcomes = Outcomes::default();
+    // Builds take both cores most of the time; what needs none fills what they leave.
     thread::scope(|scope| {
-        for weight in [Weight::Light, Weight::Heavy] {
-            let (chosen, ended) = (&chosen, &ended);
+        for weight in [Weight::Light, Weight::Steady, Weight::Heavy] {
+            let (chosen, outcomes) = (&chosen, &outcomes);
             scope.spawn(move || {
                 for (index, step) in chosen.iter().enumerate().filter(|(_, step)| step.weight == weight) {
+                    outcomes.wait_for(&waits_for(chosen, index));
                     println!("\n== {}: {}", step.name, step.about);
                     let is_late = step.begins_within.filter(|most| named.is_empty() && begun.elapsed() > *most);
                     let begun = Instant::now();
@@ -49,12 +77,12 @@ pub fn run(named: &[String], skipped: &[String]) -> Result<bool, UnknownStep> {
                     }
                     let took = begun.elapsed();
                     println!("== {}: ended after {} s", step.name, took.as_secs());
-                    ended.lock().expect("no step panics with it").insert(index, Ended { took, outcome });
+                    outcomes.note(index, Ended { took, outcome });
                 }
             });
         }
     });
-    let ended = ended.into_inner().expect("every step has ended");
+    let ended = outcomes.ended.into_inner().expect("every step has ended");
     Ok(print_table(&chosen, &ended, begun.elapsed()))
 }
 
@@ -74,4 +102,21 @@ fn print_table(chosen: &[&Step], ended: &BTreeMap<usize, Ended>, took: Duration)
     }
     println!("| all | {} | {} |", took.as_secs(), if all_passed { "passed" } else { "**FAILED**" });
     all_passed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_steady_step_waits_for_what_builds_what_it_runs_and_for_nothing_later() {
+        let chosen: Vec<&Step> = steps::ALL.iter().filter(|step| step.by_default).collect();
+        let place = |name: &str| chosen.iter().position(|step| step.name == name).expect("a step");
+        let waits = waits_for(&chosen, place("simulation"));
+        assert_eq!(waits, [place("lints"), place("tests"), place("release")]);
+        assert!(waits_for(&chosen, place("coverage")).is_empty());
+        assert!(waits_for(&chosen, place("spelling")).is_empty());
+        // Named alone it waits for nothing.
+        assert!(waits_for(&[chosen[place("simulation")]], 0).is_empty());
+    }
 }

@@ -15,6 +15,8 @@ use crate::tools;
 pub enum Weight {
     /// Needs no build of the workspace; runs beside the heavy ones.
     Light,
+    /// Runs what the heavy ones before it have built, whatever else the machine does; beside the heavy ones after it.
+    Steady,
     /// Builds or runs what takes the machine.
     Heavy,
 }
@@ -50,20 +52,20 @@ pub const ALL: &[Step] = &[
     }),
     aside("loom", "only the models of the concurrency", || counted("test -p stockade-loom-tests --locked")),
     heavy("release", "the release build", release),
+    steady("duel", "ten million random commands on two books", duel),
+    steady("model", "every state of a small shop over two partitions, within a bound (stateright)", model),
+    steady("fuzz", "damaged input for everything that reads bytes from outside, two hundred thousand a target", fuzz),
+    steady("simulation", "the whole engine on virtual time, with faults, from many seeds", simulation),
+    steady("counted", "instructions a command of the book takes, flat whatever rests (gungraun)", figures::flat),
+    steady("conformance", "suites and campaigns by others (tracebook-conformance)", conformance),
     heavy("long", "long tests, and those that read the data beside the checkout", long),
-    heavy("duel", "ten million random commands on two books", duel),
-    heavy("model", "every state of a small shop over two partitions, within a bound (stateright)", model),
-    heavy("fuzz", "damaged input for everything that reads bytes from outside, two hundred thousand a target", fuzz),
     aside("mistakes", "deliberate mistakes in the engine, each caught by the simulation or the model", mistakes::run),
     heavy(
         "chaos",
         "experiments on real engines, each with its verdict, and the faults by operations they struck",
         chaos,
     ),
-    heavy("simulation", "the whole engine on virtual time, with faults, from many seeds", simulation),
-    heavy("counted", "instructions a command of the book takes, flat whatever rests (gungraun)", figures::flat),
     aside("plot", "draws instructions and time by resting orders", figures::plot),
-    heavy("conformance", "suites and campaigns by others (tracebook-conformance)", conformance),
     heavy("examples", "every example runs to its end", examples),
     heavy("docs", "the documentation builds without a warning", docs),
     heavy("demo", "a newcomer's first minute", demo),
@@ -77,6 +79,10 @@ pub const ALL: &[Step] = &[
 
 const fn light(name: &'static str, about: &'static str, run: fn() -> Result<String, StepError>) -> Step {
     Step { name, about, weight: Weight::Light, by_default: true, begins_within: None, run }
+}
+
+const fn steady(name: &'static str, about: &'static str, run: fn() -> Result<String, StepError>) -> Step {
+    Step { name, about, weight: Weight::Steady, by_default: true, begins_within: None, run }
 }
 
 const fn heavy(name: &'static str, about: &'static str, run: fn() -> Result<String, StepError>) -> Step {
