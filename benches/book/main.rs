@@ -1,8 +1,8 @@
 //! The book alone, single thread: 40 % resting adds, 30 % cancels of live orders, 30 % crossing IOC, events emitted
 //! and consumed; beside `orderbook-rs` and a simple BTreeMap book in the same run.
 //!
-//! `cargo bench -p stockade-benches --bench book` prints the table; `-- resting` only the rows by resting orders. Instructions are counted by
-//! `benches/counted`.
+//! `cargo bench -p stockade-benches --bench book` prints the table; `-- resting` only the rows by resting orders.
+//! Instructions are counted by `benches/counted`.
 
 mod engines;
 mod mix;

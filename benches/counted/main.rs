@@ -1,4 +1,4 @@
-//! Instructions, counted by valgrind: the same on a busy machine as on a quiet one. `cargo xtask counted` installs the
+//! Instructions, counted by valgrind: the same on a busy machine as on a quiet one. `cargo xtask ci counted` installs the
 //! runner, runs this and fails if the book's instructions per command are not flat.
 //!
 //! What is made ready is not counted, only the commands are.
@@ -19,7 +19,7 @@ use mix::{Mix, Op};
 use pairs::Plain;
 use stockade_domain::OrderId;
 
-/// Commands of each run; `cargo xtask counted` divides by it.
+/// Commands of each run; the step `counted` divides by it.
 const COMMANDS: usize = 100_000;
 
 fn filled(resting: usize) -> (Ours, Vec<(u32, Op)>) {

@@ -98,7 +98,7 @@ struct Listed {
 /// The fold of a batch of records that is not written yet.
 ///
 /// The entries of all lists lie in one piece of memory, in the order in which they came; each names its list, and the one
-/// before it there. So an entry costs a look at its key and nothing else, and the next batch uses the same memory.
+/// before it there. So an entry costs a look at its key and nothing else, and the next batch's lie where these did.
 #[derive(Debug, Default)]
 pub struct Batch {
     first: u64,

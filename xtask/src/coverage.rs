@@ -129,6 +129,7 @@ fn measure(tarpaulin: &PathBuf, layer: &Layer) -> Result<Reached, StepError> {
         // Lines are found by the coverage mapping; tarpaulin would ask for all debug information of every dependency.
         .args("--rustflags=-Cdebuginfo=0")
         .env("RUSTC_WRAPPER", root().join("xtask/rustc-measured"))
+        .env("RUSTFLAGS", "")
         .args("--out Lcov --out Json --output-dir")
         .arg(&directory)
         .arg("--target-dir")

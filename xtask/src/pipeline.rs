@@ -1,6 +1,7 @@
 //! Running steps: the light and the steady ones beside the heavy ones, a table at the end.
 
 use std::collections::BTreeMap;
+use std::panic;
 use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -58,32 +59,46 @@ pub fn run(named: &[String], skipped: &[String]) -> Result<bool, UnknownStep> {
     let chosen: Vec<&Step> = steps::ALL.iter().filter(wanted).collect();
     let begun = Instant::now();
     let outcomes = Outcomes::default();
-    // Builds take both cores most of the time; what needs none fills what they leave.
-    thread::scope(|scope| {
-        for weight in [Weight::Light, Weight::Steady, Weight::Heavy] {
-            let (chosen, outcomes) = (&chosen, &outcomes);
-            scope.spawn(move || {
-                for (index, step) in chosen.iter().enumerate().filter(|(_, step)| step.weight == weight) {
-                    outcomes.wait_for(&waits_for(chosen, index));
-                    println!("\n== {}: {}", step.name, step.about);
-                    let is_late = step.begins_within.filter(|most| named.is_empty() && begun.elapsed() > *most);
-                    let begun = Instant::now();
-                    let outcome = match is_late {
-                        Some(most) => Ok(format!("**not run**: {} s were over; run it by name", most.as_secs())),
-                        None => (step.run)(),
-                    };
-                    if let Err(error) = &outcome {
-                        println!("== {}: {error}", step.name);
-                    }
-                    let took = begun.elapsed();
-                    println!("== {}: ended after {} s", step.name, took.as_secs());
-                    outcomes.note(index, Ended { took, outcome });
-                }
-            });
+    let run_lane = |is_of_lane: &dyn Fn(&Step) -> bool| {
+        for (index, step) in chosen.iter().enumerate().filter(|(_, step)| is_of_lane(step)) {
+            outcomes.wait_for(&waits_for(&chosen, index));
+            let late = step.begins_within.filter(|most| named.is_empty() && begun.elapsed() > *most);
+            outcomes.note(index, run_step(step, late));
         }
-    });
+    };
+    if !named.is_empty() {
+        // Whoever names steps wants to see them one after the other.
+        run_lane(&|_| true);
+    } else {
+        // Builds take both cores most of the time; what builds little fills what they leave.
+        thread::scope(|scope| {
+            for weight in [Weight::Light, Weight::Steady, Weight::Heavy] {
+                let run_lane = &run_lane;
+                scope.spawn(move || run_lane(&|step| step.weight == weight));
+            }
+        });
+    }
     let ended = outcomes.ended.into_inner().expect("every step has ended");
     Ok(print_table(&chosen, &ended, begun.elapsed()))
+}
+
+/// Runs a step, if it is not too late for it. One that panics has failed: others wait for its end.
+fn run_step(step: &Step, late: Option<Duration>) -> Ended {
+    let begun = Instant::now();
+    let run = || {
+        println!("\n== {}: {}", step.name, step.about);
+        let outcome = match late {
+            Some(most) => Ok(format!("**not run**: {} s were over; run it by name", most.as_secs())),
+            None => (step.run)(),
+        };
+        if let Err(error) = &outcome {
+            println!("== {}: {error}", step.name);
+        }
+        println!("== {}: ended after {} s", step.name, begun.elapsed().as_secs());
+        outcome
+    };
+    let outcome = panic::catch_unwind(run).unwrap_or_else(|_| Err(StepError::Fault("it panicked".into())));
+    Ended { took: begun.elapsed(), outcome }
 }
 
 fn print_table(chosen: &[&Step], ended: &BTreeMap<usize, Ended>, took: Duration) -> bool {
@@ -113,10 +128,28 @@ mod tests {
         let chosen: Vec<&Step> = steps::ALL.iter().filter(|step| step.by_default).collect();
         let place = |name: &str| chosen.iter().position(|step| step.name == name).expect("a step");
         let waits = waits_for(&chosen, place("simulation"));
-        assert_eq!(waits, [place("lints"), place("tests"), place("release")]);
+        assert_eq!(waits, ["lints", "tests", "release", "demo", "chaos"].map(place));
         assert!(waits_for(&chosen, place("coverage")).is_empty());
         assert!(waits_for(&chosen, place("spelling")).is_empty());
         // Named alone it waits for nothing.
         assert!(waits_for(&[chosen[place("simulation")]], 0).is_empty());
+    }
+
+    #[test]
+    fn a_step_that_panics_has_failed_and_nobody_waits_for_it_for_ever() {
+        let step = Step {
+            name: "broken",
+            about: "panics",
+            weight: Weight::Heavy,
+            by_default: true,
+            begins_within: None,
+            run: || panic!("as it was told"),
+        };
+        let outcomes = Outcomes::default();
+        outcomes.note(0, run_step(&step, None));
+        outcomes.wait_for(&[0]);
+        let ended = outcomes.ended.into_inner().unwrap();
+        assert!(matches!(&ended[&0].outcome, Err(StepError::Fault(why)) if why == "it panicked"));
+        assert!(run_step(&step, Some(Duration::from_secs(3))).outcome.is_ok(), "too late, it is not run");
     }
 }

@@ -15,7 +15,8 @@ use crate::tools;
 pub enum Weight {
     /// Needs no build of the workspace; runs beside the heavy ones.
     Light,
-    /// Runs what the heavy ones before it have built, whatever else the machine does; beside the heavy ones after it.
+    /// Mostly runs what the heavy ones before it have built, and comes to the same on a busy machine; beside the heavy ones
+    /// after it.
     Steady,
     /// Builds or runs what takes the machine.
     Heavy,
@@ -52,6 +53,13 @@ pub const ALL: &[Step] = &[
     }),
     aside("loom", "only the models of the concurrency", || counted("test -p stockade-loom-tests --locked")),
     heavy("release", "the release build", release),
+    // These two are judged by time, too: they run before the steady ones begin.
+    heavy("demo", "a newcomer's first minute", demo),
+    heavy(
+        "chaos",
+        "experiments on real engines, each with its verdict, and the faults by operations they struck",
+        chaos,
+    ),
     steady("duel", "ten million random commands on two books", duel),
     steady("model", "every state of a small shop over two partitions, within a bound (stateright)", model),
     steady("fuzz", "damaged input for everything that reads bytes from outside, two hundred thousand a target", fuzz),
@@ -60,15 +68,9 @@ pub const ALL: &[Step] = &[
     steady("conformance", "suites and campaigns by others (tracebook-conformance)", conformance),
     heavy("long", "long tests, and those that read the data beside the checkout", long),
     aside("mistakes", "deliberate mistakes in the engine, each caught by the simulation or the model", mistakes::run),
-    heavy(
-        "chaos",
-        "experiments on real engines, each with its verdict, and the faults by operations they struck",
-        chaos,
-    ),
     aside("plot", "draws instructions and time by resting orders", figures::plot),
     heavy("examples", "every example runs to its end", examples),
     heavy("docs", "the documentation builds without a warning", docs),
-    heavy("demo", "a newcomer's first minute", demo),
     light("page", "the figures of coverage in the README are made, not typed", page::check),
     if_in_time(heavy(
         "coverage",

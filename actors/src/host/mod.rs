@@ -168,7 +168,7 @@ pub struct Host {
     orders: Table<OrderId, CopyOnWrite<Order>>,
     /// Orders to which nothing happens for now.
     resting: Resting,
-    /// What the order used that was placed last: the next ones are likely to use the same promotions.
+    /// What the last order used that used a promotion, with one partition: the next ones are likely to use the same.
     promoted_last: uses::HeldUses,
     /// Orders that the turn at hand has placed, with their records.
     placed: Vec<(OrderId, u32)>,

@@ -57,7 +57,7 @@ pub(super) struct Hold {
     pub(super) command: Option<Box<StockCommand>>,
 }
 
-/// What everybody whom an order needs has agreed to.
+/// What everybody whom an order needs has agreed to, as of the last try; it means nothing where that was refused.
 #[derive(Default)]
 struct Agreed {
     holds: Holds,
@@ -180,7 +180,7 @@ impl Host {
         for (subject, event) in &agreed.uses {
             self.change_uses(subject, std::slice::from_ref(event));
         }
-        if !agreed.uses.is_empty() {
+        if agreed.uses.iter().any(|(subject, _)| matches!(subject, Subject::Promotion(_))) {
             self.promoted_last = agreed.uses;
         }
         for (customer, event) in spends {
