@@ -175,12 +175,17 @@ impl Batch {
         let (list, before) = match lists.get_mut(key) {
             Some(list) => (list.number, std::mem::replace(&mut list.newest, at)),
             None => {
-                let number = self.lists.iter().map(FxHashMap::len).sum::<usize>() as u32;
+                let number = self.list_count() as u32;
                 self.lists[model.folded_index()].insert(Key::from_slice(key), List { number, newest: at });
                 (number, NONE)
             }
         };
         self.entries.push(Listed { entry, list, before });
+    }
+
+    /// How many lists there are, of all models.
+    fn list_count(&self) -> usize {
+        self.lists.iter().map(FxHashMap::len).sum()
     }
 
     /// Records taken in.
@@ -196,7 +201,7 @@ impl Batch {
     /// All of it, list by list.
     pub fn grouped(&self) -> Grouped<'_> {
         // First how many there are of each list, then where each begins, which its entries move to where it ends.
-        let mut ends = vec![0; self.lists.iter().map(FxHashMap::len).sum()];
+        let mut ends = vec![0; self.list_count()];
         for listed in &self.entries {
             ends[listed.list as usize] += 1;
         }
