@@ -146,8 +146,10 @@ mod tests {
             run: || panic!("as it was told"),
         };
         let outcomes = Outcomes::default();
-        outcomes.note(0, run_step(&step, None));
-        outcomes.wait_for(&[0]);
+        thread::scope(|scope| {
+            scope.spawn(|| outcomes.wait_for(&[0]));
+            outcomes.note(0, run_step(&step, None));
+        });
         let ended = outcomes.ended.into_inner().unwrap();
         assert!(matches!(&ended[&0].outcome, Err(StepError::Fault(why)) if why == "it panicked"));
         assert!(run_step(&step, Some(Duration::from_secs(3))).outcome.is_ok(), "too late, it is not run");
